@@ -1,0 +1,114 @@
+// Everything a node can say: one closed union. Logs, metrics, the dashboard and the simulator's checkers all listen here.
+
+import type { ErrorCode } from '../protocol/errors.ts'
+import type { Address, ModelKey, PeerId } from '../protocol/ids.ts'
+import type { Nano, Usage } from '../protocol/money.ts'
+
+export type NodeEvent =
+  // discovery
+  | { readonly type: 'advert-published'; readonly sequence: number; readonly models: readonly string[] }
+  | {
+      readonly type: 'advert-accepted'
+      readonly peer: PeerId
+      readonly sequence: number
+      readonly source: 'gossip' | 'direct'
+    }
+  | { readonly type: 'advert-dropped'; readonly peer: PeerId; readonly reason: string }
+  | { readonly type: 'provider-lost'; readonly peer: PeerId; readonly reason: string }
+  // consumer
+  | { readonly type: 'request-started'; readonly request: string; readonly model: string }
+  | {
+      readonly type: 'provider-chosen'
+      readonly request: string
+      readonly peer: PeerId
+      readonly model: ModelKey
+      readonly attempt: number
+      readonly candidates: number
+      readonly reason: string
+    }
+  | { readonly type: 'first-token'; readonly request: string; readonly peer: PeerId; readonly elapsedMs: number }
+  | {
+      readonly type: 'attempt-failed'
+      readonly request: string
+      readonly peer: PeerId
+      readonly code: ErrorCode
+      readonly message: string
+      readonly tokensDelivered: number
+    }
+  | {
+      readonly type: 'voucher-signed'
+      readonly request: string
+      readonly peer: PeerId
+      readonly payee: Address
+      readonly amountNano: Nano
+    }
+  | {
+      readonly type: 'request-finished'
+      readonly request: string
+      readonly peer: PeerId | undefined
+      readonly outcome: 'stop' | 'length' | 'cancelled' | 'failed'
+      readonly code: ErrorCode | undefined
+      readonly usage: Usage
+      readonly costNano: Nano
+      readonly elapsedMs: number
+      readonly failovers: number
+    }
+  | { readonly type: 'tab-recovered'; readonly peer: PeerId; readonly amountNano: Nano }
+  // provider
+  | {
+      readonly type: 'request-admitted'
+      readonly request: string
+      readonly peer: PeerId
+      readonly model: ModelKey
+      readonly promptTokens: number
+      readonly active: number
+    }
+  | { readonly type: 'request-queued'; readonly request: string; readonly peer: PeerId; readonly position: number }
+  | {
+      readonly type: 'request-refused'
+      readonly request: string
+      readonly peer: PeerId
+      readonly code: ErrorCode
+      readonly message: string
+    }
+  | {
+      readonly type: 'request-served'
+      readonly request: string
+      readonly peer: PeerId
+      readonly outcome: 'stop' | 'length' | 'cancelled' | 'failed'
+      readonly code: ErrorCode | undefined
+      readonly usage: Usage
+      readonly costNano: Nano
+      readonly elapsedMs: number
+    }
+  | {
+      readonly type: 'voucher-booked'
+      readonly peer: PeerId
+      readonly escrow: Address
+      readonly amountNano: Nano
+      readonly owedNano: Nano
+    }
+  | { readonly type: 'credit-paused'; readonly request: string; readonly peer: PeerId; readonly unpaidNano: Nano }
+  // settlement
+  | { readonly type: 'settle-started'; readonly escrow: Address; readonly vouchers: number; readonly amountNano: Nano }
+  | {
+      readonly type: 'settle-posted'
+      readonly escrow: Address
+      readonly vouchers: number
+      readonly messageHash: string
+    }
+  | {
+      readonly type: 'settle-confirmed'
+      readonly escrow: Address
+      readonly payee: Address
+      readonly settledNano: Nano
+      readonly paidNano: Nano
+      readonly transaction: string | undefined
+      readonly feeNano: Nano | undefined
+    }
+  | { readonly type: 'settle-failed'; readonly escrow: Address; readonly code: ErrorCode; readonly message: string }
+  | { readonly type: 'vouchers-handed-over'; readonly settler: PeerId; readonly vouchers: number }
+  // the node
+  | { readonly type: 'node-started'; readonly peer: PeerId; readonly roles: readonly string[] }
+  | { readonly type: 'node-stopping'; readonly peer: PeerId }
+  | { readonly type: 'fault'; readonly where: string; readonly code: ErrorCode; readonly message: string }

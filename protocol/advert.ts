@@ -1,0 +1,117 @@
+// The capacity advert: what a provider serves, at what price, signed by the provider. docs/protocol.md §3.
+
+import { type Address, type ModelKey, type PeerId, peerIdOf } from './ids.ts'
+import { limits } from './limits.ts'
+import { WireAdvert, WireAdvertBody } from './mesh.js'
+import type { Price } from './money.ts'
+import { verifySignature } from './signature.ts'
+import {
+  boundedCount,
+  boundedText,
+  decodeAddress,
+  decodeBounded,
+  decodeModelKey,
+  decodePrice,
+  encodeAccount,
+  encodeModelKey,
+  exactBytes,
+  owned,
+  violation,
+} from './wire.ts'
+
+export interface Offer {
+  readonly modelKey: ModelKey
+  readonly name: string
+  readonly contextTokens: number
+  readonly price: Price
+  readonly slots: number
+  readonly slotsFree: number
+  readonly queued: number
+  readonly prefillTokensPerSecond: number
+  readonly decodeTokensPerSecond: number
+}
+
+export interface Advert {
+  readonly peer: PeerId
+  /** Grows with each advert of a peer; the larger replaces the smaller. */
+  readonly sequence: number
+  /** Unix milliseconds. */
+  readonly validUntilMs: number
+  readonly payout: Address
+  readonly offers: readonly Offer[]
+  readonly addresses: readonly string[]
+  /** Name and version of the software, for statistics. */
+  readonly agent: string
+}
+
+/** How far in the future an advert may claim to be valid: longer would let a dead provider linger. */
+export const advertLifeMsMax = 300_000
+/** Clocks may differ by this much. */
+export const clockSkewMsMax = 10_000
+
+const domain = new TextEncoder().encode('silkmesh/advert/1\0')
+
+export function encodeAdvert(advert: Advert, publicKey: Uint8Array, sign: (m: Uint8Array) => Uint8Array): Uint8Array {
+  const body = WireAdvertBody.encode({
+    publicKey: owned(publicKey),
+    sequence: BigInt(advert.sequence),
+    validUntilMs: BigInt(advert.validUntilMs),
+    payout: encodeAccount(advert.payout),
+    offers: advert.offers.map((offer) => ({ ...offer, modelKey: encodeModelKey(offer.modelKey) })),
+    addresses: [...advert.addresses],
+    agent: advert.agent,
+  })
+  return WireAdvert.encode({ body, signature: owned(sign(Buffer.concat([domain, body]))) })
+}
+
+/** Decodes, bounds and verifies the signature. Throws `MeshError` `protocol-violation` and nothing else. */
+export function decodeAdvert(bytes: Uint8Array): Advert {
+  return decodeBounded('advert', bytes, limits.advertBytesMax, () => {
+    const { body, signature } = WireAdvert.decode(bytes)
+    const wire = WireAdvertBody.decode(body, { limits: { offers: limits.offersMax, addresses: limits.addressesMax } })
+    const publicKey = exactBytes('public key', wire.publicKey, 32)
+    if (!verifySignature(Buffer.concat([domain, body]), signature, publicKey)) {
+      throw violation('advert signature does not verify')
+    }
+    const offers = wire.offers.map((offer): Offer => {
+      const slots = boundedCount('slots', offer.slots, 65_536)
+      return {
+        modelKey: decodeModelKey(offer.modelKey),
+        name: boundedText('model name', offer.name, limits.modelNameCharsMax),
+        contextTokens: boundedCount('context', offer.contextTokens, limits.tokensMax),
+        price: decodePrice(offer.price),
+        slots,
+        slotsFree: boundedCount('free slots', offer.slotsFree, slots),
+        queued: boundedCount('queue', offer.queued, 1_000_000),
+        prefillTokensPerSecond: offer.prefillTokensPerSecond,
+        decodeTokensPerSecond: offer.decodeTokensPerSecond,
+      }
+    })
+    return {
+      peer: peerIdOf(publicKey),
+      sequence: safeNumber('sequence', wire.sequence),
+      validUntilMs: safeNumber('validity', wire.validUntilMs),
+      payout: decodeAddress('payout', wire.payout),
+      offers,
+      addresses: wire.addresses.map((address) => boundedText('address', address, limits.addressCharsMax)),
+      agent: boundedText('agent', wire.agent, limits.agentCharsMax),
+    }
+  })
+}
+
+/** Why an advert with a good signature is not believed now, or undefined where it is. */
+export function staleness(advert: Advert, nowMs: number, sequenceSeen: number | undefined): string | undefined {
+  if (advert.validUntilMs < nowMs) return `expired ${nowMs - advert.validUntilMs} ms ago`
+  if (advert.validUntilMs > nowMs + advertLifeMsMax + clockSkewMsMax) {
+    return `claims validity for ${advert.validUntilMs - nowMs} ms, at most ${advertLifeMsMax}`
+  }
+  if (sequenceSeen !== undefined && advert.sequence <= sequenceSeen) {
+    return `sequence ${advert.sequence}, already seen ${sequenceSeen}`
+  }
+  return undefined
+}
+
+function safeNumber(what: string, value: bigint): number {
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw violation(`${what} ${value} is beyond a safe integer`)
+  return Number(value)
+}

@@ -1,0 +1,310 @@
+// The frames of /silkmesh/infer/1.0.0: codec, size limits, legal fields. docs/protocol.md §4.
+
+import { codeOfWire, type ErrorCode, failures } from './errors.ts'
+import type { Address, ModelKey } from './ids.ts'
+import { limits } from './limits.ts'
+import { type WireDelta, type WireEnd, type WireFail, WireFrame, type WireOpen, type WireTab } from './mesh.js'
+import type { Nano, Price } from './money.ts'
+import { decodeReceipt, encodeReceipt, type Receipt } from './receipt.ts'
+import type { Voucher } from './voucher.ts'
+import {
+  boundedCount,
+  boundedText,
+  decodeAddress,
+  decodeBounded,
+  decodeModelKey,
+  decodePrice,
+  decodeVoucher,
+  encodeAccount,
+  encodeModelKey,
+  encodeVoucher,
+  exactBytes,
+  owned,
+  violation,
+} from './wire.ts'
+
+export type Role = 'system' | 'user' | 'assistant'
+
+export interface ChatMessage {
+  readonly role: Role
+  readonly content: string
+}
+
+/** Absent `temperature` and `topP` mean 1; absent `seed` means a fresh random one. */
+export interface Sampling {
+  readonly temperature?: number | undefined
+  readonly topP?: number | undefined
+  readonly seed?: number | undefined
+  readonly stop?: readonly string[] | undefined
+  readonly tokensMax?: number | undefined
+}
+
+/** consumer → provider: one request. */
+export interface Open {
+  readonly type: 'open'
+  /** 32 hex digits, unique a consumer. */
+  readonly requestId: string
+  readonly modelKey: ModelKey
+  readonly messages: readonly ChatMessage[]
+  readonly sampling: Sampling
+  /** The provider must charge no more than this, or refuse. */
+  readonly priceMax: Price
+  readonly escrow: Address
+  /** From receipt of this frame; the provider ends the request by then. */
+  readonly deadlineMs: number
+  readonly best: Voucher | undefined
+  readonly resumeText: string
+  readonly resumeTokenIds: readonly number[]
+}
+
+/** The provider's view of the pair. */
+export interface Tab {
+  readonly globalId: number
+  readonly epoch: number
+  /** Where vouchers must pay. */
+  readonly payee: Address
+  /** Everything delivered to this consumer in this epoch. */
+  readonly owedNano: Nano
+  /** The best voucher it holds: lets a consumer that lost its records recover them. */
+  readonly best: Voucher | undefined
+}
+
+export interface Accept {
+  readonly type: 'accept'
+  readonly price: Price
+  readonly promptTokens: number
+  readonly cachedTokens: number
+  /** Completion tokens the provider delivers beyond what vouchers cover. */
+  readonly creditTokens: number
+  readonly tab: Tab
+}
+
+export type EndReason = 'stop' | 'length' | 'cancelled'
+
+export type ConsumerFrame = Open | { readonly type: 'voucher'; readonly voucher: Voucher } | { readonly type: 'cancel' }
+
+export type ProviderFrame =
+  | Accept
+  | { readonly type: 'tab'; readonly tab: Tab }
+  | { readonly type: 'queued'; readonly position: number; readonly etaMs: number | undefined }
+  | {
+      readonly type: 'delta'
+      /** Of its first token, from 0; gaps and repeats are violations. */
+      readonly index: number
+      readonly text: string
+      readonly tokens: number
+      readonly tokenIds: readonly number[]
+    }
+  | { readonly type: 'end'; readonly finish: EndReason; readonly receipt: Receipt }
+  | {
+      readonly type: 'fail'
+      readonly code: ErrorCode
+      readonly message: string
+      readonly retryAfterMs: number | undefined
+    }
+
+export type Frame = ConsumerFrame | ProviderFrame
+
+const roles: readonly string[] = ['system', 'user', 'assistant'] satisfies Role[]
+const endReasons: readonly EndReason[] = ['stop', 'length', 'cancelled']
+
+/** Throws `RangeError` never: a caller's values were bounded where they came in. */
+export function encodeFrame(frame: Frame): Uint8Array {
+  return WireFrame.encode(wireOf(frame))
+}
+
+/** What a provider may receive. Throws `MeshError` `protocol-violation` and nothing else. */
+export function decodeConsumerFrame(bytes: Uint8Array): ConsumerFrame {
+  const frame = decodeFrame(bytes, limits.openBytesMax)
+  if (frame.type === 'open') return frame
+  if (bytes.length > limits.frameBytesMax) {
+    throw violation(`${frame.type} frame of ${bytes.length} bytes, at most ${limits.frameBytesMax}`)
+  }
+  if (frame.type === 'voucher' || frame.type === 'cancel') return frame
+  throw violation(`a consumer sent a ${frame.type} frame`)
+}
+
+/** What a consumer may receive. Throws `MeshError` `protocol-violation` and nothing else. */
+export function decodeProviderFrame(bytes: Uint8Array): ProviderFrame {
+  const frame = decodeFrame(bytes, limits.frameBytesMax)
+  if (frame.type === 'open' || frame.type === 'voucher' || frame.type === 'cancel') {
+    throw violation(`a provider sent a ${frame.type} frame`)
+  }
+  return frame
+}
+
+const decodeLimits = {
+  open: {
+    messages: limits.messagesMax,
+    sampling: { stop: limits.stopsMax },
+    resumeTokenIds: limits.resumeTokenIdsMax,
+  },
+  delta: { tokenIds: limits.deltaTokensMax },
+}
+
+function decodeFrame(bytes: Uint8Array, bytesMax: number): Frame {
+  return decodeBounded('frame', bytes, bytesMax, () => {
+    const wire = WireFrame.decode(bytes, { limits: decodeLimits })
+    if (wire.delta) return decodeDelta(wire.delta)
+    if (wire.voucher) return { type: 'voucher', voucher: decodeVoucher(wire.voucher) }
+    if (wire.open) return decodeOpen(wire.open)
+    if (wire.cancel) return { type: 'cancel' }
+    if (wire.accept) {
+      const { price, promptTokens, cachedTokens, creditTokens, tab } = wire.accept
+      return {
+        type: 'accept',
+        price: decodePrice(price),
+        promptTokens: boundedCount('prompt tokens', promptTokens, limits.tokensMax),
+        cachedTokens: boundedCount('cached tokens', cachedTokens, promptTokens),
+        creditTokens: boundedCount('credit tokens', creditTokens, limits.tokensMax),
+        tab: decodeTab(tab),
+      }
+    }
+    if (wire.queued) {
+      return {
+        type: 'queued',
+        position: boundedCount('queue position', wire.queued.position, 1_000_000),
+        etaMs: wire.queued.etaMs,
+      }
+    }
+    if (wire.tab) return { type: 'tab', tab: decodeTab(wire.tab) }
+    if (wire.end) return decodeEnd(wire.end)
+    if (wire.fail) return decodeFail(wire.fail)
+    throw violation('frame of an unknown type')
+  })
+}
+
+function decodeOpen(wire: WireOpen): Open {
+  const { temperature, topP, seed, stop, tokensMax } = wire.sampling ?? { stop: [] }
+  if (temperature !== undefined && !(temperature >= 0 && temperature <= 2)) {
+    throw violation(`temperature ${temperature}, expected 0 to 2`)
+  }
+  if (topP !== undefined && !(topP > 0 && topP <= 1)) throw violation(`top_p ${topP}, expected above 0, at most 1`)
+  for (const text of stop) boundedText('stop', text, limits.stopBytesMax)
+  return {
+    type: 'open',
+    requestId: Buffer.from(exactBytes('request id', wire.requestId, 16)).toString('hex'),
+    modelKey: decodeModelKey(wire.modelKey),
+    messages: wire.messages.map(({ role, content }) => {
+      if (!roles.includes(role)) throw violation(`role "${role.slice(0, 40)}", expected ${roles.join(', ')}`)
+      return { role: role as Role, content }
+    }),
+    sampling: {
+      temperature,
+      topP,
+      seed,
+      stop,
+      tokensMax: tokensMax === undefined ? undefined : boundedCount('max tokens', tokensMax, limits.tokensMax),
+    },
+    priceMax: decodePrice(wire.priceMax),
+    escrow: decodeAddress('escrow', wire.escrow),
+    deadlineMs: boundedCount('deadline', wire.deadlineMs, limits.deadlineMsMax),
+    best: wire.best && decodeVoucher(wire.best),
+    resumeText: wire.resumeText,
+    resumeTokenIds: wire.resumeTokenIds,
+  }
+}
+
+function decodeDelta(wire: WireDelta): ProviderFrame {
+  const textBytes = Buffer.byteLength(wire.text)
+  if (textBytes > limits.deltaBytesMax) throw violation(`delta of ${textBytes} bytes, at most ${limits.deltaBytesMax}`)
+  const tokens = boundedCount('delta tokens', wire.tokens, limits.deltaTokensMax)
+  if (wire.tokenIds.length !== 0 && wire.tokenIds.length !== tokens) {
+    throw violation(`delta of ${tokens} tokens with ${wire.tokenIds.length} ids`)
+  }
+  const index = boundedCount('delta index', wire.index, limits.tokensMax)
+  return { type: 'delta', index, text: wire.text, tokens, tokenIds: wire.tokenIds }
+}
+
+function decodeEnd(wire: WireEnd): ProviderFrame {
+  const finish = endReasons[wire.finish - 1]
+  if (!finish) throw violation(`finish ${wire.finish}, expected 1 to ${endReasons.length}`)
+  return { type: 'end', finish, receipt: decodeReceipt(wire.receipt) }
+}
+
+function decodeFail(wire: WireFail): ProviderFrame {
+  return {
+    type: 'fail',
+    code: codeOfWire(wire.code),
+    message: printable(wire.message.slice(0, limits.reasonCharsMax)),
+    retryAfterMs: wire.retryAfterMs,
+  }
+}
+
+function decodeTab(wire: WireTab | undefined): Tab {
+  if (!wire) throw violation('tab is missing')
+  return {
+    globalId: wire.globalId,
+    epoch: wire.epoch,
+    payee: decodeAddress('payee', wire.payee),
+    owedNano: wire.owedNano,
+    best: wire.best && decodeVoucher(wire.best),
+  }
+}
+
+function encodeTab(tab: Tab): WireTab {
+  const { globalId, epoch, payee, owedNano, best } = tab
+  return { globalId, epoch, payee: encodeAccount(payee), owedNano, ...(best && { best: encodeVoucher(best) }) }
+}
+
+function wireOf(frame: Frame): Partial<WireFrame> {
+  switch (frame.type) {
+    case 'open':
+      return { open: encodeOpen(frame) }
+    case 'voucher':
+      return { voucher: encodeVoucher(frame.voucher) }
+    case 'cancel':
+      return { cancel: {} }
+    case 'accept': {
+      const { price, promptTokens, cachedTokens, creditTokens, tab } = frame
+      return { accept: { price, promptTokens, cachedTokens, creditTokens, tab: encodeTab(tab) } }
+    }
+    case 'tab':
+      return { tab: encodeTab(frame.tab) }
+    case 'queued':
+      return { queued: { position: frame.position, ...optional('etaMs', frame.etaMs) } }
+    case 'delta':
+      return { delta: { index: frame.index, text: frame.text, tokens: frame.tokens, tokenIds: [...frame.tokenIds] } }
+    case 'end':
+      return { end: { finish: endReasons.indexOf(frame.finish) + 1, receipt: encodeReceipt(frame.receipt) } }
+    case 'fail':
+      return {
+        fail: {
+          code: failures[frame.code].wire,
+          message: frame.message.slice(0, limits.reasonCharsMax),
+          ...optional('retryAfterMs', frame.retryAfterMs),
+        },
+      }
+  }
+}
+
+function encodeOpen(open: Open): WireOpen {
+  const { temperature, topP, seed, stop, tokensMax } = open.sampling
+  return {
+    requestId: owned(Buffer.from(open.requestId, 'hex')),
+    modelKey: encodeModelKey(open.modelKey),
+    messages: open.messages.map(({ role, content }) => ({ role, content })),
+    sampling: {
+      ...optional('temperature', temperature),
+      ...optional('topP', topP),
+      ...optional('seed', seed),
+      stop: [...(stop ?? [])],
+      ...optional('tokensMax', tokensMax),
+    },
+    priceMax: open.priceMax,
+    escrow: encodeAccount(open.escrow),
+    deadlineMs: open.deadlineMs,
+    ...(open.best && { best: encodeVoucher(open.best) }),
+    resumeText: open.resumeText,
+    resumeTokenIds: [...open.resumeTokenIds],
+  }
+}
+
+function optional<Name extends string, T>(name: Name, value: T | undefined): { [K in Name]?: T } {
+  return value === undefined ? {} : ({ [name]: value } as { [K in Name]?: T })
+}
+
+/** A stranger's text that will be shown in a terminal: control characters become spaces. */
+function printable(text: string): string {
+  return text.replace(/\p{C}/gu, ' ')
+}

@@ -1,0 +1,28 @@
+// The bounds of the wire, docs/protocol.md §2. A decoder checks them before it allocates; changing one is a protocol change.
+
+export const limits = {
+  /** An `open` frame: a prompt of about a million characters. */
+  openBytesMax: 1_048_576,
+  /** Any other frame a consumer sends, and any a provider sends. */
+  frameBytesMax: 65_536,
+  /** One delta's text. Engines emit far less; a provider that coalesces must stay under. */
+  deltaBytesMax: 16_384,
+  messagesMax: 1_024,
+  stopsMax: 16,
+  stopBytesMax: 256,
+  /** Tokens of one request, prompt and completion; a bound on arithmetic, far above any context. */
+  tokensMax: 16_777_216,
+  resumeTokenIdsMax: 131_072,
+  deltaTokensMax: 4_096,
+  /** A fail frame's message, shown to people. */
+  reasonCharsMax: 500,
+  advertBytesMax: 8_192,
+  offersMax: 16,
+  addressesMax: 8,
+  addressCharsMax: 256,
+  modelNameCharsMax: 96,
+  agentCharsMax: 64,
+  /** Vouchers in one settle request and in one message to the chain: the TVM checks ten signatures a transaction free. */
+  voucherBatchMax: 10,
+  deadlineMsMax: 3_600_000,
+} as const

@@ -1,0 +1,79 @@
+// The cumulative voucher: what a consumer owes one provider in all, signed over the very TL-B cell the escrow rebuilds.
+
+import { beginCell, type Cell, Address as TonAddress } from '@ton/core'
+import { type Address, accountOf } from './ids.ts'
+import { type Nano, nanoMax } from './money.ts'
+import { verifySignature } from './signature.ts'
+
+/** docs/protocol.md §6.1. Every field is under the signature. */
+export interface VoucherTerms {
+  /** The chain's global id: −239 mainnet, −3 testnet. */
+  readonly globalId: number
+  readonly escrow: Address
+  /** The escrow's epoch; `finalize` ends one and voids its vouchers. */
+  readonly epoch: number
+  /** The account that is paid. */
+  readonly payee: Address
+  /** Everything owed to the payee in this epoch so far. */
+  readonly amountNano: Nano
+}
+
+export interface Voucher {
+  readonly terms: VoucherTerms
+  /** Ed25519 over the cell's 32-byte representation hash, 64 bytes. */
+  readonly signature: Uint8Array
+}
+
+const voucherTag = 0x56c40001
+
+/**
+ * `voucher_to_sign#56c40001 global_id:int32 account:MsgAddressInt epoch:uint32 payee:uint256 amount:Coins = VoucherToSign`
+ */
+export function voucherCell(terms: VoucherTerms): Cell {
+  assertTerms(terms)
+  return beginCell()
+    .storeUint(voucherTag, 32)
+    .storeInt(terms.globalId, 32)
+    .storeAddress(new TonAddress(0, Buffer.from(accountOf(terms.escrow))))
+    .storeUint(terms.epoch, 32)
+    .storeBuffer(Buffer.from(accountOf(terms.payee)))
+    .storeCoins(terms.amountNano)
+    .endCell()
+}
+
+export function voucherDigest(terms: VoucherTerms): Uint8Array {
+  return voucherCell(terms).hash()
+}
+
+/** Signs terms rebuilt here: a digest handed over by anybody else is never signed. */
+export function signVoucher(terms: VoucherTerms, sign: (digest: Uint8Array) => Uint8Array): Voucher {
+  return { terms, signature: sign(voucherDigest(terms)) }
+}
+
+export function verifyVoucher(voucher: Voucher, publicKey: Uint8Array): boolean {
+  return verifySignature(voucherDigest(voucher.terms), voucher.signature, publicKey)
+}
+
+export function isSameTab(a: VoucherTerms, b: VoucherTerms): boolean {
+  return a.globalId === b.globalId && a.escrow === b.escrow && a.epoch === b.epoch && a.payee === b.payee
+}
+
+/** The better of two valid vouchers of one tab is the larger one: they are cumulative. */
+export function betterVoucher(a: Voucher | undefined, b: Voucher | undefined): Voucher | undefined {
+  if (!a) return b
+  if (!b) return a
+  return b.terms.amountNano > a.terms.amountNano ? b : a
+}
+
+function assertTerms(terms: VoucherTerms): void {
+  const { globalId, epoch, amountNano } = terms
+  if (!Number.isInteger(globalId) || globalId < -0x80000000 || globalId > 0x7fffffff) {
+    throw new RangeError(`global id ${globalId}, expected a signed 32-bit integer`)
+  }
+  if (!Number.isInteger(epoch) || epoch < 0 || epoch > 0xffffffff) {
+    throw new RangeError(`epoch ${epoch}, expected an unsigned 32-bit integer`)
+  }
+  if (amountNano < 0n || amountNano > nanoMax) {
+    throw new RangeError(`voucher amount ${amountNano} nano, expected 0 to ${nanoMax}`)
+  }
+}
