@@ -30,8 +30,7 @@ export function clockOver(wallMs: () => number, monotonicMs: () => number): Cloc
     now: () => {
       const elapsedMs = Math.max(0, monotonicMs() - readMs)
       readMs += elapsedMs
-      const nowMs = wallMs()
-      lastMs = nowMs >= lastMs ? nowMs : Math.max(nowMs, lastMs + elapsedMs / 2)
+      lastMs = Math.max(wallMs(), lastMs + elapsedMs / 2)
       return Math.floor(lastMs)
     },
     sleep: (ms, signal) => sleepUntil(monotonicMs() + Math.max(0, ms), monotonicMs, signal),
