@@ -91,3 +91,6 @@ function sha256Hex(domain: string, ...parts: readonly Uint8Array[]): ModelKey {
   for (const part of parts) hash.update(part)
   return hash.digest('hex') as ModelKey
 }
+
+/** Where every provider is found, whatever it serves: for a peer that asks what the mesh has. */
+export const meshKey: ModelKey = declaredModelKeyOf('silkmesh')

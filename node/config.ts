@@ -1,0 +1,315 @@
+// Every setting of a node: its default, bounds, unit (in the name) and reason. The command line, the environment and the
+// configuration file are read against this table, and `silkmesh config` prints it.
+
+import { MeshError } from '../protocol/errors.ts'
+import { formatGram, type Nano, nanoMax, parseGram } from '../protocol/money.ts'
+
+interface Setting<T> {
+  readonly default: T
+  readonly reason: string
+  /** Throws `RangeError` saying what was expected. */
+  readonly parse: (value: unknown) => T
+  /** For people; GRAM for amounts. */
+  readonly show: (value: T) => string
+}
+
+const minutes = 60_000
+
+export const settings = {
+  node: {
+    home: text('', 'where keys, books and downloaded models live; empty means ~/.silkmesh'),
+    logLevel: choice(['silent', 'human', 'json'], 'human', 'what the node says on standard error'),
+  },
+  network: {
+    listen: list(['/ip4/0.0.0.0/tcp/0'], 8, 'multiaddrs to listen on; port 0 takes a free one'),
+    announce: list([], 8, 'multiaddrs told to others instead of the ones listened on'),
+    bootstrap: list([], 32, 'multiaddrs, each ending in /p2p/<peer id>, dialled first'),
+    dhtServer: flag(true, 'answer DHT queries of others; turn off behind a NAT that nobody can dial'),
+    mdns: flag(false, 'find peers on the local network'),
+    websockets: flag(false, 'also listen for browsers, on the next port'),
+    relayClient: flag(true, 'be reachable through relays where nobody can dial this peer'),
+    relayServer: flag(false, 'relay for others'),
+    dcutr: flag(true, 'turn relayed connections into direct ones'),
+    autonat: flag(true, 'learn from others whether this peer can be dialled'),
+    upnp: flag(false, 'ask the router to forward the port'),
+    allowPrivateAddresses: flag(true, 'use loopback and local addresses that other peers tell'),
+    connectionsMax: integer(300, 4, 10_000, 'open connections; about 0.2 MB each'),
+  },
+  discovery: {
+    advertIntervalMs: integer(30_000, 500, 150_000, 'an unchanged advert is repeated this often, jittered by a fifth'),
+    advertGapMs: integer(
+      1_000,
+      50,
+      60_000,
+      'a changed advert waits this long after the last: bounds gossip to 3 KB/s a peer',
+    ),
+    advertLifeMs: integer(100_000, 1_000, 300_000, 'how long an advert is believed: three lost repeats'),
+    lookupIntervalMs: integer(60_000, 500, 60 * minutes, 'the DHT is asked again this often'),
+    lookupMs: integer(10_000, 500, 60_000, 'one DHT lookup'),
+    lookupProvidersMax: integer(64, 1, 1_024, 'providers taken from one lookup'),
+    advertFetchMs: integer(8_000, 500, 60_000, 'asking one peer for its advert, dial included'),
+    directoryPeersMax: integer(4_096, 16, 100_000, 'providers remembered; the longest expired goes first'),
+  },
+  consumer: {
+    connectMs: integer(5_000, 100, 60_000, 'dialling a provider and opening a stream'),
+    firstByteMs: integer(
+      15_000,
+      100,
+      300_000,
+      'until the provider accepts, queues or refuses, and again until its first delta',
+    ),
+    queueMs: integer(60_000, 100, 600_000, 'waiting in one provider queue'),
+    betweenDeltasMs: integer(10_000, 100, 300_000, 'silence allowed once tokens flow'),
+    requestMs: integer(600_000, 1_000, 3_600_000, 'a whole request, failovers included'),
+    attemptsMax: integer(4, 1, 16, 'providers tried for one request'),
+    discoverMs: integer(8_000, 0, 60_000, 'waiting for a first provider of a model nobody is known to serve'),
+    concurrentMax: integer(256, 1, 10_000, 'requests at once'),
+    chunkTokens: integer(
+      32,
+      1,
+      1_024,
+      'a voucher is signed after this many unpaid tokens, or half the credit if that is less',
+    ),
+    creditTokensMax: integer(
+      1_024,
+      1,
+      65_536,
+      'a provider may not offer more credit: it bounds what it can claim after a broken stream',
+    ),
+    promptNanoMax: nano(2_000_000_000n, 'the largest prompt fee paid before anything is delivered'),
+    escrowCheckMs: integer(60_000, 100, 10 * minutes, 'how old the view of the own escrow may be'),
+    cooldownMs: integer(30_000, 0, 60 * minutes, 'a provider that failed is tried last for this long'),
+    payUpMs: integer(5_000, 100, 60 * minutes, 'a debt left by a broken stream is offered again this often, doubling'),
+    payUpTriesMax: integer(12, 0, 1_000, 'and at most this often'),
+    cancelMs: integer(2_000, 100, 60_000, 'how long a cancelled stream may take to account for itself'),
+  },
+  provider: {
+    promptPriceNano: nano(20_000_000n, 'a million prompt tokens'),
+    completionPriceNano: nano(160_000_000n, 'a million completion tokens'),
+    cachedPriceNano: nano(2_000_000n, 'a million prompt tokens still held from an earlier request'),
+    creditTokens: integer(
+      64,
+      1,
+      65_536,
+      'completion tokens delivered beyond what vouchers cover: the most that can be lost to one payer',
+    ),
+    openMs: integer(10_000, 100, 60_000, 'until a new stream says what it wants'),
+    paymentMs: integer(15_000, 100, 300_000, 'waiting for a voucher at the edge of the window before giving up'),
+    queueMax: integer(32, 0, 10_000, 'requests waiting for a slot'),
+    queueMs: integer(60_000, 100, 600_000, 'a request waits at most this long for a slot'),
+    peerRequestsMax: integer(8, 1, 1_024, 'requests of one payer, running and waiting'),
+    requestMs: integer(600_000, 1_000, 3_600_000, 'one request; the consumer may ask for less'),
+    escrowCheckMs: integer(10_000, 100, 10 * minutes, 'how old the view of a payer escrow may be'),
+    drainMs: integer(30_000, 0, 600_000, 'streams may finish this long when the node stops'),
+  },
+  settlement: {
+    thresholdNano: nano(
+      60_000_000n,
+      'unsettled value of one payer that is worth settling: the network fee is then about 1 %',
+    ),
+    ageMsMax: integer(24 * 60 * minutes, 1_000, 30 * 24 * 60 * minutes, 'settled at this age even below the threshold'),
+    intervalMs: integer(10_000, 100, 60 * minutes, 'how often the books are looked through'),
+    confirmMs: integer(60_000, 1_000, 60 * minutes, 'a posted batch is confirmed within this, or posted again'),
+    confirmPollMs: integer(1_000, 50, 60_000, 'how often the contract is read meanwhile'),
+    handoverMs: integer(15_000, 100, 10 * minutes, 'handing vouchers to another settler'),
+    settlerTrustMs: integer(
+      120_000,
+      1_000,
+      60 * minutes,
+      'a settler that took vouchers has this long before they are posted from here',
+    ),
+    settler: text('', 'peer id of a settler to hand vouchers to; empty posts from here'),
+    queueMax: integer(100_000, 10, 10_000_000, 'vouchers a settler holds for others'),
+    retryMsMax: integer(
+      5 * minutes,
+      1_000,
+      60 * minutes,
+      'longest pause between tries while the chain does not answer',
+    ),
+  },
+  chain: {
+    endpoint: text('', 'a toncenter v2 API, such as https://…/api/v2/jsonRPC; `silkmesh chain` runs a local one'),
+    apiKey: text('', 'for that endpoint'),
+    requestsPerSecond: integer(25, 1, 1_000, 'bound on requests to the endpoint'),
+  },
+  gateway: {
+    host: text('127.0.0.1', 'where the API listens; anything but loopback also needs --allow-public'),
+    port: integer(8_333, 0, 65_535, '0 takes a free one'),
+    bodyBytesMax: integer(1_572_864, 1_024, 16_777_216, 'an HTTP body: a prompt at its limit with JSON escapes'),
+    requestsMax: integer(256, 1, 10_000, 'HTTP requests at once'),
+  },
+  engine: {
+    model: text('builtin', 'builtin, a path to a GGUF file, or hf:owner/repository/file.gguf'),
+    url: text('', 'an OpenAI-compatible server to serve from instead'),
+    apiKey: text('', 'for that server'),
+    slots: integer(4, 1, 1_024, 'requests decoded at once'),
+    contextTokens: integer(
+      0,
+      0,
+      16_777_216,
+      'a slot, prompt and answer together; 0 takes what the model was trained for, up to 4096',
+    ),
+    threads: integer(0, 0, 1_024, '0 measures at start; more threads than idle cores is slower, not faster'),
+    gpu: choice(['auto', 'off'], 'auto', 'use a graphics card where its build is installed'),
+  },
+} as const
+
+export type Settings = typeof settings
+export type Config = {
+  readonly [Group in keyof Settings]: {
+    readonly [Name in keyof Settings[Group]]: Settings[Group][Name] extends Setting<infer T> ? T : never
+  }
+}
+
+export type Origin = 'flag' | 'environment' | 'file' | 'default'
+
+/** One source of values: `lookup` is given a group and a name and returns what that source says, or undefined. */
+export interface Layer {
+  readonly origin: Origin
+  /** Named in errors, such as `--port` or the file's path. */
+  readonly describe: (group: string, name: string) => string
+  readonly lookup: (group: string, name: string) => unknown
+}
+
+export interface ResolvedConfig {
+  readonly config: Config
+  readonly origins: ReadonlyMap<string, Origin>
+}
+
+/** The first layer that knows a setting wins. Throws `MeshError` `bad-request` naming source, value and expectation. */
+export function resolveConfig(layers: readonly Layer[]): ResolvedConfig {
+  const origins = new Map<string, Origin>()
+  const config: Record<string, Record<string, unknown>> = {}
+  for (const [group, members] of Object.entries(settings)) {
+    const values: Record<string, unknown> = {}
+    for (const [name, setting] of Object.entries(members) as [string, Setting<unknown>][]) {
+      const layer = layers.find((candidate) => candidate.lookup(group, name) !== undefined)
+      origins.set(`${group}.${name}`, layer?.origin ?? 'default')
+      values[name] = layer ? parseFrom(layer, group, name, setting) : setting.default
+    }
+    config[group] = values
+  }
+  return { config: config as unknown as Config, origins }
+}
+
+type Overrides = { readonly [Group in keyof Config]?: Partial<Config[Group]> }
+
+/** Defaults with some values replaced, unchecked: for tests, presets and the simulator. */
+export function configOf(...overrides: readonly Overrides[]): Config {
+  const { config } = resolveConfig([])
+  const merged: Record<string, object> = { ...config }
+  for (const override of overrides) {
+    for (const [group, values] of Object.entries(override)) merged[group] = { ...merged[group], ...values }
+  }
+  return merged as unknown as Config
+}
+
+/** Every setting as people read it, in the table's order. */
+export function listSettings(
+  resolved: ResolvedConfig,
+): readonly { name: string; value: string; origin: Origin; reason: string }[] {
+  return Object.entries(settings).flatMap(([group, members]) =>
+    (Object.entries(members) as [string, Setting<unknown>][]).map(([name, setting]) => {
+      const values = resolved.config[group as keyof Config] as Record<string, unknown>
+      return {
+        name: `${group}.${name}`,
+        value: setting.show(values[name]),
+        origin: resolved.origins.get(`${group}.${name}`) ?? 'default',
+        reason: setting.reason,
+      }
+    }),
+  )
+}
+
+function parseFrom(layer: Layer, group: string, name: string, setting: Setting<unknown>): unknown {
+  try {
+    return setting.parse(layer.lookup(group, name))
+  } catch (error) {
+    const expectation = error instanceof Error ? error.message : String(error)
+    throw new MeshError('bad-request', `${layer.describe(group, name)}: ${expectation}`, { cause: error })
+  }
+}
+
+function integer(value: number, min: number, max: number, reason: string): Setting<number> {
+  return {
+    default: value,
+    reason,
+    parse: (raw) => {
+      const number = typeof raw === 'string' && /^\d{1,15}$/.test(raw) ? Number(raw) : raw
+      if (typeof number !== 'number' || !Number.isInteger(number) || number < min || number > max) {
+        throw new RangeError(`${JSON.stringify(raw)}, expected a whole number from ${min} to ${max}`)
+      }
+      return number
+    },
+    show: String,
+  }
+}
+
+function nano(value: Nano, reason: string): Setting<Nano> {
+  return {
+    default: value,
+    reason: `${reason}; in GRAM`,
+    parse: (raw) => {
+      const amount = parseGram(
+        typeof raw === 'number' ? String(raw) : typeof raw === 'string' ? raw : JSON.stringify(raw),
+      )
+      if (amount > nanoMax) throw new RangeError(`${String(raw)} GRAM, at most ${formatGram(nanoMax)}`)
+      return amount
+    },
+    show: (amount) => `${formatGram(amount)} GRAM`,
+  }
+}
+
+function flag(value: boolean, reason: string): Setting<boolean> {
+  return {
+    default: value,
+    reason,
+    parse: (raw) => {
+      if (raw === true || raw === 'true' || raw === '1') return true
+      if (raw === false || raw === 'false' || raw === '0') return false
+      throw new RangeError(`${JSON.stringify(raw)}, expected true or false`)
+    },
+    show: String,
+  }
+}
+
+function text(value: string, reason: string): Setting<string> {
+  return {
+    default: value,
+    reason,
+    parse: (raw) => {
+      if (typeof raw !== 'string' || raw.length > 4_096) throw new RangeError(`${JSON.stringify(raw)}, expected a text`)
+      return raw
+    },
+    show: (shown) => (shown === '' ? '–' : shown),
+  }
+}
+
+function choice<const T extends string>(options: readonly T[], value: NoInfer<T>, reason: string): Setting<T> {
+  return {
+    default: value,
+    reason,
+    parse: (raw) => {
+      const found = options.find((option) => option === raw)
+      if (!found) throw new RangeError(`${JSON.stringify(raw)}, expected one of ${options.join(', ')}`)
+      return found
+    },
+    show: String,
+  }
+}
+
+function list(value: readonly string[], max: number, reason: string): Setting<readonly string[]> {
+  return {
+    default: value,
+    reason,
+    parse: (raw) => {
+      const items = typeof raw === 'string' ? raw.split(',').filter((item) => item !== '') : raw
+      if (!Array.isArray(items) || items.some((item) => typeof item !== 'string')) {
+        throw new RangeError(`${JSON.stringify(raw)}, expected a list of texts`)
+      }
+      if (items.length > max) throw new RangeError(`${items.length} entries, at most ${max}`)
+      return items
+    },
+    show: (items) => (items.length === 0 ? '–' : items.join(',')),
+  }
+}

@@ -1,0 +1,241 @@
+// Who provides what, as far as this peer knows: filled from the DHT and direct adverts, kept current by gossip, bounded.
+
+import { type Advert, decodeAdvert, type Offer, staleness } from '../../protocol/advert.ts'
+import { asMeshError, MeshError } from '../../protocol/errors.ts'
+import {
+  advertProtocol,
+  declaredModelKeyOf,
+  type ModelKey,
+  meshKey,
+  type PeerId,
+  parseModelKey,
+} from '../../protocol/ids.ts'
+import type { Config } from '../config.ts'
+import type { Ports, Verdict } from '../ports.ts'
+import { every, within } from '../waits.ts'
+
+/** A provider that offers the model asked for. */
+export interface Candidate {
+  readonly advert: Advert
+  readonly offer: Offer
+  /** Unix milliseconds of its last failure here, or undefined. */
+  readonly failedAtMs: number | undefined
+}
+
+interface Known {
+  readonly advert: Advert
+  readonly failedAtMs: number | undefined
+}
+
+export class Directory {
+  readonly #config: Config
+  readonly #ports: Pick<Ports, 'clock' | 'random' | 'network' | 'identity' | 'observe'>
+  readonly #known = new Map<PeerId, Known>()
+  /** Highest sequence seen, also of peers whose advert has expired: an old advert must not come back. */
+  readonly #sequences = new Map<PeerId, number>()
+  readonly #fetching = new Map<PeerId, Promise<void>>()
+  readonly #arrivals = new Set<() => void>()
+
+  constructor(config: Config, ports: Pick<Ports, 'clock' | 'random' | 'network' | 'identity' | 'observe'>) {
+    this.#config = config
+    this.#ports = ports
+  }
+
+  /** Looks the mesh up again and again until the signal fires; gossip fills the time between. */
+  run(signal: AbortSignal): Promise<void> {
+    const { clock, random, observe } = this.#ports
+    return every(
+      clock,
+      random,
+      this.#config.discovery.lookupIntervalMs,
+      signal,
+      () => this.lookup(meshKey, signal),
+      (error) => {
+        const { code, message } = asMeshError(error)
+        observe({ type: 'fault', where: 'directory', code, message })
+      },
+    )
+  }
+
+  /** The gossip validator of the capacity topic. Decoded, bounded and verified before anything is believed. */
+  validate(from: PeerId, message: Uint8Array): Verdict {
+    try {
+      const advert = decodeAdvert(message)
+      if (advert.peer !== from) throw new MeshError('protocol-violation', `advert of ${advert.peer} sent by ${from}`)
+      const reason = this.#take(advert, 'gossip')
+      return reason === undefined ? 'accept' : 'ignore'
+    } catch (error) {
+      this.#dropped(from, asMeshError(error).message)
+      return 'reject'
+    }
+  }
+
+  /** Everything offered under a name or key now, in a total order. */
+  candidates(model: string): readonly Candidate[] {
+    const nowMs = this.#ports.clock.now()
+    return [...this.#known.values()]
+      .filter(({ advert }) => advert.validUntilMs >= nowMs)
+      .flatMap(({ advert, failedAtMs }) =>
+        advert.offers
+          .filter(({ name, modelKey }) => name === model || modelKey === model)
+          .map((offer) => ({ advert, offer, failedAtMs })),
+      )
+      .sort((a, b) => (a.advert.peer < b.advert.peer ? -1 : 1))
+  }
+
+  adverts(): readonly Advert[] {
+    const nowMs = this.#ports.clock.now()
+    return [...this.#known.values()].map(({ advert }) => advert).filter(({ validUntilMs }) => validUntilMs >= nowMs)
+  }
+
+  failed(peer: PeerId, reason: string): void {
+    const known = this.#known.get(peer)
+    if (!known) return
+    this.#known.set(peer, { ...known, failedAtMs: this.#ports.clock.now() })
+    this.#ports.observe({ type: 'provider-lost', peer, reason })
+  }
+
+  succeeded(peer: PeerId): void {
+    const known = this.#known.get(peer)
+    if (known?.failedAtMs !== undefined) this.#known.set(peer, { ...known, failedAtMs: undefined })
+  }
+
+  /** The DHT's word for who may provide the key, then each one's own signed advert. Resolves when the lookup ends. */
+  async lookup(key: ModelKey, signal: AbortSignal): Promise<void> {
+    const { lookupMs, lookupProvidersMax } = this.#config.discovery
+    const { clock, network, identity } = this.#ports
+    const fetches: Promise<void>[] = []
+    await within(
+      clock,
+      lookupMs,
+      'the lookup',
+      async (stop) => {
+        for await (const peer of network.findProviders(key, stop)) {
+          if (peer === identity.peerId) continue
+          fetches.push(this.#fetch(peer, signal))
+          if (fetches.length >= lookupProvidersMax) break
+        }
+      },
+      signal,
+    ).catch((error: unknown) => {
+      if (signal.aborted) throw error // running out of time is an ordinary end of a lookup
+    })
+    await Promise.all(fetches)
+  }
+
+  /** Resolves when the model has a candidate, or `discoverMs` later without one. */
+  async discover(model: string, signal: AbortSignal): Promise<void> {
+    if (this.candidates(model).length > 0) return
+    const { clock } = this.#ports
+    const stop = new AbortController()
+    const both = AbortSignal.any([signal, stop.signal])
+    try {
+      const lookups = this.#keysOf(model).map((key) => this.lookup(key, both).catch(() => undefined))
+      await within(
+        clock,
+        this.#config.consumer.discoverMs,
+        `finding a provider of ${model}`,
+        (expired) =>
+          Promise.race([this.#arrived(model, expired), Promise.all(lookups).then(() => this.#arrived(model, expired))]),
+        signal,
+      )
+    } catch (error) {
+      if (signal.aborted) throw error // otherwise the caller sees that there is still no candidate
+    } finally {
+      stop.abort()
+    }
+  }
+
+  async #arrived(model: string, signal: AbortSignal): Promise<void> {
+    while (this.candidates(model).length === 0) {
+      signal.throwIfAborted()
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          this.#arrivals.delete(wake)
+          signal.removeEventListener('abort', wake)
+          resolve()
+        }
+        this.#arrivals.add(wake)
+        signal.addEventListener('abort', wake)
+      })
+    }
+  }
+
+  #keysOf(model: string): readonly ModelKey[] {
+    const isKey = /^[0-9a-f]{64}$/.test(model)
+    return [isKey ? parseModelKey(model) : declaredModelKeyOf(model), meshKey]
+  }
+
+  /** One fetch a peer at a time; a peer that does not answer is simply not known. */
+  #fetch(peer: PeerId, signal: AbortSignal): Promise<void> {
+    const running = this.#fetching.get(peer)
+    if (running) return running
+    const { clock, network } = this.#ports
+    const fetch = within(
+      clock,
+      this.#config.discovery.advertFetchMs,
+      `asking ${peer} for its advert`,
+      async (stop) => {
+        const stream = await network.open(peer, advertProtocol, stop)
+        const giveUp = (): void => stream.reset(new MeshError('timeout', 'no advert in time'))
+        stop.addEventListener('abort', giveUp)
+        try {
+          for await (const frame of stream.frames) {
+            const advert = decodeAdvert(frame)
+            if (advert.peer !== peer) throw new MeshError('protocol-violation', `advert of ${advert.peer}`)
+            this.#take(advert, 'direct')
+            break
+          }
+          await stream.close()
+        } finally {
+          stop.removeEventListener('abort', giveUp)
+        }
+      },
+      signal,
+    )
+      .catch((error: unknown) => {
+        if (!signal.aborted) this.#dropped(peer, asMeshError(error).message)
+      })
+      .finally(() => this.#fetching.delete(peer))
+    this.#fetching.set(peer, fetch)
+    return fetch
+  }
+
+  /** The reason an advert was not taken, or undefined. */
+  #take(advert: Advert, source: 'gossip' | 'direct'): string | undefined {
+    const { clock, network, observe } = this.#ports
+    const reason = staleness(advert, clock.now(), this.#sequences.get(advert.peer))
+    if (reason) {
+      this.#dropped(advert.peer, reason)
+      return reason
+    }
+    this.#makeRoom(advert.peer)
+    this.#sequences.set(advert.peer, advert.sequence)
+    this.#known.set(advert.peer, { advert, failedAtMs: this.#known.get(advert.peer)?.failedAtMs })
+    network.learn(advert.peer, advert.addresses)
+    observe({ type: 'advert-accepted', peer: advert.peer, sequence: advert.sequence, source })
+    for (const wake of [...this.#arrivals]) wake()
+    return undefined
+  }
+
+  #makeRoom(newcomer: PeerId): void {
+    const { directoryPeersMax } = this.#config.discovery
+    if (!this.#known.has(newcomer) && this.#known.size >= directoryPeersMax) {
+      let oldest: Known | undefined
+      for (const known of this.#known.values()) {
+        if (!oldest || known.advert.validUntilMs < oldest.advert.validUntilMs) oldest = known
+      }
+      if (oldest) this.#known.delete(oldest.advert.peer)
+    }
+    if (!this.#sequences.has(newcomer) && this.#sequences.size >= 4 * directoryPeersMax) {
+      for (const peer of this.#sequences.keys()) {
+        this.#sequences.delete(peer) // the longest held; its advert has long expired
+        break
+      }
+    }
+  }
+
+  #dropped(peer: PeerId, reason: string): void {
+    this.#ports.observe({ type: 'advert-dropped', peer, reason })
+  }
+}

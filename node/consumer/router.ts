@@ -1,0 +1,109 @@
+// The consumer's face: what the mesh serves, and one answer a request, bounded in number.
+
+import { asMeshError, MeshError } from '../../protocol/errors.ts'
+import type { Address, PeerId } from '../../protocol/ids.ts'
+import type { Config } from '../config.ts'
+import type { Inference, InferenceEvent, InferenceRequest, InferenceResult, ServedModel } from '../inference.ts'
+import type { Ports } from '../ports.ts'
+import { Answer } from './answer.ts'
+import { Debts } from './debts.ts'
+import type { Directory } from './directory.ts'
+import type { OwnEscrow } from './session.ts'
+import type { Tabs } from './tab.ts'
+
+export class Router implements Inference {
+  readonly debts: Debts
+  readonly #config: Config
+  readonly #escrow: Address
+  readonly #ports: Ports
+  readonly #directory: Directory
+  readonly #tabs: Tabs
+  readonly #openRequests = new Map<PeerId, number>()
+  #ownEscrow: { readonly escrow: OwnEscrow; readonly atMs: number } | undefined
+  #active = 0
+  #isDraining = false
+
+  constructor(config: Config, escrow: Address, ports: Ports, directory: Directory, tabs: Tabs) {
+    this.#config = config
+    this.#escrow = escrow
+    this.#ports = ports
+    this.#directory = directory
+    this.#tabs = tabs
+    this.debts = new Debts(config, ports, tabs)
+  }
+
+  /** Answers in the making. */
+  get active(): number {
+    return this.#active
+  }
+
+  /** No new request from now on. */
+  drain(): void {
+    this.#isDraining = true
+  }
+
+  models(): readonly ServedModel[] {
+    const models = new Map<string, ServedModel>()
+    for (const { offers } of this.#directory.adverts()) {
+      for (const { modelKey: key, name, contextTokens, price, slotsFree } of offers) {
+        const before = models.get(key)
+        models.set(key, {
+          name: before?.name ?? name,
+          key,
+          contextTokens: Math.max(before?.contextTokens ?? 0, contextTokens),
+          providers: (before?.providers ?? 0) + 1,
+          slotsFree: (before?.slotsFree ?? 0) + slotsFree,
+          price: !before || price.completionNano < before.price.completionNano ? price : before.price,
+        })
+      }
+    }
+    return [...models.values()].sort((a, b) => (`${a.name} ${a.key}` < `${b.name} ${b.key}` ? -1 : 1))
+  }
+
+  async *infer(
+    request: InferenceRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<InferenceEvent, InferenceResult, undefined> {
+    const { concurrentMax } = this.#config.consumer
+    if (this.#isDraining) throw new MeshError('draining', 'this node is shutting down')
+    if (this.#active >= concurrentMax) {
+      throw new MeshError('busy', `${this.#active} requests are open, at most ${concurrentMax}`)
+    }
+    this.#active += 1
+    try {
+      const answer = new Answer(
+        {
+          config: this.#config,
+          ports: this.#ports,
+          directory: this.#directory,
+          tabs: this.#tabs,
+          debts: this.debts,
+          ownEscrow: () => this.#readEscrow(),
+          openRequests: this.#openRequests,
+        },
+        request,
+        signal,
+      )
+      return yield* answer.run()
+    } finally {
+      this.#active -= 1
+    }
+  }
+
+  /** At most `escrowCheckMs` old, so that a new epoch is noticed; older while the chain does not answer. */
+  async #readEscrow(): Promise<OwnEscrow> {
+    const { chain, clock } = this.#ports
+    const known = this.#ownEscrow
+    if (known && clock.now() - known.atMs <= this.#config.consumer.escrowCheckMs) return known.escrow
+    try {
+      const { isEscrow, globalId, epoch } = await chain.escrow(this.#escrow)
+      if (!isEscrow) throw new MeshError('escrow-unusable', `no escrow runs at ${this.#escrow} on this chain`)
+      const escrow = { address: this.#escrow, globalId, epoch }
+      this.#ownEscrow = { escrow, atMs: clock.now() }
+      return escrow
+    } catch (error) {
+      if (known && asMeshError(error).code === 'chain-unavailable') return known.escrow
+      throw error
+    }
+  }
+}

@@ -1,0 +1,351 @@
+// One request at one provider, from the consumer's side: open, agree on the tab, pay as tokens arrive, check the receipt.
+// docs/protocol.md §4 and §5.
+
+import { asMeshError, MeshError } from '../../protocol/errors.ts'
+import {
+  type Accept,
+  type ChatMessage,
+  type ConsumerFrame,
+  decodeProviderFrame,
+  type EndReason,
+  encodeFrame,
+  type Open,
+  type ProviderFrame,
+  type Sampling,
+} from '../../protocol/frames.ts'
+import { type Address, inferProtocol, publicKeyOf } from '../../protocol/ids.ts'
+import { costNano, isWithin, type Nano, noUsage, type Usage } from '../../protocol/money.ts'
+import { type Receipt, requestDigestOf, verifyReceipt } from '../../protocol/receipt.ts'
+import type { Config } from '../config.ts'
+import type { InferenceEvent } from '../inference.ts'
+import type { Ports, Stream } from '../ports.ts'
+import { cancelled, Watchdog, within } from '../waits.ts'
+import type { Candidate } from './directory.ts'
+import type { TabStream, Tabs } from './tab.ts'
+
+export interface SessionRequest {
+  readonly requestId: string
+  readonly messages: readonly ChatMessage[]
+  readonly sampling: Sampling
+  readonly deadlineMs: number
+  /** What other providers already delivered of this answer. */
+  readonly resumeText: string
+  readonly resumeTokenIds: readonly number[]
+  readonly costNanoMax: Nano | undefined
+}
+
+/** This peer's own escrow, as the chain shows it. */
+export interface OwnEscrow {
+  readonly address: Address
+  readonly globalId: number
+  readonly epoch: number
+}
+
+export interface SessionParts {
+  readonly config: Config
+  readonly ports: Ports
+  readonly tabs: Tabs
+  readonly escrow: OwnEscrow
+}
+
+export class Session {
+  readonly #parts: SessionParts
+  readonly #candidate: Candidate
+  readonly #request: SessionRequest
+  #usage: Usage = noUsage
+  #accept: Accept | undefined
+  #tab: TabStream | undefined
+  #paidTokens = 0
+  #isOverBudget = false
+  #expired: MeshError | undefined
+
+  constructor(parts: SessionParts, candidate: Candidate, request: SessionRequest) {
+    this.#parts = parts
+    this.#candidate = candidate
+    this.#request = request
+  }
+
+  /** What this provider delivered and this peer counted, so far. */
+  get usage(): Usage {
+    return this.#usage
+  }
+
+  get costNano(): Nano {
+    return this.#accept ? costNano(this.#usage, this.#accept.price) : 0n
+  }
+
+  /** Yields events as they arrive and returns the end. Leaving early, or the signal, cancels and accounts. */
+  async *run(signal: AbortSignal): AsyncGenerator<InferenceEvent, EndReason, undefined> {
+    const { config, ports, tabs } = this.#parts
+    const { advert } = this.#candidate
+    const stream = await within(
+      ports.clock,
+      config.consumer.connectMs,
+      `connecting to ${advert.peer}`,
+      (stop) => ports.network.open(advert.peer, inferProtocol, stop),
+      signal,
+    )
+    const open = this.#openFrame(tabs)
+    const bytes = encodeFrame(open)
+    const frames = stream.frames[Symbol.asyncIterator]()
+    const watchdog = new Watchdog(ports.clock, (error) => {
+      this.#expired = error
+      stream.reset(error)
+    })
+    const cancel = (): void => {
+      watchdog.arm(config.consumer.cancelMs, 'accounting for a cancelled request')
+      stream.send(encodeFrame({ type: 'cancel' })).catch(() => undefined) // the reader sees it break
+    }
+    signal.addEventListener('abort', cancel)
+    let isAccounted = false
+    let isLeft = true // until the end or an error is reached, an exit is the caller's
+    try {
+      watchdog.arm(config.consumer.firstByteMs, `the first answer of ${advert.peer}`)
+      await stream.send(bytes)
+      for (;;) {
+        const frame = await this.#next(frames, signal)
+        if (frame === undefined) throw new MeshError('unreachable', `${advert.peer} closed the stream before its end`)
+        switch (frame.type) {
+          case 'queued':
+            watchdog.arm(config.consumer.queueMs, `place ${frame.position} in the queue of ${advert.peer}`)
+            break
+          case 'tab':
+            this.#meet(frame.tab, 0n).close(true)
+            break
+          case 'fail':
+            isAccounted = true // frames are in order: everything it delivered was received
+            throw new MeshError(frame.code, `${advert.peer}: ${frame.message}`, { retryAfterMs: frame.retryAfterMs })
+          case 'accept': {
+            this.#accepted(frame, open)
+            await this.#pay(stream)
+            if (!signal.aborted) watchdog.arm(config.consumer.firstByteMs, `the first token of ${advert.peer}`)
+            yield this.#acceptedEvent(frame)
+            break
+          }
+          case 'delta': {
+            this.#received(frame)
+            if (!signal.aborted) watchdog.arm(config.consumer.betweenDeltasMs, `the next token of ${advert.peer}`)
+            if (this.#isPaymentDue()) await this.#pay(stream)
+            yield { type: 'delta', text: frame.text, tokens: frame.tokens, tokenIds: frame.tokenIds }
+            if (this.#isOverBudget) throw new MeshError('over-budget', this.#budgetMessage())
+            break
+          }
+          case 'end':
+            this.#check(frame.receipt, requestDigestOf(bytes))
+            await this.#payLast(stream)
+            isAccounted = true
+            await stream.close()
+            return frame.finish
+        }
+      }
+    } catch (error) {
+      const failure = this.#expired ?? asMeshError(error)
+      isLeft = failure.code === 'over-budget'
+      throw failure
+    } finally {
+      signal.removeEventListener('abort', cancel)
+      if (isLeft && !isAccounted && this.#accept) isAccounted = await this.#leave(stream, frames, watchdog)
+      watchdog.end()
+      this.#tab?.close(isAccounted)
+      if (!isAccounted) stream.reset(this.#expired ?? new MeshError('cancelled', 'the consumer is done'))
+    }
+  }
+
+  /** The iteration was left early: cancel, read what was still on its way, pay for it. False where that failed. */
+  async #leave(stream: Stream, frames: AsyncIterator<Uint8Array>, watchdog: Watchdog): Promise<boolean> {
+    try {
+      watchdog.arm(this.#parts.config.consumer.cancelMs, 'accounting for a cancelled request')
+      await stream.send(encodeFrame({ type: 'cancel' }))
+      for (;;) {
+        const next = await frames.next()
+        if (next.done) return false
+        const frame = decodeProviderFrame(next.value)
+        if (frame.type === 'delta') this.#received(frame)
+        else if (frame.type === 'end') {
+          await this.#payLast(stream)
+          await stream.close()
+          return true
+        } else if (frame.type === 'fail') return true
+      }
+    } catch {
+      return false // the provider is gone; what it delivered stays owed on the tab
+    }
+  }
+
+  async #next(frames: AsyncIterator<Uint8Array>, signal: AbortSignal): Promise<ProviderFrame | undefined> {
+    if (signal.aborted && !this.#accept) throw cancelled(signal)
+    const next = await frames.next()
+    return next.done ? undefined : decodeProviderFrame(next.value)
+  }
+
+  #openFrame(tabs: Tabs): Open {
+    const { escrow } = this.#parts
+    const { advert, offer } = this.#candidate
+    const { requestId, messages, sampling, deadlineMs, resumeText, resumeTokenIds } = this.#request
+    return {
+      type: 'open',
+      requestId,
+      modelKey: offer.modelKey,
+      messages,
+      sampling,
+      priceMax: offer.price,
+      escrow: escrow.address,
+      deadlineMs,
+      best: tabs.best(advert.payout),
+      resumeText,
+      resumeTokenIds,
+    }
+  }
+
+  #acceptedEvent({ price, promptTokens }: Accept): InferenceEvent {
+    return {
+      type: 'accepted',
+      requestId: this.#request.requestId,
+      provider: this.#candidate.advert.peer,
+      modelName: this.#candidate.offer.name,
+      price,
+      promptTokens,
+    }
+  }
+
+  /** Everything a provider could overstate is checked before the first voucher is signed. */
+  #accepted(accept: Accept, open: Open): void {
+    const { config } = this.#parts
+    const { advert } = this.#candidate
+    if (this.#accept) throw new MeshError('protocol-violation', `${advert.peer} accepted twice`)
+    if (!isWithin(accept.price, open.priceMax)) {
+      throw new MeshError(
+        'overcharged',
+        `${advert.peer} accepted at ${accept.price.completionNano} nano, advertised ${open.priceMax.completionNano}`,
+      )
+    }
+    if (accept.creditTokens > config.consumer.creditTokensMax) {
+      throw new MeshError(
+        'overcharged',
+        `credit of ${accept.creditTokens} tokens, at most ${config.consumer.creditTokensMax}`,
+      )
+    }
+    const promptTokensMax = promptTokensBound(open)
+    if (accept.promptTokens > promptTokensMax) {
+      throw new MeshError(
+        'overcharged',
+        `${accept.promptTokens} prompt tokens for a prompt of at most ${promptTokensMax}`,
+      )
+    }
+    const usage = { promptTokens: accept.promptTokens, cachedTokens: accept.cachedTokens, completionTokens: 0 }
+    const promptNano = costNano(usage, accept.price)
+    const { costNanoMax } = this.#request
+    if (costNanoMax !== undefined && promptNano > costNanoMax) {
+      throw new MeshError('over-budget', `the prompt alone costs ${promptNano} nano, the budget is ${costNanoMax}`)
+    }
+    if (promptNano > config.consumer.promptNanoMax) {
+      throw new MeshError(
+        'over-budget',
+        `the prompt costs ${promptNano} nano in advance, at most ${config.consumer.promptNanoMax} is paid`,
+      )
+    }
+    const credit = { promptTokens: 0, cachedTokens: 0, completionTokens: accept.creditTokens }
+    this.#tab = this.#meet(accept.tab, costNano(credit, accept.price))
+    this.#accept = accept
+    this.#usage = usage
+    this.#tab.received(promptNano)
+  }
+
+  #meet(tab: Accept['tab'], creditNano: Nano): TabStream {
+    const { escrow, tabs } = this.#parts
+    const { advert } = this.#candidate
+    if (tab.payee !== advert.payout || tab.globalId !== escrow.globalId || tab.epoch !== escrow.epoch) {
+      throw new MeshError(
+        'overcharged',
+        `${advert.peer} wants vouchers for ${tab.payee}, chain ${tab.globalId}, epoch ${tab.epoch}; ` +
+          `expected ${advert.payout}, ${escrow.globalId}, ${escrow.epoch}`,
+      )
+    }
+    return tabs.open(advert.peer, tab, creditNano)
+  }
+
+  #received(delta: ProviderFrame & { readonly type: 'delta' }): void {
+    const { advert } = this.#candidate
+    const { completionTokens } = this.#usage
+    if (!this.#accept || !this.#tab)
+      throw new MeshError('protocol-violation', `${advert.peer} sent tokens before accepting`)
+    if (delta.index !== completionTokens) {
+      throw new MeshError(
+        'protocol-violation',
+        `${advert.peer} sent token ${delta.index}, expected ${completionTokens}`,
+      )
+    }
+    const { tokensMax } = this.#request.sampling
+    if (tokensMax !== undefined && completionTokens + delta.tokens > tokensMax) {
+      throw new MeshError('overcharged', `${advert.peer} sent more than ${tokensMax} tokens`)
+    }
+    const before = this.costNano
+    const usage = { ...this.#usage, completionTokens: completionTokens + delta.tokens }
+    const { costNanoMax } = this.#request
+    if (costNanoMax !== undefined && costNano(usage, this.#accept.price) > costNanoMax) this.#isOverBudget = true
+    this.#usage = usage
+    this.#tab.received(this.costNano - before)
+  }
+
+  #isPaymentDue(): boolean {
+    const creditTokens = this.#accept?.creditTokens ?? 0
+    const chunkTokens = Math.max(1, Math.min(this.#parts.config.consumer.chunkTokens, creditTokens >> 1))
+    return this.#usage.completionTokens - this.#paidTokens >= chunkTokens
+  }
+
+  async #pay(stream: Stream): Promise<void> {
+    this.#paidTokens = this.#usage.completionTokens
+    const voucher = await this.#tab?.sign()
+    if (voucher) await this.#sendVoucher(stream, { type: 'voucher', voucher })
+  }
+
+  async #payLast(stream: Stream): Promise<void> {
+    const voucher = await this.#tab?.signLast()
+    if (voucher) await this.#sendVoucher(stream, { type: 'voucher', voucher })
+  }
+
+  async #sendVoucher(stream: Stream, frame: ConsumerFrame & { readonly type: 'voucher' }): Promise<void> {
+    const { payee, amountNano } = frame.voucher.terms
+    await stream.send(encodeFrame(frame))
+    this.#parts.ports.observe({
+      type: 'voucher-signed',
+      request: this.#request.requestId,
+      peer: this.#candidate.advert.peer,
+      payee,
+      amountNano,
+    })
+  }
+
+  /** The provider's account must be this peer's own count, signed. */
+  #check(receipt: Receipt, digest: Uint8Array): void {
+    const { advert, offer } = this.#candidate
+    const { promptTokens, cachedTokens, completionTokens } = receipt.usage
+    const own = this.#usage
+    const isOwnCount =
+      promptTokens === own.promptTokens &&
+      cachedTokens === own.cachedTokens &&
+      completionTokens === own.completionTokens
+    if (!isOwnCount || receipt.costNano !== this.costNano) {
+      throw new MeshError(
+        'overcharged',
+        `${advert.peer} accounts for ${receipt.costNano} nano, received was ${this.costNano}`,
+      )
+    }
+    const isThisRequest = receipt.modelKey === offer.modelKey && Buffer.from(digest).equals(receipt.requestDigest)
+    if (!isThisRequest || !verifyReceipt(receipt, publicKeyOf(advert.peer))) {
+      throw new MeshError('protocol-violation', `the receipt of ${advert.peer} does not verify`)
+    }
+  }
+
+  #budgetMessage(): string {
+    return `${this.costNano} nano spent, the budget of this request is ${this.#request.costNanoMax}`
+  }
+}
+
+/** No tokeniser makes more tokens than bytes; templates add a few around each message. */
+const templateTokensPerMessage = 32
+
+function promptTokensBound({ messages, resumeTokenIds }: Open): number {
+  const bytes = messages.reduce((sum, { role, content }) => sum + Buffer.byteLength(content) + role.length, 0)
+  return bytes + templateTokensPerMessage * (messages.length + 2) + resumeTokenIds.length
+}

@@ -1,0 +1,138 @@
+// The composition root: configuration and ports in, a running node out. Nothing else knows every part.
+
+import { asMeshError } from '../protocol/errors.ts'
+import { type Address, advertProtocol, capacityTopic, inferProtocol, settleProtocol } from '../protocol/ids.ts'
+import type { Price } from '../protocol/money.ts'
+import type { Config } from './config.ts'
+import { Directory } from './consumer/directory.ts'
+import { Router } from './consumer/router.ts'
+import { Tabs } from './consumer/tab.ts'
+import type { Inference } from './inference.ts'
+import type { Ports } from './ports.ts'
+import { Accounts } from './provider/accounts.ts'
+import { Admission } from './provider/admission.ts'
+import { Advertiser } from './provider/advertiser.ts'
+import { Service } from './provider/service.ts'
+import { Book } from './settlement/book.ts'
+import { type Channel, unsettledNano } from './settlement/channel.ts'
+import { Collector } from './settlement/collector.ts'
+import { Settler } from './settlement/settler.ts'
+
+/** What this node does; any mix. */
+export interface Roles {
+  /** Serves the engine's models and is paid to this account. Needs the engine port. */
+  readonly provider?: { readonly payout: Address } | undefined
+  /** Buys inference, paying from this escrow, whose signer is this node's key. */
+  readonly consumer?: { readonly escrow: Address } | undefined
+  /** Settles vouchers that others hand over. */
+  readonly settler?: boolean | undefined
+}
+
+export interface MeshNode {
+  /** Present on a consumer. */
+  readonly inference: Inference | undefined
+  readonly directory: Directory
+  /** A provider's channels; empty otherwise. */
+  channels(): readonly Channel[]
+  /** Hands over and posts everything the chain would take now. Resolves when that was tried once. */
+  settleNow(signal: AbortSignal): Promise<void>
+  /** Drains – streams finish, debts are paid, vouchers are handed over – then ends. Safe to call twice. */
+  stop(): Promise<void>
+}
+
+export async function startNode(config: Config, ports: Ports, roles: Roles): Promise<MeshNode> {
+  const { clock, network, observe, identity } = ports
+  const ended = new AbortController()
+  const loops: Promise<void>[] = []
+
+  const settler = new Settler(config, ports)
+  await settler.recover()
+  const directory = new Directory(config, ports)
+  const provider = roles.provider && (await composeProvider(config, ports, roles.provider.payout, settler))
+  const consumer = roles.consumer && (await composeConsumer(config, ports, roles.consumer.escrow, directory))
+
+  network.subscribe(capacityTopic, (from, message) => directory.validate(from, message))
+  if (provider) {
+    network.handle(inferProtocol, (stream) => provider.service.serve(stream))
+    network.handle(advertProtocol, (stream) => provider.advertiser.serve(stream))
+    loops.push(provider.advertiser.run(ended.signal), provider.collector.run(ended.signal))
+  }
+  if (roles.settler) network.handle(settleProtocol, (stream) => settler.serve(stream))
+  if (provider || roles.settler) loops.push(settler.run(ended.signal))
+  if (consumer) loops.push(directory.run(ended.signal))
+  observe({
+    type: 'node-started',
+    peer: identity.peerId,
+    roles: Object.entries(roles).flatMap(([role, on]) => (on ? [role] : [])),
+  })
+
+  const settleNow = async (signal: AbortSignal): Promise<void> => {
+    await provider?.collector.collect(true, signal)
+    await settler.settleAll(signal)
+  }
+
+  const drain = async (): Promise<void> => {
+    observe({ type: 'node-stopping', peer: identity.peerId })
+    consumer?.drain()
+    provider?.admission.drain()
+    const deadlineMs = clock.now() + config.provider.drainMs
+    const isBusy = (): boolean => (consumer?.active ?? 0) > 0 || (provider?.admission.requests ?? 0) > 0
+    while (isBusy() && clock.now() < deadlineMs) await clock.sleep(Math.min(100, config.provider.drainMs))
+    provider?.service.stopAll()
+    const last = AbortSignal.any([ended.signal])
+    await consumer?.debts.payAll(last)
+    consumer?.debts.stop()
+    if (provider) {
+      await provider.collector.collect(true, last).catch((error: unknown) => {
+        const { code, message } = asMeshError(error)
+        observe({ type: 'fault', where: 'handing vouchers over at the end', code, message }) // they stay in the book
+      })
+    }
+    if (settler.heldVouchers > 0) await settler.settleAll(last)
+    ended.abort()
+    await Promise.all(loops)
+  }
+
+  let stopping: Promise<void> | undefined
+  return {
+    inference: consumer,
+    directory,
+    channels: () => provider?.book.channels() ?? [],
+    settleNow,
+    stop: () => {
+      stopping ??= drain()
+      return stopping
+    },
+  }
+}
+
+async function composeConsumer(config: Config, ports: Ports, escrow: Address, directory: Directory): Promise<Router> {
+  const tabs = new Tabs(escrow, ports)
+  await tabs.recover()
+  return new Router(config, escrow, ports, directory, tabs)
+}
+
+async function composeProvider(config: Config, ports: Ports, payout: Address, settler: Settler) {
+  const { engine } = ports
+  if (!engine) throw new TypeError('a provider needs the engine port')
+  const { cachedPriceNano, completionPriceNano, promptPriceNano, peerRequestsMax, queueMax, escrowCheckMs } =
+    config.provider
+  const price: Price = {
+    promptNano: promptPriceNano,
+    completionNano: completionPriceNano,
+    cachedNano: cachedPriceNano < promptPriceNano ? cachedPriceNano : promptPriceNano,
+  }
+  const book = new Book(payout, ports)
+  await book.recover()
+  const admission = new Admission({ slots: engine.slots, queueMax, peerRequestsMax }, () => advertiser.changed())
+  const advertiser: Advertiser = new Advertiser(config, payout, price, engine, admission, ports)
+  const accounts = new Accounts(payout, escrowCheckMs, ports)
+  const service = new Service({ config, payout, price, engine, admission, accounts, book, ports })
+  const collector = new Collector(config, payout, ports, book, settler)
+  return { admission, advertiser, book, collector, service }
+}
+
+/** Value that vouchers cover and the chain has not paid, over all channels. */
+export function unsettledOf(node: MeshNode): bigint {
+  return node.channels().reduce((sum, channel) => sum + unsettledNano(channel), 0n)
+}

@@ -1,0 +1,123 @@
+// Tells the mesh what this provider serves: by gossip when something worth knowing changed, by DHT, and to whoever asks.
+
+import { type Advert, encodeAdvert, type Offer } from '../../protocol/advert.ts'
+import { asMeshError } from '../../protocol/errors.ts'
+import { type Address, capacityTopic, declaredModelKeyOf, type ModelKey, meshKey } from '../../protocol/ids.ts'
+import { limits } from '../../protocol/limits.ts'
+import type { Price } from '../../protocol/money.ts'
+import type { Config } from '../config.ts'
+import type { Engine, Ports, Stream } from '../ports.ts'
+import { every, jittered } from '../waits.ts'
+import type { Admission } from './admission.ts'
+
+const agent = 'silkmesh/0.1'
+
+export class Advertiser {
+  readonly #config: Config
+  readonly #payout: Address
+  readonly #price: Price
+  readonly #engine: Engine
+  readonly #admission: Admission
+  readonly #ports: Ports
+  #sequence = 0
+  #published: { readonly offers: readonly Offer[]; readonly atMs: number } | undefined
+  #wake = new AbortController()
+
+  constructor(config: Config, payout: Address, price: Price, engine: Engine, admission: Admission, ports: Ports) {
+    this.#config = config
+    this.#payout = payout
+    this.#price = price
+    this.#engine = engine
+    this.#admission = admission
+    this.#ports = ports
+  }
+
+  /** Announces until the signal fires. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, network, random, observe } = this.#ports
+    const failed = (error: unknown): void => {
+      const { code, message } = asMeshError(error)
+      observe({ type: 'fault', where: 'advertiser', code, message })
+    }
+    const records = this.#keys().map((key) => network.provide(key, signal).catch(failed))
+    await every(clock, random, this.#config.discovery.advertGapMs, signal, () => this.#publishWhenDue(signal), failed)
+    await Promise.all(records)
+  }
+
+  /** Call when load may have changed; a change worth telling goes out after the gap. */
+  changed(): void {
+    this.#wake.abort()
+  }
+
+  /** Serves /silkmesh/advert/1.0.0: the current advert, then the end. */
+  async serve(stream: Stream): Promise<void> {
+    await stream.send(this.#encode(this.#offers()))
+    await stream.close()
+  }
+
+  async #publishWhenDue(signal: AbortSignal): Promise<void> {
+    const { clock, network, random, observe } = this.#ports
+    const { advertIntervalMs, advertGapMs } = this.#config.discovery
+    const offers = this.#offers()
+    const last = this.#published
+    const repeatMs = jittered(advertIntervalMs, random)
+    const isDue = !last || clock.now() - last.atMs >= repeatMs || isWorthTelling(last.offers, offers)
+    if (isDue) {
+      await network.publish(capacityTopic, this.#encode(offers))
+      this.#published = { offers, atMs: clock.now() }
+      observe({ type: 'advert-published', sequence: this.#sequence, models: offers.map(({ name }) => name) })
+      return
+    }
+    // sleep until the repeat, or until told of a change; `every` then keeps the gap
+    this.#wake = new AbortController()
+    const untilMs = Math.max(0, last.atMs + repeatMs - clock.now() - advertGapMs)
+    await clock.sleep(untilMs, AbortSignal.any([signal, this.#wake.signal])).catch(() => undefined)
+  }
+
+  #keys(): readonly ModelKey[] {
+    const { models } = this.#engine
+    return [
+      ...new Set([meshKey, ...models.map(({ key }) => key), ...models.map(({ name }) => declaredModelKeyOf(name))]),
+    ]
+  }
+
+  #offers(): readonly Offer[] {
+    const { slots, models } = this.#engine
+    return models.map(({ key, name, contextTokens, prefillTokensPerSecond, decodeTokensPerSecond }) => ({
+      modelKey: key,
+      name,
+      contextTokens,
+      price: this.#price,
+      slots,
+      slotsFree: this.#admission.slotsFree,
+      queued: this.#admission.queued,
+      prefillTokensPerSecond,
+      decodeTokensPerSecond,
+    }))
+  }
+
+  #encode(offers: readonly Offer[]): Uint8Array {
+    const { clock, identity, network } = this.#ports
+    this.#sequence = Math.max(this.#sequence + 1, clock.now()) // also grows over a restart
+    const advert: Advert = {
+      peer: identity.peerId,
+      sequence: this.#sequence,
+      validUntilMs: clock.now() + this.#config.discovery.advertLifeMs,
+      payout: this.#payout,
+      offers,
+      addresses: network.addresses().slice(0, limits.addressesMax),
+      agent,
+    }
+    return encodeAdvert(advert, identity.publicKey, (message) => identity.sign(message))
+  }
+}
+
+/** Full or free again, or a quarter of the slots moved: less is noise that would cost every peer a message. */
+function isWorthTelling(before: readonly Offer[], now: readonly Offer[]): boolean {
+  return now.some((offer, at) => {
+    const told = before[at]
+    if (!told) return true
+    const moved = Math.abs(offer.slotsFree - told.slotsFree)
+    return (offer.slotsFree === 0) !== (told.slotsFree === 0) || moved >= Math.max(1, offer.slots / 4)
+  })
+}

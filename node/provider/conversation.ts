@@ -1,0 +1,332 @@
+// One request at its provider, read top to bottom: admit, be paid for the prompt, decode inside the credit window, account,
+// be paid in full. docs/protocol.md §4 and §5.
+
+import { asMeshError, MeshError } from '../../protocol/errors.ts'
+import {
+  decodeConsumerFrame,
+  type EndReason,
+  encodeFrame,
+  type Open,
+  type ProviderFrame,
+  type Tab,
+} from '../../protocol/frames.ts'
+import type { Address, PeerId } from '../../protocol/ids.ts'
+import { isWithin, type Nano, type Price } from '../../protocol/money.ts'
+import { signReceipt } from '../../protocol/receipt.ts'
+import type { Config } from '../config.ts'
+import type { Engine, EscrowState, Ports, Prompt, Stream } from '../ports.ts'
+import type { Book } from '../settlement/book.ts'
+import { type Channel, unpaidNano } from '../settlement/channel.ts'
+import { within } from '../waits.ts'
+import type { Accounts } from './accounts.ts'
+import type { Admission, Lease } from './admission.ts'
+import { afterDelta, type Meter, meteredNano, startMeter, windowNano } from './meter.ts'
+
+export interface ServiceParts {
+  readonly config: Config
+  /** Where vouchers must pay. */
+  readonly payout: Address
+  readonly price: Price
+  readonly engine: Engine
+  readonly admission: Admission
+  readonly accounts: Accounts
+  readonly book: Book
+  readonly ports: Ports
+}
+
+interface Admitted {
+  readonly escrow: EscrowState
+  readonly prompt: Prompt
+  readonly lease: Lease
+}
+
+export class Conversation {
+  readonly #parts: ServiceParts
+  readonly #running: Map<PeerId, number>
+  readonly #stream: Stream
+  readonly #open: Open
+  readonly #digest: Uint8Array
+  readonly #payer: PeerId
+  readonly #windowNano: Nano
+  readonly #startedAtMs: number
+  /** Fires when the request must stop: cancelled, out of time, broken, shutting down. */
+  readonly #stop = new AbortController()
+  #meter: Meter
+
+  constructor(parts: ServiceParts, running: Map<PeerId, number>, stream: Stream, open: Open, digest: Uint8Array) {
+    this.#parts = parts
+    this.#running = running
+    this.#stream = stream
+    this.#open = open
+    this.#digest = digest
+    this.#payer = stream.peer
+    this.#windowNano = windowNano(parts.price, parts.config.provider.creditTokens)
+    this.#startedAtMs = parts.ports.clock.now()
+    this.#meter = startMeter(parts.price, 0, 0)
+  }
+
+  stop(reason: MeshError): void {
+    this.#stop.abort(reason)
+  }
+
+  async run(frames: AsyncIterator<Uint8Array>): Promise<void> {
+    const { clock } = this.#parts.ports
+    const { requestMs } = this.#parts.config.provider
+    const deadlineMs = Math.min(this.#open.deadlineMs || requestMs, requestMs)
+    clock.sleep(deadlineMs, this.#stop.signal).then(
+      () => this.stop(new MeshError('timeout', `the request took longer than ${deadlineMs} ms`)),
+      () => undefined, // stopped first
+    )
+    try {
+      const admitted = await this.#admit(frames)
+      try {
+        await this.#deliver(admitted)
+      } finally {
+        admitted.lease.release()
+      }
+    } catch (error) {
+      await this.#fail(asMeshError(this.#stop.signal.aborted ? this.#stop.signal.reason : error, 'internal'))
+    } finally {
+      this.#stop.abort(new MeshError('cancelled', 'the request is over'))
+    }
+  }
+
+  /** Everything that can refuse a request, cheapest check first. Nothing is computed for a payer before this passes. */
+  async #admit(frames: AsyncIterator<Uint8Array>): Promise<Admitted> {
+    const { accounts, admission, book, config, engine, ports, price, payout } = this.#parts
+    const { best, escrow: address, messages, modelKey, priceMax, requestId, resumeTokenIds, sampling } = this.#open
+    if (!engine.models.some(({ key }) => key === modelKey)) {
+      throw new MeshError('unknown-model', `model ${modelKey.slice(0, 16)}… is not served here`)
+    }
+    if (!isWithin(price, priceMax)) {
+      throw new MeshError(
+        'price-changed',
+        `a million tokens cost ${price.promptNano} nano prompt and ${price.completionNano} completion here; ` +
+          `the request allows ${priceMax.promptNano} and ${priceMax.completionNano}`,
+      )
+    }
+    const { escrow, coverNano } = await accounts.of(address, this.#payer)
+    if (best && best.terms.epoch === escrow.epoch) await book.accept(best, escrow, this.#payer)
+    void this.#read(frames, escrow)
+
+    const channel = book.channel(escrow, this.#payer)
+    if (unpaidNano(channel) > 0n && unpaidNano(channel) >= this.#windowNano) {
+      await this.#send({ type: 'tab', tab: tabOf(escrow, payout, channel) })
+      throw new MeshError(
+        'credit-exhausted',
+        `${unpaidNano(channel)} nano are unpaid, the window is ${this.#windowNano}`,
+      )
+    }
+    const prompt = await engine.prepare({ model: modelKey, messages, sampling, resumeTokenIds }, this.#stop.signal)
+    this.#meter = startMeter(price, prompt.promptTokens, prompt.cachedTokens)
+    const neededNano = channel.owedNano + meteredNano(this.#meter) + this.#windowNano
+    if (coverNano < neededNano) {
+      throw new MeshError(
+        'escrow-unusable',
+        `escrow ${escrow.address} can pay this provider ${coverNano} nano in all; the request needs cover for ${neededNano}`,
+      )
+    }
+    const lease = await within(
+      ports.clock,
+      config.provider.queueMs,
+      'waiting for a slot',
+      (signal) =>
+        admission.acquire(this.#payer, signal, (position) => {
+          ports.observe({ type: 'request-queued', request: requestId, peer: this.#payer, position })
+          this.#send({ type: 'queued', position, etaMs: undefined }).catch(() => undefined) // the reader sees it break
+        }),
+      this.#stop.signal,
+    )
+    return { escrow, prompt, lease }
+  }
+
+  async #deliver({ escrow, prompt, lease }: Admitted): Promise<void> {
+    const { admission, book, config, engine, payout, ports, price } = this.#parts
+    const { promptTokens, cachedTokens } = prompt
+    await this.#send({
+      type: 'accept',
+      price,
+      promptTokens,
+      cachedTokens,
+      creditTokens: config.provider.creditTokens,
+      tab: tabOf(escrow, payout, book.channel(escrow, this.#payer)),
+    })
+    ports.observe({
+      type: 'request-admitted',
+      request: this.#open.requestId,
+      peer: this.#payer,
+      model: this.#open.modelKey,
+      promptTokens,
+      active: admission.active,
+    })
+    const others = this.#countRunning(1) - 1
+    const promptNano = meteredNano(this.#meter)
+    book.delivered(escrow, this.#payer, promptNano)
+    let isPromptPaid = false
+    try {
+      // Other streams of this payer may have tokens in flight: with them the window is allowed, never more.
+      await this.#awaitPayment(escrow, others > 0 ? this.#windowNano : 0n)
+      isPromptPaid = true
+      const finish = await this.#decode(escrow, engine.generate(prompt, this.#stop.signal))
+      lease.release()
+      await this.#finish(escrow, finish)
+    } finally {
+      if (!isPromptPaid) book.delivered(escrow, this.#payer, -promptNano) // never prefilled, so never owed
+      this.#countRunning(-1)
+    }
+  }
+
+  async #decode(escrow: EscrowState, generation: ReturnType<Engine['generate']>): Promise<EndReason> {
+    const { book } = this.#parts
+    try {
+      for (;;) {
+        const next = await generation.next()
+        if (next.done) return next.value
+        const { text, tokens, tokenIds } = next.value
+        const index = this.#meter.usage.completionTokens
+        const after = afterDelta(this.#meter, tokens)
+        const deltaNano = meteredNano(after) - meteredNano(this.#meter)
+        await this.#awaitPayment(escrow, deltaNano < this.#windowNano ? this.#windowNano - deltaNano : 0n)
+        await this.#assertCovered(escrow, deltaNano)
+        book.delivered(escrow, this.#payer, deltaNano)
+        this.#meter = after
+        await this.#send({ type: 'delta', index, text, tokens, tokenIds })
+      }
+    } catch (error) {
+      if (!isCancelled(this.#stop.signal)) throw error
+      return 'cancelled'
+    } finally {
+      await generation.return('stop') // leaving early stops the decoder
+    }
+  }
+
+  async #finish(escrow: EscrowState, finish: EndReason): Promise<void> {
+    const { book, config, ports } = this.#parts
+    const { price, usage } = this.#meter
+    const served = { requestDigest: this.#digest, modelKey: this.#open.modelKey, price, usage }
+    await this.#send({ type: 'end', finish, receipt: signReceipt(served, (message) => ports.identity.sign(message)) })
+    this.#observeServed(finish, undefined)
+    const others = (this.#running.get(this.#payer) ?? 1) - 1
+    await within(ports.clock, config.provider.paymentMs, 'the last voucher', (signal) =>
+      book.paidWithin(escrow, this.#payer, others > 0 ? this.#windowNano : 0n, signal),
+    ).catch(() => undefined) // stays on the payer's account and narrows its window next time
+    await this.#stream.close()
+  }
+
+  /** Waits at the edge of the window; a payer that does not pay in time is cut off. */
+  async #awaitPayment(escrow: EscrowState, unpaidNanoMax: Nano): Promise<void> {
+    const { book, config, ports } = this.#parts
+    const unpaid = unpaidNano(book.channel(escrow, this.#payer))
+    if (unpaid <= unpaidNanoMax) return
+    ports.observe({ type: 'credit-paused', request: this.#open.requestId, peer: this.#payer, unpaidNano: unpaid })
+    try {
+      await within(
+        ports.clock,
+        config.provider.paymentMs,
+        `a voucher for ${unpaid} unpaid nano`,
+        (signal) => book.paidWithin(escrow, this.#payer, unpaidNanoMax, signal),
+        this.#stop.signal,
+      )
+    } catch (error) {
+      const failure = asMeshError(error, 'internal')
+      throw failure.code === 'timeout' ? new MeshError('credit-exhausted', failure.message, { cause: error }) : failure
+    }
+  }
+
+  /** Others may empty the escrow while this request runs: look again, at most every `escrowCheckMs`. */
+  async #assertCovered(escrow: EscrowState, deltaNano: Nano): Promise<void> {
+    const { accounts, book } = this.#parts
+    const neededNano = book.channel(escrow, this.#payer).owedNano + deltaNano
+    const { coverNano } = await accounts.of(escrow.address, this.#payer)
+    if (coverNano >= neededNano) return
+    const fresh = await accounts.of(escrow.address, this.#payer, true)
+    if (fresh.coverNano >= neededNano) return
+    throw new MeshError(
+      'escrow-unusable',
+      `escrow ${escrow.address} can pay this provider ${fresh.coverNano} nano in all, ${neededNano} would be owed`,
+    )
+  }
+
+  /** Takes vouchers and cancels while the request runs; anything else, or a broken stream, stops it. */
+  async #read(frames: AsyncIterator<Uint8Array>, escrow: EscrowState): Promise<void> {
+    try {
+      for (;;) {
+        const next = await frames.next()
+        if (next.done) return this.stop(new MeshError('cancelled', 'the consumer closed the stream'))
+        const frame = decodeConsumerFrame(next.value)
+        switch (frame.type) {
+          case 'voucher':
+            await this.#parts.book.accept(frame.voucher, escrow, this.#payer)
+            break
+          case 'cancel':
+            this.stop(new MeshError('cancelled', 'the consumer cancelled'))
+            break
+          case 'open':
+            throw new MeshError('protocol-violation', 'a second open on one stream')
+        }
+      }
+    } catch (error) {
+      const failure = asMeshError(error)
+      this.stop(failure)
+      if (failure.code === 'protocol-violation') this.#stream.reset(failure)
+    }
+  }
+
+  async #fail(failure: MeshError): Promise<void> {
+    if (this.#meter.usage.completionTokens > 0) this.#observeServed('failed', failure)
+    else {
+      this.#parts.ports.observe({
+        type: 'request-refused',
+        request: this.#open.requestId,
+        peer: this.#payer,
+        code: failure.code,
+        message: failure.message,
+      })
+    }
+    try {
+      await this.#send(failFrame(failure))
+      await this.#stream.close()
+    } catch {
+      // the stream is what failed
+    }
+  }
+
+  #observeServed(outcome: EndReason | 'failed', failure: MeshError | undefined): void {
+    const { clock, observe } = this.#parts.ports
+    observe({
+      type: 'request-served',
+      request: this.#open.requestId,
+      peer: this.#payer,
+      outcome,
+      code: failure?.code,
+      usage: this.#meter.usage,
+      costNano: meteredNano(this.#meter),
+      elapsedMs: clock.now() - this.#startedAtMs,
+    })
+  }
+
+  #countRunning(by: 1 | -1): number {
+    const running = (this.#running.get(this.#payer) ?? 0) + by
+    if (running === 0) this.#running.delete(this.#payer)
+    else this.#running.set(this.#payer, running)
+    return running
+  }
+
+  #send(frame: ProviderFrame): Promise<void> {
+    return this.#stream.send(encodeFrame(frame))
+  }
+}
+
+export function failFrame({ code, message, retryAfterMs }: MeshError): ProviderFrame {
+  return { type: 'fail', code, message, retryAfterMs }
+}
+
+export function tabOf(escrow: EscrowState, payee: Address, { owedNano, best }: Channel): Tab {
+  return { globalId: escrow.globalId, epoch: escrow.epoch, payee, owedNano, best }
+}
+
+/** A consumer that cancels, and a provider that shuts down, still get an account of what was delivered. */
+function isCancelled(signal: AbortSignal): boolean {
+  const reason: unknown = signal.reason
+  return signal.aborted && reason instanceof MeshError && (reason.code === 'cancelled' || reason.code === 'draining')
+}

@@ -1,0 +1,78 @@
+// One payer's channel as its provider sees it: what was delivered, the best voucher, what the chain has paid. Pure.
+
+import type { Address, PeerId } from '../../protocol/ids.ts'
+import type { Nano } from '../../protocol/money.ts'
+import type { Voucher } from '../../protocol/voucher.ts'
+
+export interface Channel {
+  readonly escrow: Address
+  readonly epoch: number
+  /** Whose vouchers count: the peer and its key inside the escrow are one. */
+  readonly payer: PeerId
+  /** Everything delivered in this epoch, at the agreed prices. After a restart: what the best voucher covers. */
+  readonly owedNano: Nano
+  readonly best: Voucher | undefined
+  /** Paid on chain in this epoch, as last read. */
+  readonly settledNano: Nano
+  /** When the oldest value not yet settled arrived, Unix milliseconds; undefined where nothing is due. */
+  readonly dueSinceMs: number | undefined
+}
+
+export type ChannelEvent =
+  | { readonly type: 'delivered'; readonly costNano: Nano }
+  | { readonly type: 'voucher'; readonly voucher: Voucher; readonly nowMs: number }
+  | { readonly type: 'settled'; readonly settledNano: Nano }
+
+export function openChannel(escrow: Address, epoch: number, payer: PeerId): Channel {
+  return { escrow, epoch, payer, owedNano: 0n, best: undefined, settledNano: 0n, dueSinceMs: undefined }
+}
+
+/** Vouchers and settled sums only ever raise a channel, so replays and reordering change nothing. */
+export function step(channel: Channel, event: ChannelEvent): Channel {
+  switch (event.type) {
+    case 'delivered':
+      return { ...channel, owedNano: channel.owedNano + event.costNano }
+    case 'voucher':
+      if (event.voucher.terms.amountNano <= coveredNano(channel)) return channel
+      return { ...channel, best: event.voucher, dueSinceMs: channel.dueSinceMs ?? event.nowMs }
+    case 'settled': {
+      const settledNano = event.settledNano > channel.settledNano ? event.settledNano : channel.settledNano
+      const dueSinceMs = settledNano >= coveredNano(channel) ? undefined : channel.dueSinceMs
+      return { ...channel, settledNano, dueSinceMs }
+    }
+  }
+}
+
+/** After a restart nothing is known of what was delivered beyond the best voucher: that much is forgiven. */
+export function recovered(channel: Channel): Channel {
+  return { ...channel, owedNano: coveredNano(channel) }
+}
+
+export function coveredNano(channel: Channel): Nano {
+  return channel.best?.terms.amountNano ?? 0n
+}
+
+/** What delivering stopped now would lose; negative where the payer is ahead. */
+export function unpaidNano(channel: Channel): Nano {
+  return channel.owedNano - coveredNano(channel)
+}
+
+export function unsettledNano(channel: Channel): Nano {
+  const unsettled = coveredNano(channel) - channel.settledNano
+  return unsettled > 0n ? unsettled : 0n
+}
+
+export interface DuePolicy {
+  readonly thresholdNano: Nano
+  readonly ageMsMax: number
+  /** Below this the chain would refuse. */
+  readonly settleNanoMin: Nano
+}
+
+/** Settle when it is worth the fee, or old, or the escrow is about to close; never what the chain would refuse. */
+export function isDue(channel: Channel, policy: DuePolicy, nowMs: number, isUrgent: boolean): boolean {
+  const unsettled = unsettledNano(channel)
+  if (unsettled < policy.settleNanoMin || unsettled === 0n) return false
+  if (isUrgent || unsettled >= policy.thresholdNano) return true
+  return channel.dueSinceMs !== undefined && nowMs - channel.dueSinceMs >= policy.ageMsMax
+}

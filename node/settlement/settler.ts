@@ -1,0 +1,239 @@
+// The settler: holds vouchers of anybody, batches them an escrow, posts them, and lets go only of what the contract has paid.
+
+import { asMeshError, MeshError } from '../../protocol/errors.ts'
+import { type Address, type PeerId, peerIdOf } from '../../protocol/ids.ts'
+import { limits } from '../../protocol/limits.ts'
+import { decodeSettleRequest, encodeSettleReply } from '../../protocol/settlement.ts'
+import { betterVoucher, type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
+import type { Config } from '../config.ts'
+import type { EscrowState, Ports, Stream } from '../ports.ts'
+import { decodeRecord, encodeRecord } from '../records.ts'
+import { every, within } from '../waits.ts'
+
+const log = 'settler'
+const staleEntriesMax = 10_000
+
+interface Held {
+  readonly voucher: Voucher
+  readonly from: PeerId
+}
+
+export class Settler {
+  readonly #config: Config
+  readonly #ports: Pick<Ports, 'clock' | 'random' | 'store' | 'chain' | 'observe'>
+  /** Escrow → payee → its best voucher. */
+  readonly #held = new Map<Address, Map<Address, Held>>()
+  /** Escrows whose last try failed: when to try again. */
+  readonly #retryAtMs = new Map<Address, { atMs: number; pauseMs: number }>()
+  #entries = 0
+
+  constructor(config: Config, ports: Pick<Ports, 'clock' | 'random' | 'store' | 'chain' | 'observe'>) {
+    this.#config = config
+    this.#ports = ports
+  }
+
+  async recover(): Promise<void> {
+    const entries = await this.#ports.store.read(log)
+    this.#entries = entries.length
+    for (const entry of entries) {
+      const { peer, voucher } = decodeRecord(log, entry)
+      this.#hold(voucher, peer)
+    }
+  }
+
+  /** Settles what is held, again and again, until the signal fires. */
+  run(signal: AbortSignal): Promise<void> {
+    const { clock, random, observe } = this.#ports
+    return every(
+      clock,
+      random,
+      this.#config.settlement.intervalMs,
+      signal,
+      () => this.settleAll(signal),
+      (error) => {
+        const { code, message } = asMeshError(error, 'internal')
+        observe({ type: 'fault', where: 'settler', code, message })
+      },
+    )
+  }
+
+  get heldVouchers(): number {
+    let count = 0
+    for (const payees of this.#held.values()) count += payees.size
+    return count
+  }
+
+  /** Serves /silkmesh/settle/1.0.0: one request, one reply. */
+  async serve(stream: Stream): Promise<void> {
+    for await (const frame of stream.frames) {
+      const vouchers = decodeSettleRequest(frame)
+      let accepted = 0
+      try {
+        for (const voucher of vouchers) {
+          await this.submit(voucher, stream.peer)
+          accepted += 1
+        }
+        await stream.send(encodeSettleReply({ accepted, code: undefined, message: '' }))
+      } catch (error) {
+        const { code, message } = asMeshError(error, 'internal')
+        await stream.send(encodeSettleReply({ accepted, code, message }))
+      }
+      break
+    }
+    await stream.close()
+  }
+
+  /** Checks a voucher against its escrow and keeps it durably. Throws `voucher-invalid`, `escrow-unusable`, `busy`. */
+  async submit(voucher: Voucher, from: PeerId): Promise<void> {
+    const { terms } = voucher
+    const best = this.#held.get(terms.escrow)?.get(terms.payee)
+    if (best && best.voucher.terms.epoch === terms.epoch && best.voucher.terms.amountNano >= terms.amountNano) return
+    if (!best && this.heldVouchers >= this.#config.settlement.queueMax) {
+      throw new MeshError('busy', `this settler holds ${this.heldVouchers} vouchers, its limit`)
+    }
+    const escrow = await this.#ports.chain.escrow(terms.escrow)
+    const reason = refusalOf(voucher, escrow)
+    if (reason) throw new MeshError('voucher-invalid', reason)
+    this.#hold(voucher, from) // before the append, so that a compaction in between cannot drop it
+    await this.#ports.store.append(log, encodeRecord({ peer: from, voucher, atMs: this.#ports.clock.now() }))
+    this.#entries += 1
+    this.#retryAtMs.delete(terms.escrow)
+  }
+
+  /** One pass over everything held. A failing escrow does not hold up the others. */
+  async settleAll(signal: AbortSignal): Promise<void> {
+    const nowMs = this.#ports.clock.now()
+    for (const escrow of [...this.#held.keys()].sort()) {
+      if (signal.aborted) return
+      const retry = this.#retryAtMs.get(escrow)
+      if (retry && nowMs < retry.atMs) continue
+      try {
+        await this.#settleEscrow(escrow, signal)
+        this.#retryAtMs.delete(escrow)
+      } catch (error) {
+        if (signal.aborted) return
+        const { code, message } = asMeshError(error, 'internal')
+        this.#ports.observe({ type: 'settle-failed', escrow, code, message })
+        const { intervalMs, retryMsMax } = this.#config.settlement
+        const pauseMs = Math.min(2 * (retry?.pauseMs ?? intervalMs), retryMsMax)
+        this.#retryAtMs.set(escrow, { atMs: this.#ports.clock.now() + pauseMs, pauseMs })
+      }
+    }
+    if (this.#entries - this.heldVouchers > staleEntriesMax || (this.#entries > 0 && this.heldVouchers === 0)) {
+      await this.#compact()
+    }
+  }
+
+  async #settleEscrow(address: Address, signal: AbortSignal): Promise<void> {
+    const { chain, observe } = this.#ports
+    const escrow = await chain.escrow(address)
+    const batch = await this.#batchOf(escrow)
+    if (batch.length === 0) return
+    const amountNano = batch.reduce((sum, { voucher, settledNano }) => sum + voucher.terms.amountNano - settledNano, 0n)
+    observe({ type: 'settle-started', escrow: address, vouchers: batch.length, amountNano })
+    const posted = await chain.postSettle(
+      address,
+      batch.map(({ voucher }) => voucher),
+    )
+    observe({ type: 'settle-posted', escrow: address, vouchers: batch.length, messageHash: posted.messageHash })
+    await this.#confirm(address, batch, posted.messageHash, signal)
+  }
+
+  /** What the escrow would pay now, largest claim first; what it has paid already is let go. */
+  async #batchOf(escrow: EscrowState): Promise<readonly { voucher: Voucher; settledNano: bigint }[]> {
+    const { chain } = this.#ports
+    const settleNanoMin = await chain.settleNanoMin()
+    const due: { voucher: Voucher; settledNano: bigint; dueNano: bigint }[] = []
+    for (const [payee, { voucher }] of this.#held.get(escrow.address) ?? []) {
+      if (voucher.terms.epoch !== escrow.epoch) {
+        this.#release(voucher) // its epoch is over: the contract will never pay it
+        continue
+      }
+      const { settledNano, payableNano } = await chain.payee(escrow.address, payee)
+      const claimNano = voucher.terms.amountNano - settledNano
+      if (claimNano <= 0n) {
+        this.#release(voucher)
+        continue
+      }
+      const dueNano = claimNano < payableNano ? claimNano : payableNano
+      if (dueNano >= settleNanoMin) due.push({ voucher, settledNano, dueNano })
+    }
+    due.sort((a, b) => Number(b.dueNano > a.dueNano) - Number(b.dueNano < a.dueNano))
+    return due.slice(0, limits.voucherBatchMax)
+  }
+
+  async #confirm(
+    address: Address,
+    batch: readonly { voucher: Voucher; settledNano: bigint }[],
+    messageHash: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { clock, chain, observe } = this.#ports
+    const { confirmMs, confirmPollMs } = this.#config.settlement
+    const open = new Map(batch.map((entry) => [entry.voucher.terms.payee, entry]))
+    await within(
+      clock,
+      confirmMs,
+      `confirming message ${messageHash} by the state of escrow ${address}`,
+      async (stop) => {
+        while (open.size > 0) {
+          for (const [payee, { voucher, settledNano: before }] of [...open]) {
+            const { settledNano } = await chain.payee(address, payee)
+            if (settledNano <= before) continue
+            open.delete(payee)
+            if (settledNano >= voucher.terms.amountNano) this.#release(voucher)
+            const transaction = await chain.settleTransaction(address, messageHash).catch(() => undefined) // told, not relied on
+            observe({
+              type: 'settle-confirmed',
+              escrow: address,
+              payee,
+              settledNano,
+              paidNano: settledNano - before,
+              transaction: transaction?.hash,
+              feeNano: transaction?.feeNano,
+            })
+          }
+          if (open.size > 0) await clock.sleep(confirmPollMs, stop)
+        }
+      },
+      signal,
+    )
+  }
+
+  #hold(voucher: Voucher, from: PeerId): void {
+    const { escrow, epoch, payee } = voucher.terms
+    const payees = this.#held.get(escrow) ?? new Map<Address, Held>()
+    this.#held.set(escrow, payees)
+    const before = payees.get(payee)
+    const isNewer = !before || before.voucher.terms.epoch < epoch
+    const isBetter = before?.voucher.terms.epoch === epoch && betterVoucher(before.voucher, voucher) === voucher
+    if (isNewer || isBetter) payees.set(payee, { voucher, from })
+  }
+
+  #release(voucher: Voucher): void {
+    const payees = this.#held.get(voucher.terms.escrow)
+    if (payees?.get(voucher.terms.payee)?.voucher !== voucher) return // a better one came meanwhile
+    payees.delete(voucher.terms.payee)
+    if (payees.size === 0) this.#held.delete(voucher.terms.escrow)
+  }
+
+  async #compact(): Promise<void> {
+    const entries: Uint8Array[] = []
+    for (const payees of this.#held.values()) {
+      for (const { voucher, from } of payees.values()) {
+        entries.push(encodeRecord({ peer: from, voucher, atMs: this.#ports.clock.now() }))
+      }
+    }
+    await this.#ports.store.rewrite(log, entries)
+    this.#entries = entries.length
+  }
+}
+
+function refusalOf(voucher: Voucher, escrow: EscrowState): string | undefined {
+  const { terms } = voucher
+  if (!escrow.isEscrow) return `no escrow runs at ${terms.escrow}`
+  if (terms.globalId !== escrow.globalId) return `voucher for chain ${terms.globalId}, expected ${escrow.globalId}`
+  if (terms.epoch !== escrow.epoch) return `voucher of epoch ${terms.epoch}, the escrow is in ${escrow.epoch}`
+  if (!verifyVoucher(voucher, escrow.signer)) return `voucher is not signed by ${peerIdOf(escrow.signer)}`
+  return undefined
+}

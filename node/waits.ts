@@ -1,0 +1,115 @@
+// Waiting with a bound, on ports only: a deadline for one promise, a watchdog for a stream, a delay that grows.
+
+import { MeshError } from '../protocol/errors.ts'
+import type { Clock, Random } from './ports.ts'
+
+/**
+ * The promise, or a `timeout` that says what took too long. `work` gets a signal that fires on the deadline and on the
+ * caller's own signal, so that what it waits for is let go.
+ */
+export async function within<T>(
+  clock: Clock,
+  ms: number,
+  what: string,
+  work: (signal: AbortSignal) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  const done = new AbortController()
+  const stop = signal ? AbortSignal.any([signal, done.signal]) : done.signal
+  const deadline = clock.sleep(ms, stop).then(() => {
+    throw new MeshError('timeout', `${what} took longer than ${ms} ms`)
+  })
+  const expiry = new AbortController()
+  const both = signal ? AbortSignal.any([signal, expiry.signal]) : expiry.signal
+  try {
+    return await Promise.race([work(both), deadline])
+  } catch (error) {
+    if (error instanceof MeshError && error.code === 'timeout') expiry.abort(error)
+    throw signal?.aborted ? cancelled(signal) : error
+  } finally {
+    deadline.catch(() => undefined) // the sleep's own rejection when it is let go
+    done.abort()
+  }
+}
+
+export function cancelled(signal: AbortSignal): MeshError {
+  const reason: unknown = signal.reason
+  return reason instanceof MeshError
+    ? reason
+    : new MeshError('cancelled', 'the request was cancelled', { cause: reason })
+}
+
+/** Calls `expire` once when it was not rearmed in time: one timer for a stream, however many frames pass. */
+export class Watchdog {
+  readonly #clock: Clock
+  readonly #expire: (error: MeshError) => void
+  readonly #done = new AbortController()
+  #dueAtMs = Number.POSITIVE_INFINITY
+  #what = ''
+  #ms = 0
+  #wake: AbortController | undefined
+
+  constructor(clock: Clock, expire: (error: MeshError) => void) {
+    this.#clock = clock
+    this.#expire = expire
+  }
+
+  /** From now on the next thing must happen within `ms`. */
+  arm(ms: number, what: string): void {
+    this.#ms = ms
+    this.#what = what
+    const dueAtMs = this.#clock.now() + ms
+    const sooner = dueAtMs < this.#dueAtMs
+    this.#dueAtMs = dueAtMs
+    if (this.#wake === undefined) void this.#watch()
+    else if (sooner) this.#wake.abort()
+  }
+
+  disarm(): void {
+    this.#dueAtMs = Number.POSITIVE_INFINITY
+    this.#wake?.abort()
+  }
+
+  end(): void {
+    this.#done.abort()
+    this.#wake?.abort()
+  }
+
+  async #watch(): Promise<void> {
+    while (!this.#done.signal.aborted && this.#dueAtMs !== Number.POSITIVE_INFINITY) {
+      const leftMs = this.#dueAtMs - this.#clock.now()
+      if (leftMs <= 0) {
+        this.#done.abort()
+        this.#expire(new MeshError('timeout', `${this.#what} took longer than ${this.#ms} ms`))
+        return
+      }
+      this.#wake = new AbortController()
+      await this.#clock.sleep(leftMs, this.#wake.signal).catch(() => undefined) // woken: look again
+    }
+    this.#wake = undefined
+  }
+}
+
+/** Between 80 % and 120 % of `ms`: periodic work of many peers must not fall into step. */
+export function jittered(ms: number, random: Random): number {
+  return Math.round(ms * (0.8 + 0.4 * random.next()))
+}
+
+/** Repeats `work` until the signal fires. A failure is reported and does not end the loop. */
+export async function every(
+  clock: Clock,
+  random: Random,
+  ms: number,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+  failed: (error: unknown) => void,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await work()
+    } catch (error) {
+      if (!signal.aborted) failed(error)
+    }
+    await clock.sleep(jittered(ms, random), signal).catch(() => undefined)
+  }
+}
