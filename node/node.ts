@@ -79,16 +79,15 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
     const isBusy = (): boolean => (consumer?.active ?? 0) > 0 || (provider?.admission.requests ?? 0) > 0
     while (isBusy() && clock.now() < deadlineMs) await clock.sleep(Math.min(100, config.provider.drainMs))
     provider?.service.stopAll()
-    const last = AbortSignal.any([ended.signal])
-    await consumer?.debts.payAll(last)
+    await consumer?.debts.payAll(ended.signal)
     consumer?.debts.stop()
     if (provider) {
-      await provider.collector.collect(true, last).catch((error: unknown) => {
+      await provider.collector.collect(true, ended.signal).catch((error: unknown) => {
         const { code, message } = asMeshError(error)
         observe({ type: 'fault', where: 'handing vouchers over at the end', code, message }) // they stay in the book
       })
     }
-    if (settler.heldVouchers > 0) await settler.settleAll(last)
+    if (settler.heldVouchers > 0) await settler.settleAll(ended.signal)
     ended.abort()
     await Promise.all(loops)
   }
