@@ -1,0 +1,164 @@
+/**
+ * A local TON chain for development and tests: toncenter's API over HTTP, the real TVM, mainnet's fees of 2026, state on disk.
+ *
+ * What mainnet has and this chain has not: consensus and serialised blocks (hashes only name them), more than one shard,
+ * public libraries, TVM versions after 12, limits on a block's gas, state of past blocks.
+ */
+import { once } from 'node:events'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { getRequestListener } from '@hono/node-server'
+import { mainnet2026Config } from '../fees.ts'
+import { Chain } from './chain.ts'
+import { LocalnetError } from './errors.ts'
+import { FAUCET_MAX_NANO, Faucet } from './faucet.ts'
+import { LOOPBACK_HOSTS, localnetHttp } from './http.ts'
+import { Store } from './store.ts'
+import { Tvm } from './tvm.ts'
+
+export interface LocalnetOptions {
+  /** Where the state is kept; without it the chain ends with the process. One server a directory. */
+  readonly dir?: string | undefined
+  /** Loopback by default. Beyond it, anybody who reaches the port may use the faucet and the clock. */
+  readonly host?: string | undefined
+  /** 0 takes a free one. */
+  readonly port: number
+  /**
+   * Milliseconds between blocks, 400 as on mainnet. 0 makes blocks at once: a call that sends a message returns when
+   * everything the message caused has happened, which is what most tests want.
+   */
+  readonly blockMs?: number | undefined
+  readonly faucetMaxNano?: bigint | undefined
+  /** Transactions kept in the history, 50 000 by default. */
+  readonly historyTransactionsMax?: number | undefined
+  /** Ends the chain as `close()` does. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface Localnet {
+  readonly url: string
+  /** What `TonClient` takes. */
+  readonly endpoint: string
+  readonly faucetUrl: string
+  /** Makes one block now, whatever the clock says. */
+  mine(): Promise<void>
+  /** Moves the chain's clock forward and makes a block there. */
+  advance(seconds: number): Promise<void>
+  /** Runs what was accepted, writes the state and frees the port; calling it again waits for the same end. */
+  close(): Promise<void>
+}
+
+/** Mainnet's interval between basechain blocks since April 2026. */
+export const BLOCK_MS = 400
+const BLOCK_MS_MAX = 60_000
+/** Long, because WASM work holds the event loop: a client that reuses a socket closed meanwhile sees ECONNRESET. */
+const KEEP_ALIVE_MS = 600_000
+/** For a request to arrive in full. */
+const REQUEST_MS = 30_000
+const CONNECTIONS_MAX = 512
+/** For answers under way when the chain ends. */
+const CLOSE_GRACE_MS = 2_000
+
+/** Throws a `LocalnetError`: a busy port, a directory in use, a state file that cannot be read. */
+export async function startLocalnet(options: LocalnetOptions): Promise<Localnet> {
+  const { host = '127.0.0.1', port, blockMs = BLOCK_MS, signal } = options
+  if (!Number.isInteger(blockMs) || blockMs < 0 || blockMs > BLOCK_MS_MAX) {
+    throw new RangeError(`blockMs is ${blockMs}, expected an integer from 0 (at once) to ${BLOCK_MS_MAX}`)
+  }
+  signal?.throwIfAborted()
+  const store = Store.open(options.dir, options.historyTransactionsMax)
+  try {
+    const chain = new Chain(await Tvm.create(mainnet2026Config()), store, blockMs, Faucet.genesis)
+    const faucet = new Faucet(chain, options.faucetMaxNano ?? FAUCET_MAX_NANO)
+    const hosts = isLoopback(host) ? new Set([...LOOPBACK_HOSTS, host]) : undefined
+    const server = await listen(getRequestListener(localnetHttp({ chain, faucet, hosts }).fetch), host, port)
+    return run(chain, server, urlOf(server, host), signal)
+  } catch (error) {
+    store.close()
+    throw error
+  }
+}
+
+function run(chain: Chain, server: Server, url: string, signal: AbortSignal | undefined): Localnet {
+  const stopping = new AbortController()
+  const clock = chain.blockMs === 0 ? Promise.resolve() : blocksOnTheClock(chain, stopping.signal)
+  let closing: Promise<void> | undefined
+
+  const close = (): Promise<void> => {
+    closing ??= end()
+    return closing
+  }
+  const end = async (): Promise<void> => {
+    signal?.removeEventListener('abort', onAbort)
+    stopping.abort()
+    await clock
+    const closed = once(server, 'close')
+    server.close()
+    try {
+      await chain.close()
+    } finally {
+      const grace = new AbortController()
+      const answered = sleep(CLOSE_GRACE_MS, undefined, { signal: grace.signal }).catch(() => undefined)
+      await Promise.race([closed, answered])
+      grace.abort()
+      server.closeAllConnections()
+      await closed
+    }
+  }
+  // Whoever calls close() too hears of a failure; the signal's sender cannot.
+  const onAbort = () => void close().catch(() => undefined)
+  signal?.addEventListener('abort', onAbort, { once: true })
+  if (signal?.aborted === true) onAbort()
+
+  return {
+    url,
+    endpoint: `${url}/api/v2/jsonRPC`,
+    faucetUrl: `${url}/faucet`,
+    mine: () => chain.mine(),
+    advance: (seconds) => chain.advance(seconds),
+    close,
+  }
+}
+
+/** Ends with the signal, or when a block could not be written: `chain.failure` then says why, to every caller that sends. */
+async function blocksOnTheClock(chain: Chain, signal: AbortSignal): Promise<void> {
+  let nextMs = performance.now() + chain.blockMs
+  try {
+    for (;;) {
+      await sleep(Math.max(0, nextMs - performance.now()), undefined, { signal })
+      await chain.tick()
+      nextMs = Math.max(nextMs + chain.blockMs, performance.now())
+    }
+  } catch (error) {
+    if (!signal.aborted && chain.failure === undefined) throw error
+  }
+}
+
+async function listen(answer: RequestListener, host: string, port: number): Promise<Server> {
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_MS }, answer)
+  server.maxConnections = CONNECTIONS_MAX
+  server.listen(port, host)
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
+      throw new LocalnetError(
+        'busy-port',
+        `port ${port} on ${host} is in use: stop what listens there, or choose another port (0 takes a free one)`,
+        error,
+      )
+    }
+    throw error
+  }
+  return server
+}
+
+function urlOf(server: Server, host: string): string {
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new TypeError('the server listens on no port')
+  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.')
+}
