@@ -16,6 +16,7 @@ import {
   encodeModelKey,
   exactBytes,
   owned,
+  printable,
   violation,
 } from './wire.ts'
 
@@ -77,7 +78,7 @@ export function decodeAdvert(bytes: Uint8Array): Advert {
       const slots = boundedCount('slots', offer.slots, 65_536)
       return {
         modelKey: decodeModelKey(offer.modelKey),
-        name: boundedText('model name', offer.name, limits.modelNameCharsMax),
+        name: printable(boundedText('model name', offer.name, limits.modelNameCharsMax)),
         contextTokens: boundedCount('context', offer.contextTokens, limits.tokensMax),
         price: decodePrice(offer.price),
         slots,
@@ -93,8 +94,8 @@ export function decodeAdvert(bytes: Uint8Array): Advert {
       validUntilMs: safeNumber('validity', wire.validUntilMs),
       payout: decodeAddress('payout', wire.payout),
       offers,
-      addresses: wire.addresses.map((address) => boundedText('address', address, limits.addressCharsMax)),
-      agent: boundedText('agent', wire.agent, limits.agentCharsMax),
+      addresses: wire.addresses.map((address) => printable(boundedText('address', address, limits.addressCharsMax))),
+      agent: printable(boundedText('agent', wire.agent, limits.agentCharsMax)),
     }
   })
 }

@@ -20,6 +20,7 @@ import {
   encodeVoucher,
   exactBytes,
   owned,
+  printable,
   violation,
 } from './wire.ts'
 
@@ -302,9 +303,4 @@ function encodeOpen(open: Open): WireOpen {
 
 function optional<Name extends string, T>(name: Name, value: T | undefined): { [K in Name]?: T } {
   return value === undefined ? {} : ({ [name]: value } as { [K in Name]?: T })
-}
-
-/** A stranger's text that will be shown in a terminal: control characters become spaces. */
-function printable(text: string): string {
-  return text.replace(/\p{C}/gu, ' ')
 }

@@ -4,7 +4,7 @@ import { codeOfWire, type ErrorCode, failures } from './errors.ts'
 import { limits } from './limits.ts'
 import { WireSettleReply, WireSettleRequest } from './mesh.js'
 import type { Voucher } from './voucher.ts'
-import { boundedCount, boundedText, decodeBounded, decodeVoucher, encodeVoucher } from './wire.ts'
+import { boundedCount, boundedText, decodeBounded, decodeVoucher, encodeVoucher, printable } from './wire.ts'
 
 export interface SettleReply {
   /** Vouchers the settler has stored and will post. */
@@ -39,7 +39,7 @@ export function decodeSettleReply(bytes: Uint8Array): SettleReply {
     return {
       accepted: boundedCount('accepted vouchers', accepted, limits.voucherBatchMax),
       code: code === 0 ? undefined : codeOfWire(code),
-      message: boundedText('message', message, limits.reasonCharsMax),
+      message: printable(boundedText('message', message, limits.reasonCharsMax)),
     }
   })
 }

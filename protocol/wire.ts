@@ -36,6 +36,11 @@ export function boundedText(what: string, text: string, charsMax: number): strin
   return text
 }
 
+/** A stranger's text that will be shown in a terminal: control characters become spaces. */
+export function printable(text: string): string {
+  return text.replace(/\p{C}/gu, ' ')
+}
+
 export function decodeAddress(what: string, account: Uint8Array): Address {
   return addressOf(exactBytes(what, account, 32))
 }
