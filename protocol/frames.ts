@@ -9,7 +9,6 @@ import { decodeReceipt, encodeReceipt, type Receipt } from './receipt.ts'
 import type { Voucher } from './voucher.ts'
 import {
   boundedCount,
-  boundedText,
   decodeAddress,
   decodeBounded,
   decodeModelKey,
@@ -181,7 +180,10 @@ function decodeOpen(wire: WireOpen): Open {
     throw violation(`temperature ${temperature}, expected 0 to 2`)
   }
   if (topP !== undefined && !(topP > 0 && topP <= 1)) throw violation(`top_p ${topP}, expected above 0, at most 1`)
-  for (const text of stop) boundedText('stop', text, limits.stopBytesMax)
+  for (const text of stop) {
+    const bytes = Buffer.byteLength(text)
+    if (bytes > limits.stopBytesMax) throw violation(`stop of ${bytes} bytes, at most ${limits.stopBytesMax}`)
+  }
   return {
     type: 'open',
     requestId: Buffer.from(exactBytes('request id', wire.requestId, 16)).toString('hex'),
@@ -279,6 +281,9 @@ function wireOf(frame: Frame): Partial<WireFrame> {
   }
 }
 
+/** The smallest positive number of the wire's 32-bit float: a smaller one would become 0, which is no legal `topP`. */
+const leastFloat = 2 ** -149
+
 function encodeOpen(open: Open): WireOpen {
   const { temperature, topP, seed, stop, tokensMax } = open.sampling
   return {
@@ -287,7 +292,7 @@ function encodeOpen(open: Open): WireOpen {
     messages: open.messages.map(({ role, content }) => ({ role, content })),
     sampling: {
       ...optional('temperature', temperature),
-      ...optional('topP', topP),
+      ...optional('topP', topP && Math.max(topP, leastFloat)),
       ...optional('seed', seed),
       stop: [...(stop ?? [])],
       ...optional('tokensMax', tokensMax),

@@ -54,11 +54,13 @@ export function formatGram(nano: Nano): string {
   return `${sign}${absolute / nanoPerGram}${fraction === '' ? '' : `.${fraction}`}`
 }
 
-/** `"1.2345"` → `1234500000n`. Throws `RangeError` for anything but a plain decimal of at most nine places. */
+/** `"1.2345"` → `1234500000n`. Throws `RangeError` for anything but a plain decimal, of at most nine places and `nanoMax`. */
 export function parseGram(text: string): Nano {
-  const match = /^(\d{1,10})(?:\.(\d{1,9}))?$/.exec(text)
+  const match = /^(\d{1,11})(?:\.(\d{1,9}))?$/.exec(text)
   if (!match) {
     throw new RangeError(`"${text.slice(0, 40)}" is not an amount, expected GRAM as a decimal such as 0.25`)
   }
-  return BigInt(match[1] ?? '0') * nanoPerGram + BigInt((match[2] ?? '').padEnd(9, '0'))
+  const nano = BigInt(match[1] ?? '0') * nanoPerGram + BigInt((match[2] ?? '').padEnd(9, '0'))
+  if (nano > nanoMax) throw new RangeError(`${text} GRAM, at most ${formatGram(nanoMax)}`)
+  return nano
 }
