@@ -1,0 +1,312 @@
+// The OpenAI-compatible HTTP face of a consumer: its routes, headers and keys. It knows no policy of the mesh.
+
+import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
+import type { HttpBindings } from '@hono/node-server'
+import { type Context, Hono } from 'hono'
+import { failures, MeshError } from '../../protocol/errors.ts'
+import type { Inference, InferenceEvent, InferenceResult } from '../inference.ts'
+import type { Clock, Observe } from '../ports.ts'
+import { bearerKey, type Caller, loopbackHosts, refuseBody, refuseCaller } from './access.ts'
+import { type Accepted, chunkWriter, completionOf, errorOf, modelList, modelOf, trustTier } from './answer.ts'
+import { type Call, Calls } from './calls.ts'
+import { type ChatCall, parseChatRequest } from './openai.ts'
+import { chatStream, leave } from './stream.ts'
+
+export interface GatewayOptions {
+  readonly inference: Inference
+  readonly clock: Clock
+  readonly apiKeys: KeyRing
+  /** Names a request may call this gateway by; see `AccessRules`. Loopback's own when left out. */
+  readonly hosts?: readonly string[]
+  /** Origins of pages that may call from a browser; none when left out. */
+  readonly origins?: readonly string[]
+  /** Prometheus text. */
+  readonly metrics: () => Promise<string>
+  /** Shown to anybody who can connect. */
+  readonly health: () => { readonly ok: boolean; readonly reason?: string }
+  /** Told of faults of the gateway itself. */
+  readonly observe?: Observe
+  /** The wire's 1 MiB prompt and half as much again for JSON's quotes and escapes. */
+  readonly bodyBytesMax?: number
+  /** OpenAI's clients give up after ten minutes as well. */
+  readonly requestMs?: number
+  /** With `bodyBytesMax` this bounds what bodies hold in memory: 384 MiB. */
+  readonly requestsMax?: number
+  readonly keepAliveMs?: number
+}
+
+export interface Gateway {
+  readonly app: Hono<Env>
+  readonly hasKeys: boolean
+  readonly requestMs: number
+  /** Takes no more requests; resolves when those under way have ended, or were aborted after `graceMs`. */
+  drain(graceMs: number): Promise<void>
+}
+
+export interface KeyRing {
+  readonly size: number
+  has(key: string): boolean
+}
+
+export type Env = { Bindings: Partial<HttpBindings> }
+
+/** A minute at the default pace: see `StreamPace`. */
+const stallsMax = 4
+/** Of a whole answer held for a client that does not stream: some million tokens, above any context in use. */
+const answerCharsMax = 4_194_304
+
+const routes: readonly (readonly [path: string, method: 'GET' | 'POST'])[] = [
+  ['/health', 'GET'],
+  ['/metrics', 'GET'],
+  ['/v1/models', 'GET'],
+  ['/v1/models/:id{.+}', 'GET'],
+  ['/v1/chat/completions', 'POST'],
+]
+
+export function createGateway(options: GatewayOptions): Gateway {
+  const { inference, clock, apiKeys } = options
+  const rules = { hosts: options.hosts ?? loopbackHosts, origins: options.origins ?? [] }
+  const bodyBytesMax = options.bodyBytesMax ?? 1_572_864
+  const pace = { clock, keepAliveMs: options.keepAliveMs ?? 15_000, stallsMax }
+  const requestMs = options.requestMs ?? 600_000
+  const calls = new Calls(clock, { requestsMax: options.requestsMax ?? 256, requestMs })
+  const app = new Hono<Env>()
+
+  app.use(async (c, next) => {
+    const refusal = refuseCaller(callerOf(c), rules)
+    if (refusal) throw refusal
+    if (c.req.method === 'OPTIONS' && c.req.header('access-control-request-method') !== undefined) return preflight(c)
+    if (c.req.path !== '/health') requireKey(c)
+    return next()
+  })
+
+  app.get('/health', (c) => {
+    const { ok, reason } = calls.stopping ? { ok: false, reason: calls.stopping.message } : options.health()
+    const body = { status: ok ? 'ok' : 'unavailable', reason, models: inference.models().length }
+    return respond(c, ok ? 200 : 503, JSON.stringify(body))
+  })
+  app.get('/metrics', async (c) =>
+    respond(c, 200, await options.metrics(), { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }),
+  )
+  app.get('/v1/models', (c) => respond(c, 200, modelList(inference.models())))
+  app.get('/v1/models/:id{.+}', (c) => {
+    const id = c.req.param('id')
+    const found = modelOf(inference.models(), id)
+    if (found === undefined)
+      throw new MeshError('unknown-model', `no provider serves ${JSON.stringify(id.slice(0, 96))}`)
+    return respond(c, 200, found)
+  })
+  app.post('/v1/chat/completions', async (c) => {
+    const refusal = refuseBody(c.req.header('content-type'), c.req.header('content-encoding'))
+    if (refusal) throw refusal
+    const call = calls.begin(c.req.raw.signal)
+    let isStreaming = false
+    try {
+      const chat = parseChatRequest(await readJson(c.req.raw, bodyBytesMax))
+      const events = inference.infer(chat.request, call.signal)
+      const first = await events.next()
+      if (first.done || first.value.type !== 'accepted') {
+        leave(events)
+        throw new TypeError('an inference must begin with accepted')
+      }
+      isStreaming = chat.stream
+      return isStreaming ? stream(c, chat, first.value, events, call) : await whole(c, events, call)
+    } catch (error) {
+      throw call.abortedBy ?? error
+    } finally {
+      if (!isStreaming) call.end()
+    }
+  })
+  for (const [path, method] of routes) {
+    app.all(path, (c) => {
+      const error = new MeshError('bad-request', `${c.req.method} ${c.req.path}, expected ${method}`)
+      return refuse(c, error, 405, { allow: method === 'GET' ? 'GET, HEAD' : method })
+    })
+  }
+  app.notFound((c) => refuse(c, new MeshError('not-found', `no endpoint ${c.req.path.slice(0, 200)}`)))
+  app.onError((error, c) => refuse(c, explain(error, c)))
+
+  function requireKey(c: Context<Env>): void {
+    const key = bearerKey(c.req.header('authorization'))
+    if (key !== undefined && apiKeys.has(key)) return
+    throw new MeshError('unauthorized', key === undefined ? 'no API key was sent' : 'this API key is not known here')
+  }
+
+  function stream(c: Context<Env>, chat: ChatCall, accepted: Accepted, events: Events, call: Call): Response {
+    const writer = chunkWriter(accepted, Math.floor(clock.now() / 1_000), chat.includeUsage)
+    const fail = (error: unknown) => call.abortedBy ?? explain(error, c)
+    const body = chatStream(events, writer, call, pace, fail, () => c.env?.outgoing?.destroy())
+    return respond(c, 200, body, {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'x-accel-buffering': 'no', // nginx would hold events back
+      'transfer-encoding': 'chunked', // without it the node adapter waits a millisecond for more before the headers
+      'x-silkmesh-provider': accepted.provider,
+      'x-silkmesh-tier': trustTier,
+      'x-request-id': accepted.requestId,
+    })
+  }
+
+  async function whole(c: Context<Env>, events: Events, call: Call): Promise<Response> {
+    let text = ''
+    try {
+      for (;;) {
+        const step = await events.next()
+        if (step.done) {
+          const result = step.value
+          if (result.finish === 'cancelled') throw new MeshError('cancelled', 'the request was cancelled')
+          return respond(c, 200, completionOf(result, text, Math.floor(clock.now() / 1_000)), {
+            'x-silkmesh-provider': result.provider,
+            'x-silkmesh-cost-nano': result.costNano.toString(),
+            'x-silkmesh-failovers': result.failovers.toString(),
+            'x-silkmesh-tier': trustTier,
+            'x-request-id': result.requestId,
+          })
+        }
+        if (step.value.type !== 'delta') continue
+        text += step.value.text
+        if (text.length > answerCharsMax) {
+          throw new MeshError('protocol-violation', `an answer of over ${answerCharsMax} characters; stream it instead`)
+        }
+      }
+    } finally {
+      call.end()
+      leave(events)
+    }
+  }
+
+  /** What a client may read of a failure. Anything unforeseen is told to the node, not to the client. */
+  function explain(error: unknown, c: Context<Env>): MeshError {
+    if (error instanceof MeshError) return error
+    const message = `${c.req.method} ${c.req.path}: ${error instanceof Error ? error.message : String(error)}`
+    options.observe?.({ type: 'fault', where: 'gateway', code: 'internal', message })
+    return new MeshError('internal', 'the gateway failed on this request', { cause: error })
+  }
+
+  function refuse(c: Context<Env>, error: MeshError, status: number = failures[error.code].http, more = {}): Response {
+    return respond(c, status, errorOf(error, status), { ...adviceHeaders(error), ...more })
+  }
+
+  function respond(
+    c: Context<Env>,
+    status: number,
+    body: string | ReadableStream<Uint8Array>,
+    headers: Readonly<Record<string, string>> = {},
+  ): Response {
+    return new Response(body, {
+      status,
+      headers: {
+        'content-type': 'application/json',
+        'cache-control': 'no-store',
+        'x-content-type-options': 'nosniff',
+        'x-request-id': headers['x-request-id'] ?? randomUUID().replaceAll('-', ''),
+        ...(calls.stopping && { connection: 'close' }),
+        ...corsHeaders(c),
+        ...headers,
+      },
+    })
+  }
+
+  function corsHeaders(c: Context<Env>): Readonly<Record<string, string>> {
+    const origin = c.req.header('origin')
+    if (origin === undefined || !rules.origins.includes(origin)) return {}
+    return {
+      'access-control-allow-origin': origin,
+      'access-control-expose-headers':
+        'x-request-id, x-silkmesh-provider, x-silkmesh-cost-nano, x-silkmesh-failovers, x-silkmesh-tier',
+      vary: 'origin',
+    }
+  }
+
+  /** A browser asks before a page's first call; only a listed origin gets here and an answer that lets it on. */
+  function preflight(c: Context<Env>): Response {
+    return new Response(null, {
+      status: 204,
+      headers: {
+        ...corsHeaders(c),
+        'access-control-allow-methods': 'GET, POST',
+        // Any header: the origin is trusted, and clients send names of their own (x-stainless-…).
+        'access-control-allow-headers': c.req.header('access-control-request-headers') ?? 'authorization, content-type',
+        'access-control-max-age': '600',
+      },
+    })
+  }
+
+  return { app, hasKeys: apiKeys.size > 0, requestMs, drain: (graceMs) => calls.drain(graceMs) }
+}
+
+/** What helps, for clients that read it: OpenAI's obey `x-should-retry` and `retry-after-ms`. A time only where one is known. */
+function adviceHeaders(error: MeshError): Readonly<Record<string, string>> {
+  const { retryAfterMs } = error
+  return {
+    ...(error.remedy === 'never' && { 'x-should-retry': 'false' }),
+    ...(error.code === 'unauthorized' && { 'www-authenticate': 'Bearer realm="silkmesh"' }),
+    ...(retryAfterMs !== undefined && {
+      'retry-after': Math.ceil(retryAfterMs / 1_000).toString(),
+      'retry-after-ms': retryAfterMs.toString(),
+    }),
+  }
+}
+
+function callerOf(c: Context<Env>): Caller {
+  return {
+    host: c.req.header('host'),
+    target: new URL(c.req.url).host,
+    port: c.env?.incoming?.socket.localPort,
+    origin: c.req.header('origin'),
+    fetchSite: c.req.header('sec-fetch-site'),
+  }
+}
+
+/** The body, never held beyond its bound. Throws `MeshError`. */
+async function readJson(request: Request, bytesMax: number): Promise<unknown> {
+  const bytes = await readBody(request, bytesMax)
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new MeshError('bad-request', 'the body is not UTF-8', { cause })
+  }
+  try {
+    const body: unknown = JSON.parse(text)
+    return body
+  } catch (cause) {
+    throw new MeshError('bad-request', `the body is not JSON: ${cause instanceof Error ? cause.message : cause}`, {
+      cause,
+    })
+  }
+}
+
+async function readBody(request: Request, bytesMax: number): Promise<Uint8Array> {
+  const declared = request.headers.get('content-length')
+  const tooLarge = (size: string) => new MeshError('too-large', `a body of ${size} bytes, at most ${bytesMax}`)
+  if (declared !== null && !(Number(declared) <= bytesMax)) throw tooLarge(declared.slice(0, 20))
+  try {
+    // Node's parser holds a client to the length it declared, which makes the short way safe.
+    if (declared !== null) return new Uint8Array(await request.arrayBuffer())
+    const chunks: Uint8Array[] = []
+    let size = 0
+    for await (const chunk of request.body ?? []) {
+      size += chunk.length
+      if (size > bytesMax) throw tooLarge(`over ${bytesMax}`)
+      chunks.push(chunk)
+    }
+    return Buffer.concat(chunks)
+  } catch (cause) {
+    throw cause instanceof MeshError ? cause : new MeshError('cancelled', 'the body ended early', { cause })
+  }
+}
+
+type Events = AsyncIterator<InferenceEvent, InferenceResult>
+
+/** Keys are held as digests of one length, and every one is compared whatever came before: time tells nothing. */
+export function keyRing(keys: readonly string[]): KeyRing {
+  const digestOf = (key: string) => createHash('sha256').update(key).digest()
+  const digests = keys.filter((key) => key !== '').map(digestOf)
+  return {
+    size: digests.length,
+    has: (key) => {
+      const digest = digestOf(key)
+      return digests.reduce((found, known) => timingSafeEqual(known, digest) || found, false)
+    },
+  }
+}
