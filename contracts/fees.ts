@@ -1,10 +1,11 @@
-/** The chain's fee parameters of 2026 as readable constants, and the sandbox configuration built from them. */
+// The fee parameters of the chain in 2026 as readable constants, and the sandbox configuration built from them.
+
 import { beginCell, Cell, Dictionary } from '@ton/core'
 import { defaultConfig } from '@ton/sandbox'
 
 /** The configuration every chain test, gas table and local chain runs on: real prices instead of the sandbox's older ones. */
 export function mainnet2026Config(): Cell {
-  return sandboxConfig(MAINNET_2026)
+  return sandboxConfig(mainnet2026Fees)
 }
 
 /** Prices per 65 536 units where the name ends in `Q16`; everything else in nano, gas units, bits, cells or seconds. */
@@ -49,7 +50,7 @@ export interface ForwardPrices {
  * TON mainnet, masterchain block 84 773 657 (August 2026): parameters 18, 20, 21, 24 and 25.
  * Basechain storage, gas and forwarding were cut about six times by the validators' votes of 30 April and 1 May 2026.
  */
-export const MAINNET_2026: FeeSchedule = {
+export const mainnet2026Fees: FeeSchedule = {
   storage: [
     {
       sinceUnixSec: 0,
@@ -123,12 +124,12 @@ export function scaleBasechainPrices(fees: FeeSchedule, numerator: bigint, denom
 }
 
 /** Masterchain-internal parameters (validator sets, bridges) stop here: the emulator does not need them and copies them a transaction. */
-const LAST_PARAMETER_KEPT = 31
+const lastParameterKept = 31
 
 export function sandboxConfig(fees: FeeSchedule): Cell {
   const parameters = loadParameters(Cell.fromBase64(defaultConfig))
   for (const index of parameters.keys()) {
-    if (index < 0 || index > LAST_PARAMETER_KEPT) parameters.delete(index)
+    if (index < 0 || index > lastParameterKept) parameters.delete(index)
   }
   for (const [index, cell] of feeParameters(fees)) parameters.set(index, cell)
   return beginCell().storeDictDirect(parameters).endCell()
