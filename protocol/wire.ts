@@ -21,9 +21,10 @@ export function decodeBounded<T>(what: string, bytes: Uint8Array, bytesMax: numb
   }
 }
 
+/** A copy: a view would keep its whole frame in memory for as long as somebody holds, say, a voucher's signature. */
 export function exactBytes(what: string, bytes: Uint8Array, length: number): Uint8Array {
   if (bytes.length !== length) throw violation(`${what} of ${bytes.length} bytes, expected ${length}`)
-  return bytes
+  return owned(bytes)
 }
 
 export function boundedCount(what: string, count: number, max: number): number {
