@@ -1,0 +1,136 @@
+// Gossipsub under this mesh's rules: only known topics, every message signed and validated before it is forwarded, and a
+// peer that brings invalid ones is soon not listened to.
+
+import {
+  type GossipSub,
+  type GossipSubComponents,
+  gossipsub,
+  StrictSign,
+  TopicValidatorResult,
+} from '@libp2p/gossipsub'
+import { MeshError } from '../../../protocol/errors.ts'
+import { capacityTopic, type PeerId, parsePeerId, type Topic } from '../../../protocol/ids.ts'
+import type { Verdict } from '../../ports.ts'
+import type { Libp2pSettings } from './options.ts'
+
+const results: Readonly<Record<Verdict, TopicValidatorResult>> = {
+  accept: TopicValidatorResult.Accept,
+  ignore: TopicValidatorResult.Ignore,
+  reject: TopicValidatorResult.Reject,
+}
+
+/** The factor that takes a counter from 1 to `decayToZero` in so many seconds. */
+const decayOver = (seconds: number): number => decayToZero ** (1 / seconds)
+const decayToZero = 0.1
+
+export class Gossip {
+  readonly #pubsub: GossipSub
+  readonly #own: PeerId
+  readonly #messageBytesMax: number
+
+  constructor(pubsub: GossipSub, own: PeerId, settings: Libp2pSettings) {
+    this.#pubsub = pubsub
+    this.#own = own
+    this.#messageBytesMax = settings.gossipMessageBytesMax
+  }
+
+  async publish(topic: Topic, message: Uint8Array): Promise<void> {
+    if (message.length > this.#messageBytesMax) {
+      throw new RangeError(`gossip message of ${message.length} bytes, at most ${this.#messageBytesMax}`)
+    }
+    try {
+      await this.#pubsub.publish(topic, message)
+    } catch {
+      // best effort: the node is stopping, or a stream closed meanwhile; the publisher repeats what stays true
+    }
+  }
+
+  subscribe(topic: Topic, validate: (from: PeerId, message: Uint8Array) => Verdict): void {
+    if (this.#pubsub.topicValidators.has(topic)) throw new MeshError('internal', `${topic} is subscribed already`)
+    this.#pubsub.topicValidators.set(topic, (_source, message) => {
+      if (message.type !== 'signed' || message.data.length > this.#messageBytesMax) return TopicValidatorResult.Reject
+      try {
+        const from = parsePeerId(message.from.toString())
+        if (from === this.#own) return TopicValidatorResult.Ignore
+        // a copy: a view would keep the whole packet alive
+        return results[validate(from, message.data.slice())]
+      } catch {
+        return TopicValidatorResult.Reject // another kind of key, or a message the validator choked on
+      }
+    })
+    this.#pubsub.subscribe(topic)
+  }
+}
+
+/**
+ * Scores: an invalid message costs 20 times the square of how many there were lately. One, and the peer is out of the mesh
+ * and gets no gossip; two, and nothing is sent to it; three, and nothing it sends is looked at. A count of ten is forgiven
+ * in about five minutes.
+ */
+export function gossipsubOf(settings: Libp2pSettings): (components: GossipSubComponents) => GossipSub {
+  return gossipsub({
+    globalSignaturePolicy: StrictSign,
+    allowedTopics: [capacityTopic],
+    fallbackToFloodsub: false,
+    allowPublishToZeroTopicPeers: true,
+    ignoreDuplicatePublishError: true,
+    doPX: false,
+    runOnLimitedConnection: false,
+    heartbeatInterval: settings.gossipHeartbeatMs,
+    D: settings.gossipDegree,
+    Dlo: settings.gossipDegreeMin,
+    Dhi: settings.gossipDegreeMax,
+    maxInboundStreams: 3, // one of each protocol version, as libp2p replaces streams
+    maxInboundDataLength: settings.gossipRpcBytesMax,
+    maxOutboundBufferSize: settings.writeBufferBytesMax,
+    maxTopicBytesPerPeer: 65_536,
+    decodeRpcLimits: {
+      maxSubscriptions: 64,
+      maxMessages: 1_024,
+      maxIhaveMessageIDs: 5_000,
+      maxIwantMessageIDs: 5_000,
+      maxIdontwantMessageIDs: 512,
+      maxControlMessages: 64,
+      maxPeerInfos: 16,
+    },
+    scoreParams: {
+      decayInterval: 1_000,
+      decayToZero,
+      retainScore: 3_600_000,
+      topicScoreCap: 10,
+      // whole rooms of machines share an address
+      IPColocationFactorThreshold: 32,
+      IPColocationFactorWeight: -5,
+      IPColocationFactorWhitelist: new Set(['127.0.0.1', '::1']),
+      topics: {
+        [capacityTopic]: {
+          topicWeight: 1,
+          timeInMeshWeight: 0,
+          timeInMeshQuantum: 1_000,
+          timeInMeshCap: 1,
+          firstMessageDeliveriesWeight: 0.1,
+          firstMessageDeliveriesDecay: decayOver(600),
+          firstMessageDeliveriesCap: 50,
+          // off: adverts are rare, a quiet peer is no bad one
+          meshMessageDeliveriesWeight: 0,
+          meshMessageDeliveriesDecay: 0.5,
+          meshMessageDeliveriesCap: 1,
+          meshMessageDeliveriesThreshold: 1,
+          meshMessageDeliveriesWindow: 10,
+          meshMessageDeliveriesActivation: 5_000,
+          meshFailurePenaltyWeight: 0,
+          meshFailurePenaltyDecay: 0.5,
+          invalidMessageDeliveriesWeight: -20,
+          invalidMessageDeliveriesDecay: decayOver(600),
+        },
+      },
+    },
+    scoreThresholds: {
+      gossipThreshold: -10,
+      publishThreshold: -40,
+      graylistThreshold: -160,
+      acceptPXThreshold: 1_000_000, // never
+      opportunisticGraftThreshold: 1,
+    },
+  })
+}

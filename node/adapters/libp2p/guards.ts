@@ -1,0 +1,204 @@
+// What strangers may cost before and beside our own protocols: handshakes, connections, and the buffers of libp2p's own
+// protocols, some of which would take what a peer sends without a bound.
+
+import type {
+  ConnectionGater,
+  MessageStream,
+  MultiaddrConnection,
+  PeerId as RawPeerId,
+  Stream as RawStream,
+  StreamHandlerRecord,
+  StreamMuxer,
+  StreamMuxerFactory,
+} from '@libp2p/interface'
+import { AbstractStream, AbstractStreamMuxer } from '@libp2p/utils'
+import { yamux } from '@libp2p/yamux'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import type { Uint8ArrayList } from 'uint8arraylist'
+import { kadProtocol } from '../../../protocol/ids.ts'
+import { limits } from '../../../protocol/limits.ts'
+import { hostOf, isEd25519, isLocal } from './addresses.ts'
+import type { Libp2pSettings } from './options.ts'
+import { windowBytes } from './stream.ts'
+
+interface Admission {
+  readonly own: RawPeerId | undefined
+  readonly isTrusted: (address: Multiaddr) => boolean
+  readonly connectionsTo: (peer: RawPeerId) => number
+}
+
+/** Who may connect, and where this node lets itself be sent. */
+export function connectionGater(settings: Libp2pSettings, admission: Admission): ConnectionGater {
+  const pending = new Map<string, Set<MultiaddrConnection>>()
+  const settled = (connection: MultiaddrConnection): void => {
+    const host = hostOf(connection.remoteAddr)
+    const of = pending.get(host)
+    of?.delete(connection)
+    if (of?.size === 0) pending.delete(host)
+  }
+  const isAllowed = (address: Multiaddr): boolean =>
+    settings.allowPrivateAddresses || !isLocal(address) || admission.isTrusted(address)
+  return {
+    denyDialPeer: (peer) => !isEd25519(peer),
+    denyDialMultiaddr: (address) => !isAllowed(address),
+    denyInboundConnection: (connection) => {
+      connection.maxWriteBufferLength = settings.writeBufferBytesMax
+      const host = hostOf(connection.remoteAddr)
+      const of = pending.get(host) ?? new Set()
+      if (of.size >= settings.handshakesPendingPerHostMax) return true
+      pending.set(host, of.add(connection))
+      connection.addEventListener('close', () => settled(connection), { once: true })
+      return false
+    },
+    denyOutboundConnection: (_peer, connection) => {
+      connection.maxWriteBufferLength = settings.writeBufferBytesMax
+      return false
+    },
+    denyInboundEncryptedConnection: (peer) => !isEd25519(peer),
+    denyOutboundEncryptedConnection: (peer) => !isEd25519(peer),
+    denyInboundUpgradedConnection: (peer, connection) => {
+      settled(connection)
+      return admission.connectionsTo(peer) >= settings.connectionsPerPeerMax
+    },
+    filterMultiaddrForPeer: (peer, address) =>
+      admission.own?.equals(peer) === true || (address.bytes.length <= limits.addressCharsMax && isAllowed(address)),
+  }
+}
+
+/**
+ * Yamux with what it lacks: it would collect a data frame of any announced length (up to 4 GiB) before looking at it, grow
+ * a stream's window to 16 MiB, queue answers to pings for a peer that never reads, and throw from a microtask when a
+ * stream meets a connection that has just closed.
+ */
+export function guardedYamux(settings: Libp2pSettings): () => StreamMuxerFactory {
+  const make = yamux({
+    maxInboundStreams: settings.muxedStreamsMax,
+    streamOptions: {
+      initialStreamWindowSize: windowBytes,
+      maxStreamWindowSize: windowBytes,
+      maxWriteBufferLength: settings.writeBufferBytesMax,
+    },
+  })
+  return () => {
+    const factory = make()
+    return {
+      protocol: factory.protocol,
+      createStreamMuxer: (connection: MessageStream): StreamMuxer => {
+        connection.maxWriteBufferLength = settings.writeBufferBytesMax
+        const muxer = factory.createStreamMuxer(connection)
+        if (!(muxer instanceof AbstractStreamMuxer)) throw new TypeError('yamux is not built as expected')
+        const frames = new YamuxFrameGuard(windowBytes)
+        const onData = muxer.onData.bind(muxer)
+        muxer.onData = (data) => {
+          frames.check(data)
+          onData(data)
+        }
+        const send = muxer.send.bind(muxer)
+        muxer.send = (data) => {
+          try {
+            return send(data)
+          } catch (error) {
+            connection.abort(error instanceof Error ? error : new Error(String(error)))
+            return false
+          }
+        }
+        return muxer
+      },
+    }
+  }
+}
+
+const headerBytes = 12
+const dataFrame = 0
+
+/** Follows the headers of the yamux frames that go by. Throws on a data frame longer than any window allows. */
+export class YamuxFrameGuard {
+  readonly #dataBytesMax: number
+  readonly #header = new Uint8Array(headerBytes)
+  #headerFilled = 0
+  #dataLeft = 0
+
+  constructor(dataBytesMax: number) {
+    this.#dataBytesMax = dataBytesMax
+  }
+
+  check(data: Uint8Array | Uint8ArrayList): void {
+    for (const chunk of data instanceof Uint8Array ? [data] : data) {
+      let at = 0
+      while (at < chunk.length) {
+        if (this.#dataLeft > 0) {
+          const step = Math.min(this.#dataLeft, chunk.length - at)
+          this.#dataLeft -= step
+          at += step
+          continue
+        }
+        const part = chunk.subarray(at, at + headerBytes - this.#headerFilled)
+        this.#header.set(part, this.#headerFilled)
+        this.#headerFilled += part.length
+        at += part.length
+        if (this.#headerFilled === headerBytes) this.#readHeader()
+      }
+    }
+  }
+
+  #readHeader(): void {
+    this.#headerFilled = 0
+    const view = new DataView(this.#header.buffer)
+    if (view.getUint8(1) !== dataFrame) return
+    const length = view.getUint32(8)
+    if (length > this.#dataBytesMax)
+      throw new RangeError(`yamux frame of ${length} bytes, at most ${this.#dataBytesMax}`)
+    this.#dataLeft = length
+  }
+}
+
+/** What an inbound stream may bring in its life. All of these are short; longer ones are opened anew. */
+const inboundBytesMax: Readonly<Record<string, number>> = {
+  [kadProtocol]: 65_536, // requests of some 100 bytes, announcements of 2 KiB
+  '/ipfs/ping/1.0.0': 16_384, // 32 bytes a ping; the handler buffers without a bound when its answers are not read
+  '/ipfs/id/1.0.0': 4_096, // the dialler only listens
+  '/ipfs/id/push/1.0.0': 131_072, // ten messages of 8 KiB
+}
+
+interface GuardComponents {
+  readonly registrar: {
+    getProtocols(): string[]
+    getHandler(protocol: string): StreamHandlerRecord
+    handle(
+      protocol: string,
+      handler: StreamHandlerRecord['handler'],
+      options: StreamHandlerRecord['options'] & { force: boolean },
+    ): Promise<void>
+  }
+}
+
+/** A service that, once the others have registered their handlers, puts a bound before those of libp2p's own. */
+export function inboundGuard(): (components: GuardComponents) => { start(): void; stop(): void; afterStart(): void } {
+  return ({ registrar }) => ({
+    start: () => undefined,
+    stop: () => undefined,
+    afterStart: () => {
+      for (const protocol of registrar.getProtocols()) {
+        const bytesMax = inboundBytesMax[protocol]
+        if (bytesMax === undefined) continue
+        const { handler, options } = registrar.getHandler(protocol)
+        const guarded: typeof handler = (stream, connection) => {
+          boundInbound(stream, bytesMax)
+          return handler(stream, connection)
+        }
+        registrar.handle(protocol, guarded, { ...options, force: true }).catch(() => undefined) // only notes our own protocols again
+      }
+    },
+  })
+}
+
+function boundInbound(stream: RawStream, bytesMax: number): void {
+  if (!(stream instanceof AbstractStream)) return
+  let bytes = stream.readBufferLength
+  const onData = stream.onData.bind(stream)
+  stream.onData = (data) => {
+    bytes += data.byteLength
+    if (bytes <= bytesMax) onData(data)
+    else stream.abort(new RangeError(`more than ${bytesMax} bytes on one stream of ${stream.protocol}`))
+  }
+}
