@@ -50,8 +50,8 @@ export class FrameDecoder {
         at += 1
         if (!isLengthKnown) continue
         if (chunk.length - at >= this.#length) {
-          // a copy: a view would keep the whole network buffer alive
-          emit(chunk.slice(at, at + this.#length))
+          // a copy, which `slice` of a Buffer is not: a view would keep the whole network buffer alive
+          emit(new Uint8Array(chunk.subarray(at, at + this.#length)))
           at += this.#length
           this.#length = 0
           continue

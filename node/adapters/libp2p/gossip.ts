@@ -52,8 +52,8 @@ export class Gossip {
       try {
         const from = parsePeerId(message.from.toString())
         if (from === this.#own) return TopicValidatorResult.Ignore
-        // a copy: a view would keep the whole packet alive
-        return results[validate(from, message.data.slice())]
+        // a copy, which `slice` of a Buffer is not: a view would keep the whole packet alive
+        return results[validate(from, new Uint8Array(message.data))]
       } catch {
         return TopicValidatorResult.Reject // another kind of key, or a message the validator choked on
       }

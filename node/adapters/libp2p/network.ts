@@ -466,11 +466,18 @@ class AdapterNetwork implements Libp2pNetwork {
   async #stop(): Promise<void> {
     this.#stopped.abort(new MeshError('unreachable', 'this node is stopping'))
     this.#heartbeat.stop()
-    const stopped = Promise.resolve(this.#swarm.stop()).catch(() => undefined) // what could not be closed in order is closed below
     const late = new AbortController()
-    await Promise.race([stopped, pause(this.#settings.stopMs, late.signal)])
+    await Promise.race([this.#closeAll(), pause(this.#settings.stopMs, late.signal)])
     late.abort()
     for (const connection of this.#swarm.getConnections()) connection.abort(new Error('this node stopped'))
+  }
+
+  async #closeAll(): Promise<void> {
+    // before libp2p does: it waits half a second for each connection that the other side closes at the same moment
+    const open = this.#swarm.getConnections().filter(({ status }) => status === 'open')
+    const signal = AbortSignal.timeout(this.#settings.stopMs / 2)
+    await Promise.allSettled(open.map((connection) => connection.close({ signal })))
+    await Promise.resolve(this.#swarm.stop()).catch(() => undefined) // what could not be closed in order is aborted next
   }
 }
 
