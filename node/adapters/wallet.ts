@@ -1,0 +1,226 @@
+// The node's own TON wallet: holds its coins and has an escrow's owner's operations, each waited for until it is on chain.
+
+import type { Cell } from '@ton/core'
+import { mnemonicToPrivateKey, mnemonicValidate } from '@ton/crypto'
+import {
+  cancelUnlockBody,
+  Escrow,
+  type EscrowAccount,
+  finalizeBody,
+  rentReserveNano,
+  reserveBody,
+  startUnlockBody,
+  topUpBody,
+} from '../../contracts/escrow.ts'
+import { MeshError } from '../../protocol/errors.ts'
+import { type Address, parseAddress } from '../../protocol/ids.ts'
+import { formatGram, type Nano } from '../../protocol/money.ts'
+import type { Clock } from '../ports.ts'
+import type { TonChain } from './ton/chain.ts'
+import { type SenderTimeouts, TonSender } from './ton/sender.ts'
+import type { Trace } from './ton/trace.ts'
+
+export interface WalletOptions {
+  /** Ed25519, 32 bytes. `seedOfMnemonic` gives that of a wallet written as words. */
+  readonly seed: Uint8Array
+  readonly chain: TonChain
+  /** Of the chain: `chain.globalId()`. Part of the wallet's address. */
+  readonly globalId: number
+  readonly clock: Clock
+  readonly timeouts?: Partial<SenderTimeouts> | undefined
+}
+
+/** One confirmed transfer. */
+export interface Sent {
+  /** Of the wallet's transaction, hex. */
+  readonly transaction: string
+  /** Destroyed by it and everything it caused. */
+  readonly feeNano: Nano
+}
+
+export interface EscrowTerms {
+  /** The Ed25519 key whose vouchers it pays, 32 bytes. */
+  readonly signer: Uint8Array
+  /** Providers refuse less than a day. */
+  readonly unlockDelaySec: number
+}
+
+export interface WalletReservation {
+  readonly payee: Address
+  readonly amountNano: Nano
+  /** Unix milliseconds, at most 30 days ahead; the escrow counts in whole seconds. */
+  readonly untilMs: number
+}
+
+/** Goes with an order to an escrow for its gas, some twenty times what is used; what is left of it joins the deposit. */
+const orderNano: Nano = 10_000_000n
+
+/** With less a new escrow could not settle once: its rent reserve, its deployment and one least voucher. */
+const depositNanoMin: Nano = rentReserveNano + 10_000_000n
+
+export class Wallet {
+  readonly address: Address
+  /** As people write it: `UQ…`, to which coins may be sent before the wallet has ever been used. */
+  readonly friendly: string
+  readonly #sender: TonSender
+  readonly #chain: TonChain
+  readonly #clock: Clock
+
+  constructor({ seed, chain, globalId, clock, timeouts }: WalletOptions) {
+    this.#sender = new TonSender({ seed, endpoint: chain.endpoint, globalId, clock, timeouts })
+    this.#chain = chain
+    this.#clock = clock
+    this.address = parseAddress(this.#sender.address.toRawString())
+    this.friendly = this.#sender.friendly
+  }
+
+  balanceNano(signal?: AbortSignal): Promise<Nano> {
+    return this.#sender.balanceNano(signal)
+  }
+
+  /** A plain transfer; the coins stay at `to` whether or not anything runs there. */
+  async transfer(to: Address, amountNano: Nano, signal?: AbortSignal): Promise<Sent> {
+    const what = `transfer of ${formatGram(amountNano)} GRAM to ${to}`
+    if (amountNano <= 0n) throw new MeshError('bad-request', `${what}: expected more than 0`)
+    return sentOf(await this.#sender.send(what, { to, amountNano, bounce: false }, signal))
+  }
+
+  /** The escrow this wallet owns under these terms, deployed or not. */
+  escrowAddress(terms: EscrowTerms): Address {
+    return parseAddress(this.#escrowOf(terms).address.toRawString())
+  }
+
+  /** Deploys the escrow and funds it in one transfer, rent reserve included; one that is there already is topped up. */
+  async deployAndDeposit(
+    terms: EscrowTerms,
+    amountNano: Nano,
+    signal?: AbortSignal,
+  ): Promise<Sent & { readonly escrow: Address }> {
+    const { init } = this.#escrowOf(terms)
+    const escrow = this.escrowAddress(terms)
+    const what = `deposit of ${formatGram(amountNano)} GRAM to escrow ${escrow}`
+    if (amountNano < depositNanoMin) {
+      throw new MeshError('bad-request', `${what}: expected at least ${formatGram(depositNanoMin)} GRAM`)
+    }
+    const trace = await this.#sender.send(
+      what,
+      { to: escrow, amountNano, bounce: false, ...(init && { init }) },
+      signal,
+    )
+    await this.#until(what, async () => (await this.#chain.account(escrow, signal)) !== undefined, signal)
+    return { ...sentOf(trace), escrow }
+  }
+
+  /** From any wallet, to any escrow: whoever owns it gets it back. */
+  async topUp(escrow: Address, amountNano: Nano, signal?: AbortSignal): Promise<Sent> {
+    const what = `top-up of escrow ${escrow} by ${formatGram(amountNano)} GRAM`
+    if (amountNano < orderNano) {
+      throw new MeshError('bad-request', `${what}: expected at least ${formatGram(orderNano)} GRAM`)
+    }
+    await this.#account(what, escrow, signal)
+    return sentOf(await this.#sender.send(what, { to: escrow, amountNano, bounce: true, body: topUpBody() }, signal))
+  }
+
+  /** Sets an amount aside for one payee: nobody else is paid of it, and the escrow cannot be finalized before it ends. */
+  async reserve(escrow: Address, reservation: WalletReservation, signal?: AbortSignal): Promise<Sent> {
+    const { payee, amountNano, untilMs } = reservation
+    const what = `reservation of ${formatGram(amountNano)} GRAM in escrow ${escrow}`
+    await this.#ownAccount(what, escrow, signal)
+    const body = reserveBody({ payee, amountNano, until: Math.floor(untilMs / 1_000) })
+    return sentOf(await this.#order(what, escrow, body, signal))
+  }
+
+  /** From now on providers settle what they hold; `finalize` is possible from `unlockAtMs` on. */
+  async startUnlock(escrow: Address, signal?: AbortSignal): Promise<Sent & { readonly unlockAtMs: number }> {
+    const what = `unlock of escrow ${escrow}`
+    const { unlockAt } = await this.#ownAccount(what, escrow, signal)
+    if (unlockAt !== 0) throw new MeshError('bad-request', `${what}: it is under way, until ${dateOf(unlockAt)}`)
+    const trace = await this.#order(what, escrow, startUnlockBody(), signal)
+    let unlockAtSec = 0
+    const isUnlocking = async (): Promise<boolean> => {
+      unlockAtSec = (await this.#account(what, escrow, signal)).unlockAt
+      return unlockAtSec !== 0
+    }
+    await this.#until(what, isUnlocking, signal)
+    return { ...sentOf(trace), unlockAtMs: unlockAtSec * 1_000 }
+  }
+
+  async cancelUnlock(escrow: Address, signal?: AbortSignal): Promise<Sent> {
+    const what = `cancelling the unlock of escrow ${escrow}`
+    const { unlockAt } = await this.#ownAccount(what, escrow, signal)
+    if (unlockAt === 0) throw new MeshError('bad-request', `${what}: no unlock is under way`)
+    return sentOf(await this.#order(what, escrow, cancelUnlockBody(), signal))
+  }
+
+  /** Pays everything above the rent reserve to the owner and begins a new epoch: every voucher not settled is void. */
+  async finalize(escrow: Address, signal?: AbortSignal): Promise<Sent & { readonly refundedNano: Nano }> {
+    const what = `finalizing escrow ${escrow}`
+    const { unlockAt, lockedUntil } = await this.#account(what, escrow, signal)
+    if (unlockAt === 0) throw new MeshError('bad-request', `${what}: its owner has to unlock it first`)
+    const fromSec = Math.max(unlockAt, lockedUntil)
+    if ((await this.#sender.nowMs(signal)) < fromSec * 1_000) {
+      const reason = lockedUntil > unlockAt ? 'a reservation ends then' : 'the unlock delay ends then'
+      throw new MeshError('bad-request', `${what}: too early, possible from ${dateOf(fromSec)} (${reason})`)
+    }
+    const trace = await this.#order(what, escrow, finalizeBody(), signal)
+    const [, finalized] = trace.transactions
+    let refundedNano = 0n
+    for (const { info } of finalized?.outMessages.values() ?? []) {
+      if (info.type === 'internal') refundedNano += info.value.coins
+    }
+    return { ...sentOf(trace), refundedNano }
+  }
+
+  #escrowOf({ signer, unlockDelaySec }: EscrowTerms): Escrow {
+    return Escrow.fromParameters({ owner: this.#sender.address, signer, unlockDelaySec })
+  }
+
+  #order(what: string, escrow: Address, body: Cell, signal: AbortSignal | undefined): Promise<Trace> {
+    return this.#sender.send(what, { to: escrow, amountNano: orderNano, bounce: true, body }, signal)
+  }
+
+  async #account(what: string, escrow: Address, signal: AbortSignal | undefined): Promise<EscrowAccount> {
+    const account = await this.#chain.account(escrow, signal)
+    if (account === undefined) throw new MeshError('escrow-unusable', `${what}: no escrow runs there; deposit first`)
+    return account
+  }
+
+  async #ownAccount(what: string, escrow: Address, signal: AbortSignal | undefined): Promise<EscrowAccount> {
+    const account = await this.#account(what, escrow, signal)
+    if (!account.owner.equals(this.#sender.address)) {
+      const owner = account.owner.toString({ bounceable: false })
+      throw new MeshError('bad-request', `${what}: it belongs to ${owner}, and this wallet is ${this.friendly}`)
+    }
+    return account
+  }
+
+  /** A transaction may be seen a little before the state it left, where an endpoint is several machines. */
+  async #until(what: string, isSo: () => Promise<boolean>, signal: AbortSignal | undefined): Promise<void> {
+    const giveUpMs = this.#clock.now() + this.#sender.timeouts.effectMs
+    while (!(await isSo())) {
+      if (this.#clock.now() > giveUpMs)
+        throw new MeshError('timeout', `${what}: done, but the endpoint does not show it`)
+      await this.#sender.pause(what, signal)
+    }
+  }
+}
+
+/** The seed of a wallet written as 24 words. Throws `MeshError` `bad-request`. */
+export async function seedOfMnemonic(words: readonly string[]): Promise<Uint8Array> {
+  const lowered = words.map((word) => word.toLowerCase())
+  if (!(await mnemonicValidate(lowered))) {
+    throw new MeshError(
+      'bad-request',
+      `${words.length} words that are no TON mnemonic, expected the 24 words of a wallet`,
+    )
+  }
+  return (await mnemonicToPrivateKey(lowered)).secretKey.subarray(0, 32)
+}
+
+function sentOf({ transactions, feeNano }: Trace): Sent {
+  return { transaction: transactions[0].hash().toString('hex'), feeNano }
+}
+
+function dateOf(unixSec: number): string {
+  return new Date(unixSec * 1_000).toISOString()
+}
