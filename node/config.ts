@@ -100,6 +100,12 @@ export const settings = {
     peerRequestsMax: integer(8, 1, 1_024, 'requests of one payer, running and waiting'),
     requestMs: integer(600_000, 1_000, 3_600_000, 'one request; the consumer may ask for less'),
     escrowCheckMs: integer(10_000, 100, 10 * minutes, 'how old the view of a payer escrow may be'),
+    unlockDelayMsMin: integer(
+      24 * 60 * minutes,
+      0,
+      365 * 24 * 60 * minutes,
+      'escrows that close faster are refused: it is the time there is to settle',
+    ),
     drainMs: integer(30_000, 0, 600_000, 'streams may finish this long when the node stops'),
   },
   settlement: {
@@ -130,6 +136,8 @@ export const settings = {
   chain: {
     endpoint: text('', 'a toncenter v2 API, such as https://…/api/v2/jsonRPC; `silkmesh chain` runs a local one'),
     apiKey: text('', 'for that endpoint'),
+    network: choice(['mainnet', 'testnet'], 'mainnet', 'part of the wallet address; a local chain counts as mainnet'),
+    unlockDelayS: integer(86_400, 3_600, 31_536_000, 'of a new escrow: how long providers may settle once it closes'),
     requestsPerSecond: integer(25, 1, 1_000, 'bound on requests to the endpoint'),
   },
   gateway: {

@@ -114,8 +114,7 @@ async function composeConsumer(config: Config, ports: Ports, escrow: Address, di
 async function composeProvider(config: Config, ports: Ports, payout: Address, settler: Settler) {
   const { engine } = ports
   if (!engine) throw new TypeError('a provider needs the engine port')
-  const { cachedPriceNano, completionPriceNano, promptPriceNano, peerRequestsMax, queueMax, escrowCheckMs } =
-    config.provider
+  const { cachedPriceNano, completionPriceNano, promptPriceNano, peerRequestsMax, queueMax } = config.provider
   const price: Price = {
     promptNano: promptPriceNano,
     completionNano: completionPriceNano,
@@ -125,7 +124,7 @@ async function composeProvider(config: Config, ports: Ports, payout: Address, se
   await book.recover()
   const admission = new Admission({ slots: engine.slots, queueMax, peerRequestsMax }, () => advertiser.changed())
   const advertiser: Advertiser = new Advertiser(config, payout, price, engine, admission, ports)
-  const accounts = new Accounts(payout, escrowCheckMs, ports)
+  const accounts = new Accounts(payout, config.provider, ports)
   const service = new Service({ config, payout, price, engine, admission, accounts, book, ports })
   const collector = new Collector(config, payout, ports, book, settler)
   return { admission, advertiser, book, collector, service }

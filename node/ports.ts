@@ -151,6 +151,8 @@ export interface EscrowState {
   readonly epoch: number
   /** 0 while open; otherwise Unix milliseconds when its owner may take what is left. */
   readonly unlockAtMs: number
+  /** From the order to close to the moment its owner may take what is left: the time providers have to settle. */
+  readonly unlockDelayMs: number
   /** Above the storage minimum and all reservations. */
   readonly freeNano: Nano
 }
@@ -171,6 +173,12 @@ export interface SettleTransaction {
   readonly feeNano: Nano
 }
 
+/** `nothing-due`: all of it is paid already, or what is left is below the least that the chain settles. */
+export interface Posted {
+  readonly messageHash: string
+  readonly outcome: 'posted' | 'nothing-due'
+}
+
 /** Reads are of the chain's latest state. Every call rejects with `chain-unavailable` when the endpoint does not answer. */
 export interface Chain {
   escrow(escrow: Address): Promise<EscrowState>
@@ -178,7 +186,7 @@ export interface Chain {
   /** The least that a settle must pay the first payee, at the prices in force. */
   settleNanoMin(): Promise<Nano>
   /** Posts vouchers of one escrow in one message, at most `voucherBatchMax`. Idempotent: vouchers are cumulative. */
-  postSettle(escrow: Address, vouchers: readonly Voucher[]): Promise<{ readonly messageHash: string }>
+  postSettle(escrow: Address, vouchers: readonly Voucher[]): Promise<Posted>
   /** The transaction a posted message caused, once it is on chain. */
   settleTransaction(escrow: Address, messageHash: string): Promise<SettleTransaction | undefined>
 }

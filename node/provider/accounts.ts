@@ -16,30 +16,37 @@ interface Entry {
   readonly atMs: number
 }
 
+export interface AccountLimits {
+  readonly escrowCheckMs: number
+  readonly unlockDelayMsMin: number
+}
+
 const accountsMax = 10_000
 
 export class Accounts {
   readonly #payout: Address
-  readonly #checkMs: number
+  readonly #limits: AccountLimits
   readonly #ports: { readonly clock: Clock; readonly chain: Chain }
   readonly #entries = new Map<Address, Entry>()
 
-  constructor(payout: Address, checkMs: number, ports: { readonly clock: Clock; readonly chain: Chain }) {
+  constructor(payout: Address, limits: AccountLimits, ports: { readonly clock: Clock; readonly chain: Chain }) {
     this.#payout = payout
-    this.#checkMs = checkMs
+    this.#limits = limits
     this.#ports = ports
   }
 
   /**
-   * The escrow of a payer, at most `checkMs` old. Throws `escrow-unusable` where it cannot pay this payer's vouchers,
+   * The escrow of a payer, at most `escrowCheckMs` old. Throws `escrow-unusable` where it cannot pay this payer's vouchers,
    * `chain-unavailable` where it cannot be read.
    */
   async of(address: Address, payer: PeerId, isFresh = false): Promise<Account> {
     const cached = this.#entries.get(address)
     const nowMs = this.#ports.clock.now()
     const account =
-      cached && !isFresh && nowMs - cached.atMs <= this.#checkMs ? cached.account : await this.#read(address)
-    const reason = unusable(account, payer)
+      cached && !isFresh && nowMs - cached.atMs <= this.#limits.escrowCheckMs
+        ? cached.account
+        : await this.#read(address)
+    const reason = unusable(account, payer, this.#limits.unlockDelayMsMin)
     if (reason) throw new MeshError('escrow-unusable', reason)
     return account
   }
@@ -63,11 +70,14 @@ export class Accounts {
   }
 }
 
-function unusable({ escrow }: Account, payer: PeerId): string | undefined {
+function unusable({ escrow }: Account, payer: PeerId, unlockDelayMsMin: number): string | undefined {
   if (!escrow.isEscrow) return `no escrow of known code runs at ${escrow.address}`
   if (peerIdOf(escrow.signer) !== payer) {
     return `escrow ${escrow.address} pays vouchers of ${peerIdOf(escrow.signer)}, not of ${payer}`
   }
   if (escrow.unlockAtMs !== 0) return `escrow ${escrow.address} is being closed by its owner`
+  if (escrow.unlockDelayMs < unlockDelayMsMin) {
+    return `escrow ${escrow.address} closes within ${escrow.unlockDelayMs} ms, at least ${unlockDelayMsMin} are needed`
+  }
   return undefined
 }

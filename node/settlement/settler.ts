@@ -135,6 +135,7 @@ export class Settler {
       address,
       batch.map(({ voucher }) => voucher),
     )
+    if (posted.outcome === 'nothing-due') return // somebody else was first: the next pass reads what is left
     observe({ type: 'settle-posted', escrow: address, vouchers: batch.length, messageHash: posted.messageHash })
     await this.#confirm(address, batch, posted.messageHash, signal)
   }

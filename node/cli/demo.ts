@@ -1,0 +1,290 @@
+// `silkmesh demo`: a whole mesh on this machine, every part the real command in its own process: a local chain, providers,
+// a settler, and a consumer with its gateway. Asks one question, pays for it, settles it, and keeps serving.
+
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import { MeshError } from '../../protocol/errors.ts'
+import { type PeerId, peerIdOf } from '../../protocol/ids.ts'
+import { formatGram } from '../../protocol/money.ts'
+import { publicKeyOfSeed } from '../../protocol/signature.ts'
+import { wholeNumber } from './chain.ts'
+import { asExitCode, fail, stopped, untilStopped } from './exit.ts'
+import { invocationOf } from './flags.ts'
+import { type AnswerSummary, ask, type GatewayAddress } from './gateway-client.ts'
+import { openHome } from './home.ts'
+import { Part } from './part.ts'
+import { printJson, type Terminal } from './terminal.ts'
+
+/** Play money at play prices: high enough that one answer is worth a transaction. GRAM a million tokens. */
+const demoPrices = { prompt: 200, completion: 1_000, step: 100 }
+const depositGram = '100'
+const startMs = 60_000
+const settleMs = 30_000
+const stopMs = 20_000
+
+interface Ready {
+  readonly peerId: PeerId
+  readonly payout: string
+  readonly engine: string
+  readonly escrow: string
+  readonly gateway: GatewayAddress
+  readonly endpoint: string
+}
+
+interface Mesh {
+  readonly chain: Part
+  readonly settler: Part
+  readonly providers: readonly Part[]
+  readonly consumer: Part
+}
+
+export async function run(flags: Record<string, unknown>): Promise<void> {
+  const isJson = flags['json'] === true
+  const signal = untilStopped(flags['exitWithParent'] === true)
+  const { terminal } = invocationOf({ json: flags['json'] })
+  const startedAtMs = Date.now()
+  const mesh = await startMesh(flags)
+  const parts = [mesh.consumer, ...mesh.providers, mesh.settler, mesh.chain] // the order in which they end
+  let failure: unknown
+  try {
+    const ready = await showParts(mesh, terminal, signal)
+    const answer = await showAnswer(mesh, ready, String(flags['ask']), terminal, signal)
+    const settlement = await showSettlement(mesh, ready, answer.provider, terminal, signal)
+    terminal.line()
+    terminal.ok('done', `first answer and settlement in ${((Date.now() - startedAtMs) / 1000).toFixed(1)} s`)
+    if (isJson) printJson(summaryOf(mesh, ready, answer, settlement))
+    if (flags['once'] !== true) {
+      showNextSteps(ready, terminal)
+      await Promise.race([stopped(signal), ...parts.map((part) => part.failed())])
+    }
+  } catch (error) {
+    if (!signal.aborted) failure = error
+  }
+  if (!isJson) terminal.line('Ending: streams finish, vouchers settle…')
+  for (const part of parts) await part.stop(stopMs)
+  if (failure !== undefined) {
+    fail(failure, isJson)
+    process.exitCode = asExitCode(failure) === 2 ? 2 : 1
+  }
+}
+
+async function startMesh(flags: Record<string, unknown>): Promise<Mesh> {
+  const count = wholeNumber('--providers', flags['providers'], 16)
+  if (count < 1) throw new MeshError('bad-request', '--providers 0, expected at least 1')
+  const home = flags['home'] === undefined ? mkdtempSync(join(tmpdir(), 'silkmesh-demo-')) : String(flags['home'])
+  const chainPort = await portOf('--chain-port', flags['chainPort'])
+  const gatewayPort = await portOf('--port', flags['port'])
+  const meshPort = await portOf('', undefined)
+  const settlerHome = openHome(join(home, 'settler'))
+  const settlerId = peerIdOf(publicKeyOfSeed(settlerHome.identitySeed))
+  const shared = {
+    chain: { endpoint: `http://127.0.0.1:${chainPort}/api/v2/jsonRPC`, requestsPerSecond: 100 },
+    settlement: { thresholdNano: '0.000000001', intervalMs: 1_000, confirmPollMs: 250 },
+    discovery: { lookupIntervalMs: 2_000, advertIntervalMs: 5_000 },
+  }
+  const network = { bootstrap: [`/ip4/127.0.0.1/tcp/${meshPort}/p2p/${settlerId}`], listen: ['/ip4/127.0.0.1/tcp/0'] }
+
+  const start = (name: string, args: readonly string[], settings: object): Part => {
+    const path = join(home, name)
+    openHome(path)
+    writeFileSync(join(path, 'config.yaml'), stringify({ ...shared, ...settings }))
+    return new Part(name, [...args, '--home', path, '--json', '--exit-with-parent'])
+  }
+  const chain = new Part('chain', [
+    'chain',
+    '--home',
+    home,
+    '--port',
+    String(chainPort),
+    '--json',
+    '--exit-with-parent',
+  ])
+  const consumer = start('consumer', ['up', '--port', String(gatewayPort), '--deposit', depositGram], { network })
+  const settler = start('settler', ['settle'], { network: { listen: [`/ip4/127.0.0.1/tcp/${meshPort}`] } })
+  const providers = Array.from({ length: count }, (_, at) =>
+    start(`provider-${at + 1}`, ['join', '--settler', settlerId], {
+      network,
+      engine: { threads: 1 },
+      provider: {
+        promptPriceNano: String(demoPrices.prompt + at * demoPrices.step),
+        completionPriceNano: String(demoPrices.completion + at * demoPrices.step),
+      },
+    }),
+  )
+  return { chain, settler, providers, consumer }
+}
+
+interface ReadyMesh {
+  readonly chain: Ready
+  readonly consumer: Ready
+  readonly providers: readonly Ready[]
+}
+
+/** One check a line, each as its part comes up. */
+async function showParts(mesh: Mesh, terminal: Terminal, signal: AbortSignal): Promise<ReadyMesh> {
+  const { chain, consumer, providers, settler } = mesh
+  const isReady = (event: Record<string, unknown>): boolean => event['type'] === 'ready'
+  const ready = async (part: Part, show: (ready: Ready) => void): Promise<Ready> => {
+    const event = (await part.event(isReady, startMs, signal)) as unknown as Ready
+    show(event)
+    return event
+  }
+  const published = providers.map(async (part) => {
+    const { peerId } = (await part.event(isReady, startMs, signal)) as unknown as Ready
+    await part.event((event) => event['type'] === 'advert-published', startMs, signal)
+    terminal.ok('advert', `published by ${short(peerId)}`)
+  })
+  const found = foundProviders(consumer, providers.length, terminal, signal)
+  const [chainReady, , consumerReady, ...providerReady] = await Promise.all([
+    ready(chain, ({ endpoint }) => terminal.ok('chain', `local TON at ${endpoint}`)),
+    ready(settler, ({ peerId }) => terminal.ok('settler', peerId)),
+    ready(consumer, ({ escrow, gateway, peerId }) => {
+      terminal.ok('consumer', peerId)
+      terminal.ok('escrow', `${escrow} deployed, ${depositGram} GRAM of play money`)
+      terminal.ok('gateway', `${gateway.baseUrl}  key ${gateway.apiKey}`)
+    }),
+    ...providers.map((part) =>
+      ready(part, ({ peerId, engine }) => terminal.ok(part.name, `${peerId}\n${''.padEnd(15)}${engine}`)),
+    ),
+  ])
+  await Promise.all([...published, found])
+  return { chain: chainReady, consumer: consumerReady, providers: providerReady }
+}
+
+async function foundProviders(consumer: Part, count: number, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const peers = new Set<unknown>()
+  await consumer.event(
+    (event) => {
+      if (event['type'] === 'advert-accepted') peers.add(event['peer'])
+      return peers.size >= count
+    },
+    startMs,
+    signal,
+  )
+  terminal.ok('peers', `the consumer found ${peers.size} providers`)
+}
+
+async function showAnswer(mesh: Mesh, ready: ReadyMesh, content: string, terminal: Terminal, signal: AbortSignal) {
+  const signedBefore = mesh.consumer.events.length
+  terminal.line()
+  terminal.line(`> ${content}`)
+  let text = ''
+  const summary = await ask(
+    ready.consumer.gateway,
+    { model: 'silkmesh-tiny', messages: [{ role: 'user', content }], maxTokens: 200 },
+    (part) => {
+      text += part
+      terminal.write(part)
+    },
+    signal,
+  )
+  terminal.line()
+  terminal.line()
+  const name = mesh.providers[ready.providers.findIndex(({ peerId }) => peerId === summary.provider)]?.name ?? '?'
+  terminal.ok('answered by', `${name} (${summary.provider})`)
+  terminal.ok('tokens', `${summary.usage.promptTokens} prompt, ${summary.usage.completionTokens} completion`)
+  terminal.ok('cost', `${formatGram(BigInt(summary.costNano))} GRAM`)
+  const vouchers = mesh.consumer.events.slice(signedBefore).filter((event) => event['type'] === 'voucher-signed')
+  const last = vouchers.at(-1)
+  terminal.ok(
+    'voucher',
+    `${vouchers.length} signed, the last for ${formatGram(BigInt(String(last?.['amountNano'] ?? 0)))} GRAM in all`,
+  )
+  return { ...summary, text }
+}
+
+interface Settlement {
+  readonly transactions: readonly string[]
+  readonly settledNano: bigint
+  readonly feesNano: bigint
+}
+
+async function showSettlement(
+  mesh: Mesh,
+  ready: ReadyMesh,
+  provider: string,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<Settlement> {
+  const { payout } = ready.providers.find(({ peerId }) => peerId === provider) ?? { payout: undefined }
+  const confirmed = await mesh.settler.event(
+    (event) => event['type'] === 'settle-confirmed' && event['payee'] === payout,
+    settleMs,
+    signal,
+  )
+  const settledNano = BigInt(String(confirmed['paidNano']))
+  const feesNano = BigInt(String(confirmed['feeNano'] ?? 0))
+  const transaction = String(confirmed['transaction'])
+  const balance = await balanceOf(ready.chain.endpoint, String(payout), signal)
+  terminal.ok('settled', `${formatGram(settledNano)} GRAM on chain`)
+  terminal.ok('transaction', transaction)
+  terminal.ok('received', `${formatGram(balance)} GRAM are in the provider's wallet ${payout}`)
+  terminal.ok('network fee', `${formatGram(feesNano)} GRAM`)
+  return { transactions: [transaction], settledNano, feesNano }
+}
+
+/** Read over the chain's plain HTTP API, as anybody could. */
+async function balanceOf(endpoint: string, address: string, signal: AbortSignal): Promise<bigint> {
+  const url = new URL('getAddressBalance', endpoint)
+  url.searchParams.set('address', address)
+  const response = await fetch(url, { signal })
+  const { result } = (await response.json()) as { result: string }
+  return BigInt(result)
+}
+
+function summaryOf(mesh: Mesh, ready: ReadyMesh, answer: AnswerSummary & { text: string }, settlement: Settlement) {
+  return {
+    ok: true,
+    gateway: ready.consumer.gateway,
+    chain: { endpoint: ready.chain.endpoint },
+    providers: ready.providers.map(({ peerId, payout }, at) => ({ peerId, pid: mesh.providers[at]?.pid, payout })),
+    consumer: { peerId: ready.consumer.peerId, escrow: ready.consumer.escrow },
+    answer: { text: answer.text, provider: answer.provider, usage: answer.usage, costNano: answer.costNano },
+    settlement,
+  }
+}
+
+function showNextSteps({ consumer: { gateway } }: ReadyMesh, terminal: Terminal): void {
+  const { apiKey, baseUrl } = gateway
+  terminal.line()
+  terminal.line('Serving until Ctrl-C. Try:')
+  terminal.line()
+  terminal.line(
+    `  curl ${baseUrl}/chat/completions -H 'Authorization: Bearer ${apiKey}' -H 'Content-Type: application/json' \\`,
+  )
+  terminal.line(
+    `    -d '{"model":"silkmesh-tiny","stream":true,"messages":[{"role":"user","content":"What is gossipsub?"}]}'`,
+  )
+  terminal.line()
+  terminal.line(`  import OpenAI from 'openai'`)
+  terminal.line(`  const client = new OpenAI({ baseURL: '${baseUrl}', apiKey: '${apiKey}' })`)
+  terminal.line(`  const answer = await client.chat.completions.create({`)
+  terminal.line(`    model: 'silkmesh-tiny', messages: [{ role: 'user', content: 'How do I join the mesh?' }] })`)
+  terminal.line()
+}
+
+/** A port asked for must be free; without one, any free port. */
+async function portOf(flag: string, value: unknown): Promise<number> {
+  const wanted = value === undefined ? 0 : wholeNumber(flag, value, 65_535)
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.on('error', (error: NodeJS.ErrnoException) => {
+      const message =
+        error.code === 'EADDRINUSE'
+          ? `${flag} ${wanted} is in use; choose another, or leave the flag out`
+          : `${flag} ${wanted}: ${error.message}`
+      reject(new MeshError('bad-request', message))
+    })
+    probe.listen(wanted, '127.0.0.1', () => {
+      const address = probe.address()
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : wanted))
+    })
+  })
+}
+
+function short(peer: string): string {
+  return `…${peer.slice(-8)}`
+}

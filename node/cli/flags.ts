@@ -1,0 +1,41 @@
+// Flags that stand for a setting: `--port 8000` is `--set gateway.port=8000` said shorter.
+
+import { type Resolved, readConfig } from './options.ts'
+import { silentTerminal, type Terminal, terminalOn } from './terminal.ts'
+
+const settingOfFlag: Readonly<Record<string, string>> = {
+  home: 'node.home',
+  bootstrap: 'network.bootstrap',
+  listen: 'network.listen',
+  endpoint: 'chain.endpoint',
+  model: 'engine.model',
+  engineUrl: 'engine.url',
+  slots: 'engine.slots',
+  price: 'provider.completionPriceNano',
+  promptPrice: 'provider.promptPriceNano',
+  settler: 'settlement.settler',
+  host: 'gateway.host',
+  port: 'gateway.port',
+}
+
+export interface Invocation extends Resolved {
+  readonly isJson: boolean
+  /** Standard output for people; silent with `--json`. */
+  readonly terminal: Terminal
+  readonly withParent: boolean
+}
+
+/** Settings and output of one command, from its flags. */
+export function invocationOf(flags: Record<string, unknown>): Invocation {
+  const given = new Map<string, unknown>((flags['set'] as readonly [string, string][] | undefined) ?? [])
+  for (const [flag, setting] of Object.entries(settingOfFlag)) {
+    if (flags[flag] !== undefined) given.set(setting, flags[flag])
+  }
+  const isJson = flags['json'] === true
+  return {
+    ...readConfig(given, process.env),
+    isJson,
+    terminal: isJson ? silentTerminal : terminalOn(process.stdout),
+    withParent: flags['exitWithParent'] === true,
+  }
+}

@@ -1,0 +1,114 @@
+// `silkmesh up`: a consumer with its gateway, paying from this home's escrow.
+
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { MeshError } from '../../protocol/errors.ts'
+import type { Address } from '../../protocol/ids.ts'
+import { formatGram, parseGram } from '../../protocol/money.ts'
+import { systemClock } from '../adapters/system.ts'
+import type { TonChain } from '../adapters/ton/chain.ts'
+import { createGateway, keyRing } from '../gateway/http.ts'
+import { serveGateway } from '../gateway/listen.ts'
+import type { Identity } from '../ports.ts'
+import { askFaucet, escrowTermsOf, walletOf } from './accounts.ts'
+import { stopped, untilStopped } from './exit.ts'
+import { type Invocation, invocationOf } from './flags.ts'
+import { gatewayFile } from './gateway-client.ts'
+import type { Home } from './home.ts'
+import { startRuntime } from './runtime.ts'
+import { printJson } from './terminal.ts'
+
+/** What a deposit leaves for fees when the faucet is asked. */
+const feesNano = 200_000_000n
+
+export async function run(flags: Record<string, unknown>): Promise<void> {
+  const invocation = invocationOf(flags)
+  const { config, home: path, isJson, terminal } = invocation
+  const signal = untilStopped(invocation.withParent)
+  const depositNano = flags['deposit'] === undefined ? undefined : amountOf('--deposit', String(flags['deposit']))
+  let escrow: Address | undefined
+  const runtime = await startRuntime({
+    invocation,
+    roles: async ({ home, identity, chain }) => {
+      escrow = await openEscrow({ invocation, home, identity, chain, depositNano, signal })
+      return { consumer: { escrow } }
+    },
+  })
+  const { inference } = runtime.node
+  if (!inference) throw new MeshError('internal', 'a consumer without inference')
+  const { bodyBytesMax, host, port, requestsMax } = config.gateway
+  try {
+    const served = await serveGateway(
+      createGateway({
+        inference,
+        clock: systemClock,
+        apiKeys: keyRing([runtime.home.apiKey]),
+        metrics: () => runtime.metrics(),
+        health: () => ({ ok: true }),
+        bodyBytesMax,
+        requestsMax,
+      }),
+      { host, port, allowPublic: flags['allowPublic'] === true },
+    )
+    const gateway = { baseUrl: `${served.url}/v1`, apiKey: runtime.home.apiKey }
+    const addressFile = join(path, gatewayFile)
+    writeFileSync(addressFile, `${JSON.stringify(gateway)}\n`, { mode: 0o600 })
+    terminal.ok('gateway', `${gateway.baseUrl}  key ${gateway.apiKey}`)
+    if (isJson) {
+      const { peerId } = runtime.identity
+      printJson({ type: 'ready', role: 'consumer', peerId, escrow, gateway, addresses: runtime.network.addresses() })
+    }
+    terminal.line('Serving. Ctrl-C lets answers finish, pays what is owed and ends.')
+    await stopped(signal)
+    rmSync(addressFile, { force: true })
+    await served.stop(config.provider.drainMs)
+  } finally {
+    await runtime.stop()
+  }
+}
+
+interface EscrowParts {
+  readonly invocation: Invocation
+  readonly home: Home
+  readonly identity: Identity
+  readonly chain: TonChain
+  readonly depositNano: bigint | undefined
+  readonly signal: AbortSignal
+}
+
+/** The home's escrow, topped up to `depositNano` where that is asked for. */
+async function openEscrow({ invocation, home, identity, chain, depositNano, signal }: EscrowParts): Promise<Address> {
+  const { config, terminal } = invocation
+  const wallet = walletOf(home, config, chain)
+  const terms = escrowTermsOf(identity, config)
+  const escrow = wallet.escrowAddress(terms)
+  terminal.progress('reading the escrow')
+  const { isEscrow, freeNano } = await chain.escrow(escrow)
+  terminal.progress('')
+  const missingNano = (depositNano ?? 0n) - freeNano
+  if (missingNano > 0n) {
+    const neededNano = missingNano + feesNano
+    terminal.progress(`depositing ${formatGram(missingNano)} GRAM`)
+    if ((await wallet.balanceNano(signal)) < neededNano)
+      await askFaucet(wallet, config.chain.endpoint, neededNano, signal)
+    await wallet.deployAndDeposit(terms, missingNano, signal)
+    terminal.progress('')
+    terminal.ok('escrow', `${escrow} holds ${formatGram((await chain.escrow(escrow)).freeNano)} GRAM`)
+  } else if (isEscrow && freeNano > 0n) {
+    terminal.ok('escrow', `${escrow} holds ${formatGram(freeNano)} GRAM`)
+  } else {
+    terminal.warn(
+      'escrow',
+      `${isEscrow ? 'empty' : 'not deployed'}: no provider will serve until \`silkmesh wallet deposit <gram>\``,
+    )
+  }
+  return escrow
+}
+
+export function amountOf(flag: string, text: string): bigint {
+  try {
+    return parseGram(text)
+  } catch (error) {
+    throw new MeshError('bad-request', `${flag}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
