@@ -13,15 +13,15 @@ export var WirePrice;
                 }
                 if ((obj.promptNano != null && obj.promptNano !== 0n)) {
                     w.uint32(8);
-                    w.uint64(obj.promptNano);
+                    writeUint64(w, obj.promptNano);
                 }
                 if ((obj.completionNano != null && obj.completionNano !== 0n)) {
                     w.uint32(16);
-                    w.uint64(obj.completionNano);
+                    writeUint64(w, obj.completionNano);
                 }
                 if ((obj.cachedNano != null && obj.cachedNano !== 0n)) {
                     w.uint32(24);
-                    w.uint64(obj.cachedNano);
+                    writeUint64(w, obj.cachedNano);
                 }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
@@ -307,11 +307,11 @@ export var WireAdvertBody;
                 }
                 if ((obj.sequence != null && obj.sequence !== 0n)) {
                     w.uint32(16);
-                    w.uint64(obj.sequence);
+                    writeUint64(w, obj.sequence);
                 }
                 if ((obj.validUntilMs != null && obj.validUntilMs !== 0n)) {
                     w.uint32(24);
-                    w.uint64(obj.validUntilMs);
+                    writeUint64(w, obj.validUntilMs);
                 }
                 if ((obj.payout != null && obj.payout.byteLength > 0)) {
                     w.uint32(34);
@@ -1562,7 +1562,7 @@ export var WireVoucher;
                 }
                 if ((obj.amountNano != null && obj.amountNano !== 0n)) {
                     w.uint32(40);
-                    w.uint64(obj.amountNano);
+                    writeUint64(w, obj.amountNano);
                 }
                 if ((obj.signature != null && obj.signature.byteLength > 0)) {
                     w.uint32(50);
@@ -1883,7 +1883,7 @@ export var WireTab;
                 }
                 if ((obj.owedNano != null && obj.owedNano !== 0n)) {
                     w.uint32(8);
-                    w.uint64(obj.owedNano);
+                    writeUint64(w, obj.owedNano);
                 }
                 if (obj.best != null) {
                     w.uint32(18);
@@ -2436,7 +2436,7 @@ export var WireReceipt;
                 }
                 if ((obj.costNano != null && obj.costNano !== 0n)) {
                     w.uint32(40);
-                    w.uint64(obj.costNano);
+                    writeUint64(w, obj.costNano);
                 }
                 if ((obj.signature != null && obj.signature.byteLength > 0)) {
                     w.uint32(50);
@@ -2749,3 +2749,8 @@ export var WireSettleReply;
     }
     WireSettleReply.stream = stream;
 })(WireSettleReply || (WireSettleReply = {}));
+
+function writeUint64(w, value) {
+    if (value < 4294967296n) w.uint32(Number(value));
+    else w.uint64(value);
+}
