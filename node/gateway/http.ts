@@ -109,8 +109,10 @@ export function createGateway(options: GatewayOptions): Gateway {
         leave(events)
         throw new TypeError('an inference must begin with accepted')
       }
-      isStreaming = chat.stream
-      return isStreaming ? stream(c, chat, first.value, events, call) : await whole(c, events, call)
+      if (!chat.stream) return await whole(c, events, call)
+      const response = stream(c, chat, first.value, events, call)
+      isStreaming = true // which ends the call itself
+      return response
     } catch (error) {
       throw call.abortedBy ?? error
     } finally {

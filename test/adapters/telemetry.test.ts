@@ -1,0 +1,244 @@
+import { describe, expect, it } from 'vitest'
+import { fanOut, humanLog, jsonLog, prometheus } from '../../node/adapters/telemetry.ts'
+import type { NodeEvent } from '../../node/events.ts'
+import type { Address, ModelKey, PeerId } from '../../protocol/ids.ts'
+
+const peer = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp' as PeerId
+const escrow = `0:${'ab'.repeat(32)}` as Address
+const model = 'cd'.repeat(32) as ModelKey
+const request = '0123456789abcdef'.repeat(2)
+const usage = { promptTokens: 10, cachedTokens: 4, completionTokens: 32 }
+const ended = { request, code: undefined, usage, costNano: 12_345n, elapsedMs: 1_500 } as const
+
+/** One of each: the keys are checked against the union by the compiler. */
+const each: { readonly [T in NodeEvent['type']]: Extract<NodeEvent, { type: T }> } = {
+  'advert-published': { type: 'advert-published', sequence: 3, models: ['tiny'] },
+  'advert-accepted': { type: 'advert-accepted', peer, sequence: 3, source: 'gossip' },
+  'advert-dropped': { type: 'advert-dropped', peer, reason: 'expired' },
+  'provider-lost': { type: 'provider-lost', peer, reason: 'advert expired' },
+  'request-started': { type: 'request-started', request, model: 'tiny' },
+  'provider-chosen': {
+    type: 'provider-chosen',
+    request,
+    peer,
+    model,
+    attempt: 1,
+    candidates: 3,
+    reason: 'cheapest',
+  },
+  'first-token': { type: 'first-token', request, peer, elapsedMs: 120 },
+  'attempt-failed': { type: 'attempt-failed', request, peer, code: 'timeout', message: 'silent', tokensDelivered: 7 },
+  'voucher-signed': { type: 'voucher-signed', request, peer, payee: escrow, amountNano: 100n },
+  'request-finished': { type: 'request-finished', ...ended, peer, outcome: 'stop', failovers: 2 },
+  'tab-recovered': { type: 'tab-recovered', peer, amountNano: 5n },
+  'request-admitted': { type: 'request-admitted', request, peer, model, promptTokens: 10, active: 1 },
+  'request-queued': { type: 'request-queued', request, peer, position: 2 },
+  'request-refused': { type: 'request-refused', request, peer, code: 'busy', message: 'full' },
+  'request-served': { type: 'request-served', ...ended, peer, outcome: 'length' },
+  'voucher-booked': { type: 'voucher-booked', peer, escrow, amountNano: 100n, owedNano: 120n },
+  'credit-paused': { type: 'credit-paused', request, peer, unpaidNano: 9n },
+  'settle-started': { type: 'settle-started', escrow, vouchers: 2, amountNano: 60_000_000n },
+  'settle-posted': { type: 'settle-posted', escrow, vouchers: 2, messageHash: 'ee'.repeat(32) },
+  'settle-confirmed': {
+    type: 'settle-confirmed',
+    escrow,
+    payee: escrow,
+    settledNano: 60_000_000n,
+    paidNano: 59_000_000n,
+    transaction: 'ff'.repeat(32),
+    feeNano: 2_500_000n,
+  },
+  'settle-failed': { type: 'settle-failed', escrow, code: 'chain-unavailable', message: 'no answer' },
+  'vouchers-handed-over': { type: 'vouchers-handed-over', settler: peer, vouchers: 4 },
+  'node-started': { type: 'node-started', peer, roles: ['provider'] },
+  'node-stopping': { type: 'node-stopping', peer },
+  fault: { type: 'fault', where: 'book', code: 'store-failed', message: 'disk full' },
+}
+const all = Object.values(each)
+const atMs = Date.UTC(2026, 10, 5, 12, 30, 15)
+
+async function scraped(events: readonly NodeEvent[]): Promise<ReadonlyMap<string, number>> {
+  const { observe, metrics } = prometheus()
+  for (const event of events) observe(event)
+  const lines = (await metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]))
+}
+
+describe('prometheus', () => {
+  it('counts a request from its start to its end', async () => {
+    const running = await scraped([each['request-started']])
+    expect(running.get('silkmesh_requests_in_flight')).toBe(1)
+    const done = await scraped([
+      each['request-started'],
+      each['provider-chosen'],
+      each['first-token'],
+      each['request-finished'],
+    ])
+    expect(Object.fromEntries(done)).toMatchObject({
+      silkmesh_requests_in_flight: 0,
+      'silkmesh_requests_total{outcome="stop",code="none"}': 1,
+      silkmesh_attempts_total: 1,
+      silkmesh_failovers_total: 2,
+      'silkmesh_bought_tokens_total{kind="prompt"}': 6,
+      'silkmesh_bought_tokens_total{kind="cached"}': 4,
+      'silkmesh_bought_tokens_total{kind="completion"}': 32,
+      silkmesh_spent_nano_total: 12_345,
+      silkmesh_request_first_token_seconds_sum: 0.12,
+      'silkmesh_request_duration_seconds_sum{outcome="stop"}': 1.5,
+      'silkmesh_request_duration_seconds_bucket{le="2.5",outcome="stop"}': 1,
+      'silkmesh_request_duration_seconds_bucket{le="1",outcome="stop"}': 0,
+    })
+  })
+
+  it('counts what was served, earned and settled', async () => {
+    const seen = await scraped([
+      each['request-admitted'],
+      each['request-served'],
+      each['request-refused'],
+      each['settle-confirmed'],
+    ])
+    expect(Object.fromEntries(seen)).toMatchObject({
+      silkmesh_serving: 0,
+      'silkmesh_served_total{outcome="length",code="none"}': 1,
+      'silkmesh_refused_total{code="busy"}': 1,
+      silkmesh_earned_nano_total: 12_345,
+      'silkmesh_settles_total{step="confirmed"}': 1,
+      silkmesh_settled_nano_total: 60_000_000,
+      silkmesh_paid_nano_total: 59_000_000,
+      silkmesh_settle_fees_nano_total: 2_500_000,
+    })
+  })
+
+  it('names no peer, request, model or text in a label, so that nobody can add a series', async () => {
+    const few = await scraped(all)
+    const others = all.map((event) => ({
+      ...event,
+      ...('peer' in event && event.peer !== undefined && { peer: 'other' as PeerId }),
+      ...('request' in event && { request: 'other' }),
+      ...('model' in event && { model: 'other' as ModelKey }),
+      ...('reason' in event && { reason: 'other' }),
+      ...('message' in event && { message: 'other' }),
+      ...('where' in event && { where: 'other' }),
+      ...('escrow' in event && { escrow: 'other' as Address }),
+    }))
+    const many = await scraped([...all, ...(others as NodeEvent[])])
+    expect([...many.keys()].toSorted()).toEqual([...few.keys()].toSorted())
+    expect([...few.keys()].every((name) => name.startsWith('silkmesh_'))).toBe(true)
+  })
+
+  it('keeps two nodes of one process apart', async () => {
+    const first = prometheus()
+    const second = prometheus()
+    first.observe(each['advert-published'])
+    expect(await second.metrics()).not.toContain('result="published"} 1')
+  })
+})
+
+describe('jsonLog', () => {
+  it('writes one line of JSON an event, amounts as decimal strings', () => {
+    const lines: string[] = []
+    const observe = jsonLog(
+      (line) => lines.push(line),
+      () => atMs,
+    )
+    for (const event of all) observe(event)
+    expect(lines).toHaveLength(all.length)
+    expect(lines.every((line) => line.indexOf('\n') === line.length - 1)).toBe(true)
+    const parsed: unknown[] = lines.map((line) => JSON.parse(line))
+    expect(parsed[9]).toEqual({
+      time: '2026-11-05T12:30:15.000Z',
+      type: 'request-finished',
+      request,
+      usage,
+      costNano: '12345',
+      elapsedMs: 1_500,
+      peer,
+      outcome: 'stop',
+      failovers: 2,
+    })
+  })
+
+  it('keeps an amount above 2^53 exact', () => {
+    const lines: string[] = []
+    jsonLog((line) => lines.push(line))({ type: 'tab-recovered', peer, amountNano: 18_446_744_073_709_551_615n })
+    expect(lines[0]).toContain('"amountNano":"18446744073709551615"')
+  })
+})
+
+describe('humanLog', () => {
+  const said = (...events: readonly NodeEvent[]): string[] => {
+    const lines: string[] = []
+    const observe = humanLog(
+      (line) => lines.push(line),
+      () => atMs,
+    )
+    for (const event of events) observe(event)
+    return lines
+  }
+
+  it('writes a short line with the time, the outcome and the cost', () => {
+    expect(said(each['request-finished'])).toEqual([
+      '12:30:15  request …abcdef stop: 10 + 32 tokens, 0.000012345 GRAM, 1500 ms, 2 failovers\n',
+    ])
+  })
+
+  it('leaves out what happens every few tokens', () => {
+    expect(
+      said(each['voucher-signed'], each['voucher-booked'], each['credit-paused'], each['advert-accepted']),
+    ).toEqual([])
+  })
+
+  it('says something of everything else, in one line each', () => {
+    const lines = said(...all)
+    expect(lines).toHaveLength(all.length - 4)
+    expect(lines.every((line) => line.length < 320 && line.indexOf('\n') === line.length - 1)).toBe(true)
+    expect(lines.join('')).not.toMatch(/undefined|\[object/)
+  })
+
+  it('lets no control character of another peer reach the terminal, and bounds its words', () => {
+    const message = `\u001b[2J\u0007\n\u202e${'x'.repeat(10_000)}`
+    const [line] = said({ ...each['attempt-failed'], message })
+    expect(line?.slice(0, -1)).not.toMatch(/\p{C}/u)
+    expect(line?.length).toBeLessThan(320)
+  })
+})
+
+describe('fanOut', () => {
+  it('tells everyone, also after one that throws', () => {
+    const seen: string[] = []
+    const observe = fanOut(
+      (event) => seen.push(`first ${event.type}`),
+      () => {
+        throw new Error('broken')
+      },
+      (event) => seen.push(`last ${event.type}`),
+    )
+    observe(each['node-stopping'])
+    observe(each['node-stopping'])
+    expect(seen).toEqual(['first node-stopping', 'last node-stopping', 'first node-stopping', 'last node-stopping'])
+  })
+
+  it('warns of a broken observer once', async () => {
+    const warnings: string[] = []
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const listen = (warning: Error) => {
+      if (!/: Error: (one|two)$/.test(warning.message)) return // other tests break observers too
+      warnings.push(warning.message)
+      if (warning.message.includes('fault')) resolve()
+    }
+    process.on('warning', listen)
+    const broken = (reason: string) => () => {
+      throw new Error(reason)
+    }
+    const observe = fanOut(broken('one'))
+    observe(each['node-stopping'])
+    observe(each['node-stopping'])
+    fanOut(broken('two'))(each.fault)
+    await promise
+    process.off('warning', listen)
+    expect(warnings).toEqual([
+      'an observer failed on node-stopping: Error: one',
+      'an observer failed on fault: Error: two',
+    ])
+  })
+})
