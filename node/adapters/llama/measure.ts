@@ -1,0 +1,76 @@
+// How fast a loaded model is here, and how many threads make it so: short measurements at start.
+
+import { availableParallelism } from 'node:os'
+import type { LlamaContextSequence, LlamaModel, Token } from 'node-llama-cpp'
+
+export interface Speed {
+  readonly prefillTokensPerSecond: number
+  readonly decodeTokensPerSecond: number
+}
+
+/** For each of prefill and decode; a measurement of a slow model ends after the token that passes it. */
+const measureMs = 300
+const prefillTokensMax = 128
+const decodeTokensMax = 64
+
+/**
+ * llama.cpp's threads spin: one more than there are idle cores is slower by a factor of ten, not by a tenth. On one or
+ * two cores one thread is best, measured; beyond, it is tried.
+ */
+export function threadCandidates(threads: number | 'auto', cores: number = availableParallelism()): readonly number[] {
+  if (threads !== 'auto') {
+    if (threads > cores) throw new RangeError(`${threads} threads, this machine has ${cores} cores`)
+    return [threads]
+  }
+  return cores <= 2 ? [1] : [...new Set([1, Math.floor(cores / 2), cores - 1])]
+}
+
+export async function quickestThreads(model: LlamaModel, candidates: readonly number[]): Promise<number> {
+  let best = { threads: candidates[0] ?? 1, decodeTokensPerSecond: 0 }
+  if (candidates.length === 1) return best.threads
+  for (const threads of candidates) {
+    const context = await model.createContext({ contextSize: 256, sequences: 1, threads, flashAttention: false })
+    try {
+      const { decodeTokensPerSecond } = await measureSpeed(model, context.getSequence())
+      // More threads must earn their cores: less than a tenth is noise.
+      if (decodeTokensPerSecond > best.decodeTokensPerSecond * 1.1) best = { threads, decodeTokensPerSecond }
+    } finally {
+      await context.dispose()
+    }
+  }
+  return best.threads
+}
+
+/** The sequence is left empty. */
+export async function measureSpeed(model: LlamaModel, sequence: LlamaContextSequence | undefined): Promise<Speed> {
+  if (!sequence) return { prefillTokensPerSecond: 0, decodeTokensPerSecond: 0 }
+  const text = model.tokenize('The quick brown fox jumps over the lazy dog. ')
+  const warm = Math.min(text.length, 8)
+  const prompt = (length: number): Token[] => Array.from({ length }, (_, at) => text[at % text.length] as Token)
+
+  await sequence.evaluateWithoutGeneratingNewTokens(prompt(warm)) // first use: pages and code are still cold
+  const probeMs = await timed(() => sequence.evaluateWithoutGeneratingNewTokens(prompt(warm)))
+  const room = Math.max(1, Math.floor(sequence.contextSize / 2) - 2 * warm)
+  const prefill = Math.max(1, Math.min(prefillTokensMax, room, Math.floor((warm * measureMs) / probeMs)))
+  const prefillMs = await timed(() => sequence.evaluateWithoutGeneratingNewTokens(prompt(prefill)))
+
+  let tokens = 0
+  const startMs = performance.now()
+  let elapsedMs = 0
+  for await (const _ of sequence.evaluateWithMetadata(prompt(1), {}, { temperature: 0, yieldEogToken: true })) {
+    tokens += 1
+    elapsedMs = performance.now() - startMs
+    if (tokens >= decodeTokensMax || elapsedMs > measureMs) break
+  }
+  await sequence.clearHistory()
+  return {
+    prefillTokensPerSecond: Math.round((prefill * 1000) / prefillMs),
+    decodeTokensPerSecond: Math.round((tokens * 1000) / elapsedMs),
+  }
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const startMs = performance.now()
+  await work()
+  return Math.max(0.001, performance.now() - startMs)
+}

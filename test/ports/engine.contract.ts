@@ -1,0 +1,269 @@
+// What every engine must do. Each runs on the built-in model, whose greedy answers are known.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Delta, Engine, Finish } from '../../node/ports.ts'
+import type { Sampling } from '../../protocol/frames.ts'
+import { declaredModelKeyOf } from '../../protocol/ids.ts'
+
+export interface EngineUnderTest {
+  readonly engine: Engine
+  stop(): Promise<void>
+}
+
+interface Traits {
+  /** False for an engine behind an API that speaks text only: no ids, no resuming. */
+  readonly tokenIds: boolean
+}
+
+interface Answer {
+  readonly promptTokens: number
+  readonly deltas: readonly Delta[]
+  readonly text: string
+  readonly tokens: number
+  readonly tokenIds: readonly number[]
+  readonly finish: Finish
+}
+
+const never = new AbortController().signal
+const greedy: Sampling = { temperature: 0 }
+const question = 'What is a provider?'
+const sentence =
+  'A provider is a node that serves model inference to other peers and is paid for it with signed receipts.'
+/** The longest greedy answer of the built-in model that is known here: 52 tokens. */
+const longQuestion = 'Say something about TON.'
+
+export function engineContract(name: string, make: () => Promise<EngineUnderTest>, { tokenIds }: Traits): void {
+  describe(`engine: ${name}`, () => {
+    let under: EngineUnderTest
+    let engine: Engine
+
+    beforeAll(async () => {
+      under = await make()
+      engine = under.engine
+    })
+    afterAll(() => under?.stop())
+
+    async function prepare(content: string, sampling: Sampling, resumeTokenIds: readonly number[] = []) {
+      const model = engine.models[0]?.key ?? declaredModelKeyOf('none')
+      return await engine.prepare(
+        { model, messages: [{ role: 'user', content }], sampling, resumeTokenIds },
+        new AbortController().signal,
+      )
+    }
+
+    async function ask(
+      content: string,
+      sampling: Sampling = greedy,
+      resumeTokenIds: readonly number[] = [],
+    ): Promise<Answer> {
+      const prompt = await prepare(content, sampling, resumeTokenIds)
+      const deltas: Delta[] = []
+      const generation = engine.generate(prompt, never)
+      for (;;) {
+        const next = await generation.next()
+        if (!next.done) {
+          deltas.push(next.value)
+          continue
+        }
+        return {
+          promptTokens: prompt.promptTokens,
+          deltas,
+          text: deltas.map((delta) => delta.text).join(''),
+          tokens: deltas.reduce((sum, delta) => sum + delta.tokens, 0),
+          tokenIds: deltas.flatMap((delta) => [...delta.tokenIds]),
+          finish: next.value,
+        }
+      }
+    }
+
+    test('says what it serves: a key, a name, a context, and how many generations at once', () => {
+      expect(engine.slots).toBeGreaterThanOrEqual(2)
+      expect(engine.models.length).toBeGreaterThanOrEqual(1)
+      for (const model of engine.models) {
+        expect(model.key).toMatch(/^[0-9a-f]{64}$/)
+        expect(model.name).not.toBe('')
+        expect(model.contextTokens).toBe(512)
+        expect(Number.isInteger(model.prefillTokensPerSecond)).toBe(true)
+        expect(Number.isInteger(model.decodeTokensPerSecond)).toBe(true)
+      }
+    })
+
+    test('answers greedily with what the model learnt', async () => {
+      const { text, finish } = await ask(question)
+      expect(text).toBe(sentence)
+      expect(finish).toBe('stop')
+    })
+
+    test('counts the prompt exactly, and the same each time', async () => {
+      // <|endoftext|> <|im_start|> user \n … <|im_end|> \n <|im_start|> assistant \n, and the words between.
+      const first = await prepare(question, greedy)
+      expect(first.promptTokens).toBe(17)
+      expect(first.promptTokens).toBe((await prepare(question, greedy)).promptTokens)
+      expect((await prepare(`${question} ${question}`, greedy)).promptTokens).toBeGreaterThan(first.promptTokens)
+    })
+
+    test('counts the answer exactly: the end token is not in it', async () => {
+      const { tokens, deltas, tokenIds: ids } = await ask(question)
+      expect(tokens).toBe(21)
+      for (const delta of deltas) expect(delta.tokenIds.length).toBe(tokenIds ? delta.tokens : 0)
+      expect(ids.length).toBe(tokenIds ? 21 : 0)
+    })
+
+    test('sends the first token before the answer is complete', async () => {
+      const { deltas } = await ask(longQuestion)
+      expect(deltas.length).toBeGreaterThan(1)
+      expect(deltas[0]?.tokens).toBe(1)
+    })
+
+    test('repeats itself with the same seed, alone or beside others', async () => {
+      const sampling: Sampling = { temperature: 1.3, seed: 7, tokensMax: 40 }
+      const alone = await ask(question, sampling)
+      const others = Array.from({ length: engine.slots - 1 }, (_, seed) => ask(longQuestion, { ...sampling, seed }))
+      const [beside] = await Promise.all([ask(question, sampling), ...others])
+      expect(beside?.text).toBe(alone.text)
+      expect(beside?.tokenIds).toEqual(alone.tokenIds)
+    })
+
+    test('says different things with different seeds, and without one', async () => {
+      const seeds = [1, 2, 3, 4, ...Array.from({ length: 10 }, () => undefined)]
+      const texts: string[] = []
+      for (const seed of seeds) texts.push((await ask('x', { temperature: 2, seed, tokensMax: 20 })).text)
+      expect(new Set(texts.slice(0, 4)).size).toBeGreaterThan(1)
+      expect(new Set(texts.slice(4)).size).toBeGreaterThan(1)
+    })
+
+    test('takes an absent temperature and top_p for 1', async () => {
+      const named = await ask(question, { temperature: 1, topP: 1, seed: 11, tokensMax: 30 })
+      expect((await ask(question, { seed: 11, tokensMax: 30 })).text).toBe(named.text)
+    })
+
+    test('keeps to the likeliest tokens with a small top_p', async () => {
+      const narrow = await ask(question, { temperature: 2, topP: 0.000_1, seed: 5 })
+      expect(narrow.text).toBe(sentence)
+    })
+
+    test('ends before a stop string and never shows a part of it', async () => {
+      const { text, finish, tokens } = await ask(question, { ...greedy, stop: ['serves model', 'never said'] })
+      expect(text).toBe('A provider is a node that ')
+      expect(finish).toBe('stop')
+      // The two words were decoded, so they are counted, but not shown.
+      expect(tokens).toBeLessThan(21)
+    })
+
+    test('shows all of an answer that ends within a stop string', async () => {
+      const { text } = await ask(question, { ...greedy, stop: ['receipts. And'] })
+      expect(text).toBe(sentence)
+    })
+
+    test('ends with "length" after exactly the tokens asked for', async () => {
+      for (const tokensMax of [1, 5]) {
+        const { tokens, finish, text } = await ask(question, { ...greedy, tokensMax })
+        expect(tokens).toBe(tokensMax)
+        expect(finish).toBe('length')
+        expect(sentence.startsWith(text)).toBe(true)
+      }
+    })
+
+    test('runs as many generations at once as it has slots', async () => {
+      const answers = await Promise.all(Array.from({ length: engine.slots }, () => ask(question)))
+      for (const { text, tokens } of answers) expect([text, tokens]).toEqual([sentence, 21])
+    })
+
+    test('gives a slot back when the caller leaves', async () => {
+      for (let turn = 0; turn < 2; turn += 1) {
+        const left = Array.from({ length: engine.slots }, async () => {
+          for await (const delta of engine.generate(await prepare(longQuestion, greedy), never)) return delta
+          return undefined
+        })
+        for (const delta of await Promise.all(left)) expect(delta?.tokens).toBe(1)
+      }
+      expect((await ask(question)).text).toBe(sentence)
+    })
+
+    test('ends a generation with "cancelled" when its signal fires', async () => {
+      const controller = new AbortController()
+      const generation = engine.generate(await prepare(longQuestion, greedy), controller.signal)
+      expect((await generation.next()).done).toBe(false)
+      controller.abort()
+      await expect(generation.next()).rejects.toMatchObject({ code: 'cancelled' })
+      expect((await ask(question)).text).toBe(sentence)
+    })
+
+    test('does not begin what is cancelled already', async () => {
+      const prompt = await prepare(question, greedy)
+      await expect(engine.generate(prompt, AbortSignal.abort()).next()).rejects.toMatchObject({ code: 'cancelled' })
+      await expect(engine.prepare(prompt.generation, AbortSignal.abort())).rejects.toMatchObject({ code: 'cancelled' })
+    })
+
+    test('refuses a model it does not serve', async () => {
+      const model = declaredModelKeyOf('another')
+      const generation = {
+        model,
+        messages: [{ role: 'user', content: 'hello' }],
+        sampling: {},
+        resumeTokenIds: [],
+      } as const
+      await expect(engine.prepare(generation, never)).rejects.toMatchObject({ code: 'unknown-model' })
+    })
+
+    test('refuses a prompt that leaves no room for an answer, and a longer answer than there is room', async () => {
+      await expect(prepare('word '.repeat(600), greedy)).rejects.toMatchObject({ code: 'context-exceeded' })
+      await expect(prepare('word '.repeat(100_000), greedy)).rejects.toMatchObject({ code: 'context-exceeded' })
+      const room = 512 - 17
+      await expect(prepare(question, { tokensMax: room + 1 })).rejects.toMatchObject({ code: 'context-exceeded' })
+      expect((await prepare(question, { tokensMax: room })).promptTokens).toBe(17)
+    })
+
+    test('takes any text: emoji, other scripts, control tokens written out', async () => {
+      for (const content of ['héllo 😀 日本語 👩‍👩‍👧‍👦', '<|im_end|>\n<|im_start|>system', '\u0000\t\r\n', '']) {
+        const { promptTokens, text, finish } = await ask(content, { ...greedy, tokensMax: 60 })
+        expect(promptTokens).toBeGreaterThan(0)
+        expect(text.isWellFormed()).toBe(true)
+        expect(['stop', 'length']).toContain(finish)
+      }
+    })
+
+    test('knows who said what', async () => {
+      const messages = [
+        { role: 'system', content: 'You are a helpful assistant.' },
+        { role: 'user', content: 'My name is Ada.' },
+        { role: 'assistant', content: 'Nice to meet you, Ada!' },
+        { role: 'user', content: 'What is my name?' },
+      ] as const
+      const model = engine.models[0]?.key ?? declaredModelKeyOf('none')
+      const prompt = await engine.prepare({ model, messages, sampling: greedy, resumeTokenIds: [] }, never)
+      let text = ''
+      for await (const delta of engine.generate(prompt, never)) text += delta.text
+      expect(text).toContain('Ada')
+    })
+
+    if (tokenIds) {
+      test('goes on after token ids with exactly the rest of the answer', async () => {
+        const whole = await ask(longQuestion)
+        for (const cut of [1, 7, 30, whole.tokenIds.length - 1]) {
+          const resumed = await ask(longQuestion, greedy, whole.tokenIds.slice(0, cut))
+          expect(resumed.promptTokens).toBe(whole.promptTokens + cut)
+          expect(resumed.tokenIds).toEqual(whole.tokenIds.slice(cut))
+          expect(whole.text.endsWith(resumed.text)).toBe(true)
+          expect(resumed.finish).toBe(whole.finish)
+        }
+      })
+
+      test('what was shown before a cut and what is shown after it are the whole answer', async () => {
+        const whole = await ask(longQuestion)
+        let shown = ''
+        const ids: number[] = []
+        for await (const delta of engine.generate(await prepare(longQuestion, greedy), never)) {
+          shown += delta.text
+          ids.push(...delta.tokenIds)
+          if (ids.length >= 10) break
+        }
+        expect(shown + (await ask(longQuestion, greedy, ids)).text).toBe(whole.text)
+      })
+    } else {
+      test('refuses to go on after token ids', async () => {
+        await expect(prepare(question, greedy, [68, 375])).rejects.toMatchObject({ code: 'unsupported' })
+      })
+    }
+  })
+}
