@@ -171,7 +171,7 @@ export class Directory {
     const running = this.#fetching.get(peer)
     if (running) return running
     const { clock, network } = this.#ports
-    const fetch = within(
+    const asked = within(
       clock,
       this.#config.discovery.advertFetchMs,
       `asking ${peer} for its advert`,
@@ -197,8 +197,8 @@ export class Directory {
         if (!signal.aborted) this.#dropped(peer, asMeshError(error).message)
       })
       .finally(() => this.#fetching.delete(peer))
-    this.#fetching.set(peer, fetch)
-    return fetch
+    this.#fetching.set(peer, asked)
+    return asked
   }
 
   /** The reason an advert was not taken, or undefined. */
