@@ -353,6 +353,15 @@ describe('POST /v1/chat/completions', () => {
     expect(clock.sleeping).toBe(0)
   })
 
+  it('ends the inference at the deadline also while its reader takes nothing', async () => {
+    const clock = new HandClock()
+    const { script, cleaned } = hanging(accepted, delta('a'))
+    const response = await chat(gatewayOf(script, { clock, requestMs: 5_000 }), { stream: true })
+    clock.advance(5_000)
+    expect((await cleaned).reason).toMatchObject({ code: 'timeout' })
+    expect((await events(response)).at(-1)).toMatchObject({ error: { code: 'timeout' } })
+  })
+
   it('sends a comment while nothing comes, and none once it does', async () => {
     const clock = new HandClock()
     const { promise, resolve } = Promise.withResolvers<void>()
