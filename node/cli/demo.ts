@@ -47,7 +47,8 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   const { terminal } = invocationOf({ json: flags['json'] })
   const startedAtMs = Date.now()
   const mesh = await startMesh(flags)
-  const parts = [mesh.consumer, ...mesh.providers, mesh.settler, mesh.chain] // the order in which they end
+  // the order in which they end: who owes pays, who is owed hands over, who settles posts, and the chain is last
+  const stages = [[mesh.consumer], mesh.providers, [mesh.settler], [mesh.chain]]
   let failure: unknown
   try {
     const ready = await showParts(mesh, terminal, signal)
@@ -58,13 +59,13 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
     if (isJson) printJson(summaryOf(mesh, ready, answer, settlement))
     if (flags['once'] !== true) {
       showNextSteps(ready, terminal)
-      await Promise.race([stopped(signal), ...parts.map((part) => part.failed())])
+      await Promise.race([stopped(signal), ...stages.flat().map((part) => part.failed())])
     }
   } catch (error) {
     if (!signal.aborted) failure = error
   }
   if (!isJson) terminal.line('Ending: streams finish, vouchers settle…')
-  for (const part of parts) await part.stop(stopMs)
+  for (const stage of stages) await Promise.all(stage.map((part) => part.stop(stopMs)))
   if (failure !== undefined) {
     fail(failure, isJson)
     process.exitCode = asExitCode(failure) === 2 ? 2 : 1

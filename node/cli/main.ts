@@ -127,6 +127,8 @@ try {
     process.exitCode = asExitCode(error)
   }
 }
+// every command has waited for its own work; libp2p's debounce timers would hold the process two seconds longer
+process.stdout.write('', () => process.exit())
 
 function collect(text: string, before: readonly (readonly [string, string])[]): readonly (readonly [string, string])[] {
   return [...before, parseAssignment(text)]
