@@ -200,7 +200,7 @@ export class Wallet {
     while (!(await isSo())) {
       if (this.#clock.now() > giveUpMs)
         throw new MeshError('timeout', `${what}: done, but the endpoint does not show it`)
-      await this.#sender.pause(what, signal)
+      await this.#sender.pause(signal)
     }
   }
 }

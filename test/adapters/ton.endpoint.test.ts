@@ -324,6 +324,12 @@ test.each(['', 'toncenter', '127.0.0.1:8081', 'ftp://127.0.0.1/', 'file:///etc/p
 )
 
 describe('a configuration parameter', () => {
+  test('that the chain does not have is a chain-unavailable', async () => {
+    const { url } = await scripted(failing(500, 'LITE_SERVER_NOTREADY: block not found'))
+    const failure = await failureOf(endpoint(url).configParam(99))
+    expect(failure.message).toMatch(/refused getConfigParam 99 \(LITE_SERVER_NOTREADY/)
+  })
+
   test('that cannot be read is a chain-unavailable', async () => {
     const { url } = await scripted(
       json(200, { ok: true, result: { '@type': 'configInfo', config: { bytes: 'AAAA' } } }),

@@ -49,8 +49,8 @@ export function createTonChain(options: TonEndpointOptions): TonChain {
 /** Escrows whose code has been compared; an account's code never changes here, so once is enough. */
 const verifiedMax = 10_000
 
-/** The least that ten vouchers at once must pay at mainnet's prices of August 2026; only until an escrow can be asked. */
-const settleNanoMin2026: Nano = 4_916_000n
+/** The least that a voucher of ten at once must pay at mainnet's prices of August 2026 is 4 916 003; only until an escrow can be asked. */
+const settleNanoMin2026: Nano = 5_000_000n
 
 /** Prices change by a vote of the validators, announced days ahead. */
 const settleNanoMinAgeMsMax = 600_000

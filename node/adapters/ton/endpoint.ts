@@ -97,11 +97,7 @@ export class TonEndpoint {
     try {
       return await work(new TonClient({ endpoint: this.url, httpAdapter }))
     } catch (error) {
-      if (error instanceof MeshError) throw error
-      if (error instanceof NotAccepted || error instanceof NotFound) {
-        throw this.#unavailable(`refused ${what} (${brief(error)})`, error)
-      }
-      throw this.#unavailable(`gave a reply to ${what} that cannot be read (${brief(error)})`, error)
+      throw this.#failure(what, error)
     }
   }
 
@@ -110,11 +106,10 @@ export class TonEndpoint {
     const what = `getConfigParam ${id}`
     const deadlineMs = this.#options.clock.now() + this.#timeouts.callMs
     const request = { id: '1', jsonrpc: '2.0', method: 'getConfigParam', params: { config_id: id } }
-    const reply = await this.#exchange(what, JSON.stringify(request), deadlineMs, signal)
     try {
-      return Cell.fromBase64(bytesOfConfig(reply))
+      return Cell.fromBase64(bytesOfConfig(await this.#exchange(what, JSON.stringify(request), deadlineMs, signal)))
     } catch (error) {
-      throw this.#unavailable(`gave a reply to ${what} that cannot be read (${brief(error)})`, error)
+      throw this.#failure(what, error)
     }
   }
 
@@ -183,6 +178,13 @@ export class TonEndpoint {
       if (signal?.aborted) throw cancelled(signal)
       return trouble(expiry.aborted ? `no answer within ${requestMs} ms` : brief(error), true)
     }
+  }
+
+  #failure(what: string, error: unknown): MeshError {
+    if (error instanceof MeshError) return error
+    const isAnswer = error instanceof NotAccepted || error instanceof NotFound
+    const problem = isAnswer ? `refused ${what}` : `gave a reply to ${what} that cannot be read`
+    return this.#unavailable(`${problem} (${brief(error)})`, error)
   }
 
   #unavailable(problem: string, cause?: unknown): MeshError {

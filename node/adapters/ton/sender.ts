@@ -115,13 +115,8 @@ export class TonSender {
   }
 
   /** Waits between two looks at the chain. */
-  async pause(what: string, signal: AbortSignal | undefined): Promise<void> {
-    try {
-      await this.#clock.sleep(this.timeouts.pollMs, signal)
-    } catch (cause) {
-      if (!signal?.aborted) throw cause
-      throw new MeshError('cancelled', `${what}: posted, no longer waited for; it may still happen`, { cause })
-    }
+  pause(signal: AbortSignal | undefined): Promise<void> {
+    return this.#clock.sleep(this.timeouts.pollMs, signal)
   }
 
   async #sendNow(what: string, outgoing: Outgoing, signal: AbortSignal | undefined): Promise<Trace> {
@@ -131,8 +126,13 @@ export class TonSender {
     if (balanceNano < neededNano) throw this.#tooPoor(what, balanceNano, neededNano)
     const voidAtMs = Math.max(this.#clock.now(), chainMs) + this.timeouts.validMs
     const message = this.#message(seqno, Math.ceil(voidAtMs / 1_000), isDeployed, outgoing)
-    const transaction = await this.#included(what, message, seqno, voidAtMs, signal)
-    return this.#effects(what, transaction, signal)
+    try {
+      const transaction = await this.#included(what, message, seqno, voidAtMs, signal)
+      return await this.#effects(what, transaction, signal)
+    } catch (cause) {
+      if (!signal?.aborted) throw cause
+      throw new MeshError('cancelled', `${what}: posted, no longer waited for; it may still happen`, { cause })
+    }
   }
 
   #message(seqno: number, timeout: number, isDeployed: boolean, outgoing: Outgoing): Message {
@@ -196,7 +196,7 @@ export class TonSender {
           { cause: silence },
         )
       }
-      await this.pause(what, signal)
+      await this.pause(signal)
     }
   }
 
@@ -233,7 +233,7 @@ export class TonSender {
         const hash = transaction.hash().toString('hex')
         throw new MeshError('timeout', `${what}: sent by transaction ${hash}, whose effects are not seen yet`)
       }
-      await this.pause(what, signal)
+      await this.pause(signal)
     }
   }
 
