@@ -19,9 +19,11 @@ export function dialError(peer: PeerId, protocol: string | undefined, error: unk
   return new MeshError('unreachable', `${peer} could not be dialled: ${reasons}`, { cause: error })
 }
 
-/** The other side broke off in the middle of the handshake, which is also how it refuses when it has too many of them. */
+/** The other side broke off before the handshake was done, which is also how it refuses when it has too many of them. */
 export function isBrokenHandshake(error: unknown): boolean {
-  return errorsWithin(error).some(({ name }) => name === 'EncryptionFailedError')
+  return errorsWithin(error).some(
+    (cause) => cause.name === 'EncryptionFailedError' || ('code' in cause && cause.code === 'ECONNRESET'),
+  )
 }
 
 /** The errors inside an error that stands for several. */

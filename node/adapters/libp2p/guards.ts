@@ -29,13 +29,7 @@ interface Admission {
 
 /** Who may connect, and where this node lets itself be sent. */
 export function connectionGater(settings: Libp2pSettings, admission: Admission): ConnectionGater {
-  const pending = new Map<string, Set<MultiaddrConnection>>()
-  const settled = (connection: MultiaddrConnection): void => {
-    const host = hostOf(connection.remoteAddr)
-    const of = pending.get(host)
-    of?.delete(connection)
-    if (of?.size === 0) pending.delete(host)
-  }
+  const handshakes = new Handshakes(settings)
   const isAllowed = (address: Multiaddr): boolean =>
     settings.allowPrivateAddresses || !isLocal(address) || admission.isTrusted(address)
   return {
@@ -43,12 +37,7 @@ export function connectionGater(settings: Libp2pSettings, admission: Admission):
     denyDialMultiaddr: (address) => !isAllowed(address),
     denyInboundConnection: (connection) => {
       connection.maxWriteBufferLength = settings.writeBufferBytesMax
-      const host = hostOf(connection.remoteAddr)
-      const of = pending.get(host) ?? new Set()
-      if (of.size >= settings.handshakesPendingPerHostMax) return true
-      pending.set(host, of.add(connection))
-      connection.addEventListener('close', () => settled(connection), { once: true })
-      return false
+      return !handshakes.admit(connection)
     },
     denyOutboundConnection: (_peer, connection) => {
       connection.maxWriteBufferLength = settings.writeBufferBytesMax
@@ -57,11 +46,46 @@ export function connectionGater(settings: Libp2pSettings, admission: Admission):
     denyInboundEncryptedConnection: (peer) => !isEd25519(peer),
     denyOutboundEncryptedConnection: (peer) => !isEd25519(peer),
     denyInboundUpgradedConnection: (peer, connection) => {
-      settled(connection)
+      handshakes.settled(connection)
       return admission.connectionsTo(peer) >= settings.connectionsPerPeerMax
     },
     filterMultiaddrForPeer: (peer, address) =>
       admission.own?.equals(peer) === true || (address.bytes.length <= limits.addressCharsMax && isAllowed(address)),
+  }
+}
+
+/**
+ * Strangers between TCP and the end of their handshake. When there are too many the longest waiting goes, rather than the
+ * newest being refused: an honest handshake is done in a fraction of a second, while those who only hold a place wait.
+ */
+class Handshakes {
+  readonly #settings: Libp2pSettings
+  /** In the order they came. */
+  readonly #pending = new Set<MultiaddrConnection>()
+  readonly #perHost = new Map<string, number>()
+
+  constructor(settings: Libp2pSettings) {
+    this.#settings = settings
+  }
+
+  admit(connection: MultiaddrConnection): boolean {
+    const host = hostOf(connection.remoteAddr)
+    const ofHost = this.#perHost.get(host) ?? 0
+    if (ofHost >= this.#settings.handshakesPendingPerHostMax) return false
+    this.#perHost.set(host, ofHost + 1)
+    this.#pending.add(connection)
+    connection.addEventListener('close', () => this.settled(connection), { once: true })
+    const [longest] = this.#pending
+    if (this.#pending.size > this.#settings.handshakesPendingMax) longest?.abort(new Error('others are waiting'))
+    return true
+  }
+
+  settled(connection: MultiaddrConnection): void {
+    if (!this.#pending.delete(connection)) return
+    const host = hostOf(connection.remoteAddr)
+    const left = (this.#perHost.get(host) ?? 1) - 1
+    if (left === 0) this.#perHost.delete(host)
+    else this.#perHost.set(host, left)
   }
 }
 

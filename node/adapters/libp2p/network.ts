@@ -475,10 +475,16 @@ class AdapterNetwork implements Libp2pNetwork {
   async #closeAll(): Promise<void> {
     // before libp2p does: it waits half a second for each connection that the other side closes at the same moment
     const open = this.#swarm.getConnections().filter(({ status }) => status === 'open')
-    const signal = AbortSignal.timeout(this.#settings.stopMs / 2)
-    await Promise.allSettled(open.map((connection) => connection.close({ signal })))
+    const signal = AbortSignal.timeout(this.#settings.closeMs)
+    await Promise.allSettled(open.map((connection) => closed(connection, signal)))
     await Promise.resolve(this.#swarm.stop()).catch(() => undefined) // what could not be closed in order is aborted next
   }
+}
+
+/** `close` alone may wait for a connection that broke while it was closing. */
+async function closed(connection: RawConnection, signal: AbortSignal): Promise<void> {
+  const ended = new Promise((resolve) => connection.addEventListener('close', resolve, { once: true }))
+  await Promise.race([connection.close({ signal }), ended])
 }
 
 function peerOf(connection: RawConnection): PeerId {

@@ -29,7 +29,7 @@ export interface Libp2pSettings {
   readonly inboundStreamsMax: number
   /** Of one connection, all protocols together. */
   readonly muxedStreamsMax: number
-  /** Strangers between their TCP connection and the end of their handshake. */
+  /** Strangers between their TCP connection and the end of their handshake; beyond, the longest waiting is dropped. */
   readonly handshakesPendingMax: number
   readonly handshakesPendingPerHostMax: number
   readonly handshakeMs: number
@@ -86,6 +86,8 @@ export interface Libp2pSettings {
   readonly gossipDegreeMin: number
   readonly gossipDegreeMax: number
 
+  /** When stopping, a connection may flush what was sent for this long. */
+  readonly closeMs: number
   readonly stopMs: number
 }
 
@@ -107,8 +109,8 @@ export const libp2pDefaults: Libp2pSettings = {
   connectionsPerPeerMax: 4, // two from dialling each other at once, one relayed, one to spare
   inboundStreamsMax: 8, // docs/protocol.md: one request a stream, eight at once
   muxedStreamsMax: 64, // eight of each of our protocols and the DHT, and room for gossip, identify, ping and relaying
-  handshakesPendingMax: 64, // a half-open connection costs about 30 KiB
-  handshakesPendingPerHostMax: 16, // so that four hosts' worth of strangers remain when one floods
+  handshakesPendingMax: 256, // some 10 MiB of half-open connections; fifty flooding hosts leave an honest one 0.3 s
+  handshakesPendingPerHostMax: 16,
   handshakeMs: 5_000, // five round trips of a second
   inboundPerHostPerSecondMax: 16, // a handshake costs 15 to 50 ms of processor time: at most one core for one host
 
@@ -146,5 +148,6 @@ export const libp2pDefaults: Libp2pSettings = {
   gossipDegreeMin: 4,
   gossipDegreeMax: 12,
 
+  closeMs: 1_000,
   stopMs: 5_000,
 }

@@ -65,7 +65,7 @@ export function createSwarm(settings: Libp2pSettings, parts: SwarmParts): Promis
       inboundUpgradeTimeout: settings.handshakeMs,
       inboundStreamProtocolNegotiationTimeout: settings.connectMs,
       outboundStreamProtocolNegotiationTimeout: settings.connectMs,
-      maxIncomingPendingConnections: settings.handshakesPendingMax,
+      maxIncomingPendingConnections: 2 * settings.handshakesPendingMax, // would refuse the newest; guards.ts drops the oldest first
       inboundConnectionThreshold: settings.inboundPerHostPerSecondMax,
     },
     transports: transportsOf(settings),

@@ -1,6 +1,7 @@
-// WebSockets for browsers, with the bounds its listener lacks: a message could be 100 MiB before anybody is authenticated,
-// and a connection that never speaks would stay for ever.
+// WebSockets for browsers, with what its listener lacks: a message could be 100 MiB before anybody is authenticated, a
+// connection that never speaks would stay for ever, and one malformed frame from a stranger would end the process.
 
+import type { EventEmitter } from 'node:events'
 import { Server } from 'node:net'
 import type { Listener, Transport } from '@libp2p/interface'
 import { type WebSocketsComponents, webSockets } from '@libp2p/websockets'
@@ -33,20 +34,35 @@ export function guardedWebSockets(settings: Libp2pSettings): (components: WebSoc
   }
 }
 
+interface WebSocketServer {
+  readonly options: { maxPayload: number }
+  handleUpgrade(request: unknown, socket: unknown, head: unknown, done: Upgraded): void
+}
+
+type Upgraded = (webSocket: EventEmitter, request: unknown) => void
+
 /** The servers are private to the listener, which offers no option for this. */
 function bound(listener: Listener, settings: Libp2pSettings): void {
   const server: unknown = Reflect.get(listener, 'server')
-  const webSocketServer: unknown = Reflect.get(listener, 'wsServer')
-  if (!(server instanceof Server) || !hasOptions(webSocketServer)) {
+  const webSockets: unknown = Reflect.get(listener, 'wsServer')
+  if (!(server instanceof Server) || !isWebSocketServer(webSockets)) {
     throw new TypeError('the WebSocket listener is not built as expected')
   }
-  webSocketServer.options.maxPayload = messageBytesMax
   server.maxConnections = settings.connectionsMax + settings.handshakesPendingMax
   server.on('connection', (socket) => {
     socket.setTimeout(idleMs, () => socket.destroy())
   })
+  webSockets.options.maxPayload = messageBytesMax
+  const handleUpgrade = webSockets.handleUpgrade.bind(webSockets)
+  webSockets.handleUpgrade = (request, socket, head, done) => {
+    handleUpgrade(request, socket, head, (webSocket, upgraded) => {
+      webSocket.on('error', () => undefined) // a malformed frame: the socket closes itself, which libp2p notices
+      done(webSocket, upgraded)
+    })
+  }
 }
 
-function hasOptions(value: unknown): value is { readonly options: { maxPayload: number } } {
-  return typeof value === 'object' && value !== null && 'options' in value && typeof value.options === 'object'
+function isWebSocketServer(value: unknown): value is WebSocketServer {
+  if (typeof value !== 'object' || value === null) return false
+  return 'options' in value && 'handleUpgrade' in value && typeof value.handleUpgrade === 'function'
 }
