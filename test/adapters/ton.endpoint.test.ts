@@ -297,7 +297,7 @@ describe('what is no failure of the endpoint', () => {
 describe('what is sent', () => {
   test('carries the key in its header and nowhere in an error', async () => {
     const { url, requests } = await scripted(failing(422, 'wrong address'))
-    const failure = await failureOf(balance(endpoint(url, { apiKey: 'secret-key' })))
+    const failure = await failureOf(balance(endpoint(`${url}?api_key=secret-key`, { apiKey: 'secret-key' })))
     expect(requests[0]?.headers['x-api-key']).toBe('secret-key')
     expect(failure.message).not.toContain('secret-key')
   })

@@ -71,6 +71,8 @@ type HttpAdapter = NonNullable<ConstructorParameters<typeof TonClient>[0]['httpA
 
 export class TonEndpoint {
   readonly url: string
+  /** For messages: the URL without what may be a key in its query. */
+  readonly name: string
   readonly #options: TonEndpointOptions
   readonly #timeouts: TonTimeouts
   /** When the next exchange may begin, in the clock's milliseconds. */
@@ -79,7 +81,9 @@ export class TonEndpoint {
 
   /** Throws `MeshError` `bad-request` for what is not an HTTP URL. */
   constructor(options: TonEndpointOptions) {
-    this.url = checkedUrl(options.endpoint)
+    const url = checkedUrl(options.endpoint)
+    this.url = url.href
+    this.name = `${url.origin}${url.pathname}`
     this.#options = options
     this.#timeouts = { ...tonTimeouts, ...options.timeouts }
   }
@@ -188,13 +192,13 @@ export class TonEndpoint {
   }
 
   #unavailable(problem: string, cause?: unknown): MeshError {
-    return new MeshError('chain-unavailable', `chain endpoint ${this.url} ${problem}`, { cause })
+    return new MeshError('chain-unavailable', `chain endpoint ${this.name} ${problem}`, { cause })
   }
 }
 
-function checkedUrl(endpoint: string): string {
+function checkedUrl(endpoint: string): URL {
   const url = URL.parse(endpoint)
-  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url.href
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
   throw new MeshError(
     'bad-request',
     `chain endpoint "${endpoint.slice(0, 80)}", expected an http or https URL such as http://127.0.0.1:8081/api/v2/jsonRPC`,
