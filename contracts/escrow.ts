@@ -170,7 +170,7 @@ export const exitCodes: Readonly<Record<number, string>> = {
 }
 
 // storage$_ owner:MsgAddressInt unlock_delay:uint32 seqno:uint32 unlock_at:uint32 locked_until:uint32 signer:uint256
-//   epoch:uint32 reserved_total:Coins reservations:(HashmapE 256 Reservation) settled:(HashmapE 256 Coins) = Storage;
+//   epoch:uint32 reserved_total:Coins entries:(HashmapE 256 Entry) = Storage;
 function initialData({ owner, signer, unlockDelaySec }: EscrowParameters): Cell {
   if (signer.length !== 32)
     throw new RangeError(`signer of ${signer.length} bytes, expected a 32-byte Ed25519 public key`)
@@ -181,7 +181,6 @@ function initialData({ owner, signer, unlockDelaySec }: EscrowParameters): Cell 
     .storeBuffer(Buffer.from(signer))
     .storeUint(0, 32)
     .storeCoins(0n)
-    .storeMaybeRef(null)
     .storeMaybeRef(null)
     .endCell()
 }

@@ -19,7 +19,16 @@ import {
   type SandboxContract,
   type TreasuryContract,
 } from '@ton/sandbox'
-import { Escrow, type EscrowAccount, type EscrowPayee, finalizeBody, startUnlockBody } from '../../contracts/escrow.ts'
+import {
+  type ControlAction,
+  type ControlTerms,
+  controlBody,
+  Escrow,
+  type EscrowAccount,
+  type EscrowPayee,
+  finalizeBody,
+  startUnlockBody,
+} from '../../contracts/escrow.ts'
 import { mainnet2026Config } from '../../contracts/fees.ts'
 import { addressOf, parseAddress, type Address as RawAddress } from '../../protocol/ids.ts'
 import { publicKeyOfSeed, signerOf } from '../../protocol/signature.ts'
@@ -132,6 +141,15 @@ export class Stage {
   /** Posts an external message in the form every sender gives it. */
   post(body: Cell): Promise<Outcome> {
     return this.#outcome(() => this.blockchain.sendMessage(external({ to: this.escrow.address, body })))
+  }
+
+  controlTerms({ epoch, seqno }: Pick<EscrowAccount, 'epoch' | 'seqno'>, action: ControlAction): ControlTerms {
+    return { globalId, escrow: this.raw, epoch, seqno, validUntil: this.nowSec + 60, action }
+  }
+
+  /** A control message signed by the client's key, with the account's own epoch and sequence number. */
+  async control(action: ControlAction): Promise<Outcome> {
+    return await this.post(controlBody(this.controlTerms(await this.account(), action), signAsClient))
   }
 
   /** An internal message from the owner unless said otherwise. */
