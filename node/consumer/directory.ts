@@ -80,7 +80,7 @@ export class Directory {
           .filter(({ name, modelKey }) => name === model || modelKey === model)
           .map((offer) => ({ advert, offer, failedAtMs })),
       )
-      .sort((a, b) => (a.advert.peer < b.advert.peer ? -1 : 1))
+      .sort((a, b) => (a.advert.peer + a.offer.modelKey < b.advert.peer + b.offer.modelKey ? -1 : 1))
   }
 
   adverts(): readonly Advert[] {

@@ -34,7 +34,7 @@ export function select(candidates: readonly Candidate[], policy: SelectionPolicy
         a.rank.tier - b.rank.tier ||
         compare(a.rank.nano, b.rank.nano) ||
         b.rank.speed - a.rank.speed ||
-        comparePeers(a.candidate, b.candidate),
+        compareNames(a.candidate, b.candidate),
     )
   const best = ranked[0]
   if (!best) return undefined
@@ -55,10 +55,10 @@ function rankOf({ advert, offer, failedAtMs }: Candidate, policy: SelectionPolic
   }
 }
 
-function compare(a: bigint, b: bigint): number {
+function compare<T extends bigint | string>(a: T, b: T): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-function comparePeers(a: Candidate, b: Candidate): number {
-  return a.advert.peer < b.advert.peer ? -1 : 1
+function compareNames(a: Candidate, b: Candidate): number {
+  return compare(a.advert.peer + a.offer.modelKey, b.advert.peer + b.offer.modelKey)
 }
