@@ -11,7 +11,7 @@ import { identityFrom } from '../../node/adapters/libp2p/identity.ts'
 import type { Libp2pEvent } from '../../node/adapters/libp2p/network.ts'
 import { capacityTopic, inferProtocol, type ModelKey, type PeerId } from '../../protocol/ids.ts'
 import { signerOf, verifySignature } from '../../protocol/signature.ts'
-import { collect, echo, eventually, portOf, startNode, startProxy } from './libp2p.fixture.ts'
+import { collect, echo, eventually, portOf, startNode, startProxy, startRawPeer } from './libp2p.fixture.ts'
 
 describe('identity', () => {
   test('signs the very bytes that libp2p signs, and that the protocol verifies', async () => {
@@ -233,6 +233,13 @@ describe('a connection', () => {
     const stream = await dialler.open(node.peerId, inferProtocol)
     await stream.close()
     expect(await collect(stream)).toEqual([])
+  })
+
+  test('to a peer that knows no ping protocol is measured by its refusal', async () => {
+    const raw = await startRawPeer()
+    const node = await startNode({ pingIntervalMs: 20 })
+    await node.dial(raw.getMultiaddrs()[0]?.toString() ?? '')
+    await eventually(() => node.connections().some(({ rttMs }) => rttMs !== undefined))
   })
 
   test('that carries a stream ends it with an error when the peer dies', async () => {

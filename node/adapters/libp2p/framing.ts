@@ -41,6 +41,14 @@ export class FrameDecoder {
     return this.#frame !== undefined || this.#prefixBytes > 0
   }
 
+  /** Forgets what was begun. */
+  drop(): void {
+    this.#frame = undefined
+    this.#filled = 0
+    this.#length = 0
+    this.#prefixBytes = 0
+  }
+
   /** Calls `emit` for each frame that became complete. Throws `MeshError` `protocol-violation`. */
   decode(chunk: Uint8Array, emit: (frame: Uint8Array) => void): void {
     let at = 0

@@ -67,8 +67,10 @@ export class Heartbeat {
     try {
       pulse.rttMs = await ping(pulse.connection, AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(pingMs)]))
       pulse.failures = 0
-    } catch {
-      pulse.failures = pulse.heardAtMs >= startedAtMs ? 0 : pulse.failures + 1
+    } catch (error) {
+      const isRefused = error instanceof Error && error.name === 'UnsupportedProtocolError'
+      if (isRefused) pulse.rttMs = (Date.now() - startedAtMs) / 2 // an answer all the same, after two round trips
+      pulse.failures = isRefused || pulse.heardAtMs >= startedAtMs ? 0 : pulse.failures + 1
     }
     if (pulse.failures >= pingFailuresMax && pulse.connection.status === 'open') {
       this.#dropped(pulse.connection)

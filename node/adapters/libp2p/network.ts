@@ -128,7 +128,7 @@ class AdapterNetwork implements Libp2pNetwork {
   readonly #heartbeat: Heartbeat
   readonly #budget: ByteBudget
   readonly #handled = new Set<ProtocolId>()
-  /** Open inbound streams, by peer and protocol. */
+  /** Inbound streams that are open or still worked for, by peer and protocol. */
   readonly #inbound = new Map<string, number>()
   /** A map keeps the order of insertion: the first is the oldest. */
   readonly #learned = new Map<PeerId, readonly Multiaddr[]>()
@@ -441,14 +441,17 @@ class AdapterNetwork implements Libp2pNetwork {
       return
     }
     this.#inbound.set(key, open)
-    raw.addEventListener('close', () => {
+    const stream = this.#framed(raw, connection, peer, protocol, 'listener')
+    const closed = new Promise<void>((resolve) => raw.addEventListener('close', () => resolve()))
+    // both: a peer that resets its streams must not gather handlers that still work for it
+    Promise.all([closed, this.#run(handler, stream, protocol)]).then(() => {
       const left = (this.#inbound.get(key) ?? 1) - 1
       if (left === 0) this.#inbound.delete(key)
       else this.#inbound.set(key, left)
     })
-    void this.#run(handler, this.#framed(raw, connection, peer, protocol, 'listener'), protocol)
   }
 
+  /** Never rejects. */
   async #run(handler: (stream: Stream) => Promise<void>, stream: FramedStream, protocol: ProtocolId): Promise<void> {
     try {
       await handler(stream)

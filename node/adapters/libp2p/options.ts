@@ -115,7 +115,7 @@ export const libp2pDefaults: Libp2pSettings = {
   inboundPerHostPerSecondMax: 16, // a handshake costs 15 to 50 ms of processor time: at most one core for one host
 
   writeBufferBytesMax: 1_048_576,
-  sendHighWaterBytes: 65_536, // about a millisecond of a loopback's throughput, half a second of a slow line's
+  sendHighWaterBytes: 32_768, // 300 peers who never read hold 20 MiB; a quarter of a second of a slow line
   sendStallMs: 10_000, // the pause allowed between chunks
   readHighWaterBytes: 65_536,
   inboundBufferBytesMax: 33_554_432, // half of the 64 MiB that 300 peers who never read may cost

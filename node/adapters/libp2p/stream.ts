@@ -19,7 +19,7 @@ export const windowBytes = 262_144
 const frameOverheadBytes = 64
 
 /** The most handed to the muxer at once. */
-const packetBytes = 65_536
+const packetBytes = 32_768
 
 export interface StreamBounds {
   readonly settings: Libp2pSettings
@@ -269,9 +269,11 @@ export class FramedStream implements Stream {
     this.#giveBack()
   }
 
+  /** No more will be read from the wire. */
   #giveBack(): void {
     clearTimeout(this.#frameTimer)
     this.#frameTimer = undefined
+    this.#decoder.drop()
     this.#bounds.budget.change(-this.#heldBytes)
     this.#heldBytes = 0
   }
