@@ -135,6 +135,13 @@ export function sandboxConfig(fees: FeeSchedule): Cell {
   return beginCell().storeDictDirect(parameters).endCell()
 }
 
+/** The same configuration for a chain of another id: what is signed for one chain must be worth nothing on any other. */
+export function withGlobalId(config: Cell, globalId: number): Cell {
+  const parameters = loadParameters(config)
+  parameters.set(19, beginCell().storeInt(globalId, 32).endCell()) // _ global_id:int32 = ConfigParam 19;
+  return beginCell().storeDictDirect(parameters).endCell()
+}
+
 export function loadParameters(config: Cell): Dictionary<number, Cell> {
   return Dictionary.loadDirect(Dictionary.Keys.Int(32), Dictionary.Values.Cell(), config)
 }

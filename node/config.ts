@@ -39,7 +39,7 @@ export const settings = {
     advertIntervalMs: integer(30_000, 500, 150_000, 'an unchanged advert is repeated this often, jittered by a fifth'),
     advertGapMs: integer(
       1_000,
-      50,
+      250,
       60_000,
       'a changed advert waits this long after the last: bounds gossip to 3 KB/s a peer',
     ),
@@ -76,7 +76,8 @@ export const settings = {
       65_536,
       'a provider may not offer more credit: it bounds what it can claim after a broken stream',
     ),
-    promptNanoMax: nano(2_000_000_000n, 'the largest prompt fee paid before anything is delivered'),
+    priceNanoMax: nano(10_000_000_000n, 'no provider that asks more for a million tokens of any kind is used'),
+    requestNanoMax: nano(1_000_000_000n, 'the most that one request may cost, whatever the caller allows'),
     escrowCheckMs: integer(60_000, 100, 10 * minutes, 'how old the view of the own escrow may be'),
     cooldownMs: integer(30_000, 0, 60 * minutes, 'a provider that failed is tried last for this long'),
     payUpMs: integer(5_000, 100, 60 * minutes, 'a debt left by a broken stream is offered again this often, doubling'),
@@ -94,6 +95,7 @@ export const settings = {
       'completion tokens delivered beyond what vouchers cover: the most that can be lost to one payer',
     ),
     openMs: integer(10_000, 100, 60_000, 'until a new stream says what it wants'),
+    promptPaymentMs: integer(5_000, 100, 300_000, 'waiting for the prompt fee while a slot is held'),
     paymentMs: integer(15_000, 100, 300_000, 'waiting for a voucher at the edge of the window before giving up'),
     queueMax: integer(32, 0, 10_000, 'requests waiting for a slot'),
     queueMs: integer(60_000, 100, 600_000, 'a request waits at most this long for a slot'),
@@ -115,6 +117,12 @@ export const settings = {
     ),
     ageMsMax: integer(24 * 60 * minutes, 1_000, 30 * 24 * 60 * minutes, 'settled at this age even below the threshold'),
     intervalMs: integer(10_000, 100, 60 * minutes, 'how often the books are looked through'),
+    watchMs: integer(
+      60_000,
+      100,
+      60 * minutes,
+      'how often the escrow of a payer with unsettled value is read: is it closing?',
+    ),
     confirmMs: integer(60_000, 1_000, 60 * minutes, 'a posted batch is confirmed within this, or posted again'),
     confirmPollMs: integer(1_000, 50, 60_000, 'how often the contract is read meanwhile'),
     handoverMs: integer(15_000, 100, 10 * minutes, 'handing vouchers to another settler'),
@@ -136,7 +144,6 @@ export const settings = {
   chain: {
     endpoint: text('', 'a toncenter v2 API, such as https://…/api/v2/jsonRPC; `silkmesh chain` runs a local one'),
     apiKey: text('', 'for that endpoint'),
-    network: choice(['mainnet', 'testnet'], 'mainnet', 'part of the wallet address; a local chain counts as mainnet'),
     unlockDelayS: integer(86_400, 3_600, 31_536_000, 'of a new escrow: how long providers may settle once it closes'),
     requestsPerSecond: integer(25, 1, 1_000, 'bound on requests to the endpoint'),
   },
@@ -200,7 +207,7 @@ export function resolveConfig(layers: readonly Layer[]): ResolvedConfig {
   return { config: config as unknown as Config, origins }
 }
 
-type Overrides = { readonly [Group in keyof Config]?: Partial<Config[Group]> }
+export type Overrides = { readonly [Group in keyof Config]?: Partial<Config[Group]> }
 
 /** Defaults with some values replaced, unchecked: for tests, presets and the simulator. */
 export function configOf(...overrides: readonly Overrides[]): Config {

@@ -107,6 +107,8 @@ export type NodeEvent =
       readonly feeNano: Nano | undefined
     }
   | { readonly type: 'settle-failed'; readonly escrow: Address; readonly code: ErrorCode; readonly message: string }
+  /** Its owner took the escrow back; what vouchers covered and nobody settled is lost. */
+  | { readonly type: 'channel-closed'; readonly peer: PeerId; readonly escrow: Address; readonly lostNano: Nano }
   | { readonly type: 'vouchers-handed-over'; readonly settler: PeerId; readonly vouchers: number }
   // the node
   | { readonly type: 'node-started'; readonly peer: PeerId; readonly roles: readonly string[] }

@@ -1,9 +1,11 @@
-// Vouchers as the store keeps them: one JSON object an entry, readable by a person with any SQLite tool.
+// Vouchers as the store keeps them: one JSON object an entry, readable by a person with any SQLite tool, in logs that are
+// rewritten before they grow without bound.
 
 import { MeshError } from '../protocol/errors.ts'
 import { type PeerId, parseAddress, parsePeerId } from '../protocol/ids.ts'
 import type { Nano } from '../protocol/money.ts'
 import type { Voucher } from '../protocol/voucher.ts'
+import type { Store } from './ports.ts'
 
 export interface VoucherRecord {
   /** The other end of the channel: the payer in a provider's book, the payee's peer in a consumer's tab. */
@@ -13,6 +15,58 @@ export interface VoucherRecord {
   readonly atMs: number
   /** What a provider may claim beyond this voucher should the stream break now. */
   readonly creditNano?: Nano | undefined
+}
+
+/** A log is rewritten when it holds this many entries more than there are live ones: some 5 MB. */
+const staleEntriesMax = 10_000
+
+export class VoucherLog {
+  readonly #name: string
+  readonly #store: Store
+  readonly #live: () => Iterable<VoucherRecord>
+  /** On their way to disk: a rewrite that starts meanwhile must not lose them. */
+  readonly #pending = new Set<VoucherRecord>()
+  #entries = 0
+  #isRewriting = false
+
+  /** `live` tells the records that matter now; the log may forget all others. */
+  constructor(name: string, store: Store, live: () => Iterable<VoucherRecord>) {
+    this.#name = name
+    this.#store = store
+    this.#live = live
+  }
+
+  async read(): Promise<readonly VoucherRecord[]> {
+    const entries = await this.#store.read(this.#name)
+    this.#entries = entries.length
+    return entries.map((entry) => decodeRecord(this.#name, entry))
+  }
+
+  /** `apply` runs once the record would survive a power cut, in the same instant: persist, then act. */
+  async append(record: VoucherRecord, apply: () => void): Promise<void> {
+    this.#pending.add(record)
+    try {
+      await this.#store.append(this.#name, encodeRecord(record))
+      this.#entries += 1
+      apply()
+    } finally {
+      this.#pending.delete(record)
+    }
+    await this.#rewriteWhenStale()
+  }
+
+  async #rewriteWhenStale(): Promise<void> {
+    if (this.#isRewriting || this.#entries <= staleEntriesMax) return
+    const kept = [...this.#live(), ...this.#pending]
+    if (this.#entries - kept.length <= staleEntriesMax) return
+    this.#isRewriting = true
+    try {
+      this.#entries = kept.length
+      await this.#store.rewrite(this.#name, kept.map(encodeRecord))
+    } finally {
+      this.#isRewriting = false
+    }
+  }
 }
 
 export function encodeRecord(record: VoucherRecord): Uint8Array {

@@ -47,6 +47,8 @@ export interface Advert {
 
 /** How far in the future an advert may claim to be valid: longer would let a dead provider linger. */
 export const advertLifeMsMax = 300_000
+/** Adverts of one peer that follow sooner are dropped by everybody: at some 400 bytes each this is 2 KB/s. */
+export const advertGapMsMin = 200
 /** Clocks may differ by this much. */
 export const clockSkewMsMax = 10_000
 

@@ -55,6 +55,8 @@ export interface Open {
   readonly best: Voucher | undefined
   readonly resumeText: string
   readonly resumeTokenIds: readonly number[]
+  /** What the consumer can pay for: the answer ends with `length` before it would have more tokens. */
+  readonly tokensBudget?: number | undefined
 }
 
 /** The provider's view of the pair. */
@@ -205,6 +207,7 @@ function decodeOpen(wire: WireOpen): Open {
     best: wire.best && decodeVoucher(wire.best),
     resumeText: wire.resumeText,
     resumeTokenIds: wire.resumeTokenIds,
+    ...optional('tokensBudget', wire.tokensBudget && boundedCount('token budget', wire.tokensBudget, limits.tokensMax)),
   }
 }
 
@@ -303,6 +306,7 @@ function encodeOpen(open: Open): WireOpen {
     ...(open.best && { best: encodeVoucher(open.best) }),
     resumeText: open.resumeText,
     resumeTokenIds: [...open.resumeTokenIds],
+    ...optional('tokensBudget', open.tokensBudget),
   }
 }
 

@@ -1345,6 +1345,10 @@ export var WireOpen;
                         w.uint32(value);
                     }
                 }
+                if (obj.tokensBudget != null) {
+                    w.uint32(88);
+                    w.uint32(obj.tokensBudget);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -1414,6 +1418,10 @@ export var WireOpen;
                                 throw new MaxLengthError('Decode error - repeated field "resumeTokenIds" had too many elements');
                             }
                             obj.resumeTokenIds.push(reader.uint32());
+                            break;
+                        }
+                        case 11: {
+                            obj.tokensBudget = reader.uint32();
                             break;
                         }
                         default: {
@@ -1510,6 +1518,13 @@ export var WireOpen;
                                 value: reader.uint32()
                             };
                             obj.resumeTokenIds++;
+                            break;
+                        }
+                        case 11: {
+                            yield {
+                                field: `${prefix}.tokensBudget`,
+                                value: reader.uint32()
+                            };
                             break;
                         }
                         default: {

@@ -7,8 +7,8 @@ import { decodeExternal, type External } from './message.ts'
 import type { Head, Store, StoredTransaction } from './store.ts'
 import type { GetMethodOutcome, MessageOutcome, Tvm } from './tvm.ts'
 
-/** Mainnet's global id (configuration parameter 19): wallets sign it, so a local transfer is signed as a mainnet one is. */
-export const GLOBAL_ID = -239
+/** Configuration parameter 19, an id no public chain has: what wallets and peers sign for play money is void elsewhere. */
+export const GLOBAL_ID = 31_337
 /** Externals waiting for a block. Each is at most 64 KiB, so the mempool holds at most 32 MiB. */
 export const MEMPOOL_MAX = 512
 /** Messages in flight above which new externals are refused, as a mainnet shard does when its out-queue is too long. */

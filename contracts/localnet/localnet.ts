@@ -8,8 +8,8 @@ import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
-import { mainnet2026Config } from '../fees.ts'
-import { Chain } from './chain.ts'
+import { mainnet2026Config, withGlobalId } from '../fees.ts'
+import { Chain, GLOBAL_ID } from './chain.ts'
 import { LocalnetError } from './errors.ts'
 import { FAUCET_MAX_NANO, Faucet } from './faucet.ts'
 import { LOOPBACK_HOSTS, localnetHttp } from './http.ts'
@@ -68,7 +68,12 @@ export async function startLocalnet(options: LocalnetOptions): Promise<Localnet>
   signal?.throwIfAborted()
   const store = Store.open(options.dir, options.historyTransactionsMax)
   try {
-    const chain = new Chain(await Tvm.create(mainnet2026Config()), store, blockMs, Faucet.genesis)
+    const chain = new Chain(
+      await Tvm.create(withGlobalId(mainnet2026Config(), GLOBAL_ID)),
+      store,
+      blockMs,
+      Faucet.genesis,
+    )
     const faucet = new Faucet(chain, options.faucetMaxNano ?? FAUCET_MAX_NANO)
     const hosts = isLoopback(host) ? new Set([...LOOPBACK_HOSTS, host]) : undefined
     const server = await listen(getRequestListener(localnetHttp({ chain, faucet, hosts }).fetch), host, port)

@@ -86,6 +86,7 @@ export function prometheus(): { readonly observe: Observe; readonly metrics: () 
   const settled = counter('settled_nano_total', 'Confirmed by the chain, in nano')
   const paid = counter('paid_nano_total', 'Received by payees, in nano')
   const fees = counter('settle_fees_nano_total', 'Network fees of settlements, in nano')
+  const lostNano = counter('channels_closed_nano_total', 'Vouchers that were void before they were settled, in nano')
   const handedOver = counter('vouchers_handed_over_total', 'Vouchers given to another settler')
   const faults = counter('faults_total', 'Faults of the node itself', ['code'])
 
@@ -152,6 +153,8 @@ export function prometheus(): { readonly observe: Observe; readonly metrics: () 
         return fees.inc(Number(event.feeNano ?? 0n))
       case 'settle-failed':
         return settles.inc({ step: 'failed' })
+      case 'channel-closed':
+        return lostNano.inc(Number(event.lostNano))
       case 'vouchers-handed-over':
         return handedOver.inc(event.vouchers)
       case 'fault':
@@ -202,6 +205,8 @@ function describe(event: NodeEvent): string | undefined {
       return `settled ${formatGram(event.settledNano)} GRAM of ${short(event.escrow)}, paid ${formatGram(event.paidNano)} to ${short(event.payee)}${event.transaction === undefined ? '' : `: transaction ${event.transaction}`}`
     case 'settle-failed':
       return `settlement of ${short(event.escrow)} failed: ${event.code}, ${event.message}`
+    case 'channel-closed':
+      return `escrow ${short(event.escrow)} was taken back by its owner; ${formatGram(event.lostNano)} GRAM of vouchers are void`
     case 'vouchers-handed-over':
       return `${event.vouchers} vouchers handed to settler ${short(event.settler)}`
     case 'node-started':

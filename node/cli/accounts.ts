@@ -11,10 +11,9 @@ import type { Config } from '../config.ts'
 import type { Identity } from '../ports.ts'
 import type { Home } from './home.ts'
 
-const globalIds = { mainnet: -239, testnet: -3 } as const
-
-export function walletOf(home: Home, config: Config, chain: TonChain): Wallet {
-  return new Wallet({ seed: home.walletSeed, chain, globalId: globalIds[config.chain.network], clock: systemClock })
+/** The chain's id is part of the address: a wallet of one chain is not that of another. */
+export async function walletOf(home: Home, chain: TonChain): Promise<Wallet> {
+  return new Wallet({ seed: home.walletSeed, chain, globalId: await chain.globalId(), clock: systemClock })
 }
 
 export function escrowTermsOf(identity: Identity, config: Config): EscrowTerms {

@@ -84,6 +84,7 @@ async function startMesh(flags: Record<string, unknown>): Promise<Mesh> {
   const shared = {
     chain: { endpoint: `http://127.0.0.1:${chainPort}/api/v2/jsonRPC`, requestsPerSecond: 100 },
     settlement: { thresholdNano: '0.000000001', intervalMs: 1_000, confirmPollMs: 250 },
+    consumer: { priceNanoMax: '10000' },
     discovery: { lookupIntervalMs: 2_000, advertIntervalMs: 5_000 },
   }
   const network = { bootstrap: [`/ip4/127.0.0.1/tcp/${meshPort}/p2p/${settlerId}`], listen: ['/ip4/127.0.0.1/tcp/0'] }

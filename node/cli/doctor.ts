@@ -143,7 +143,7 @@ async function checkClock({ config }: Invocation): Promise<Finding> {
 async function checkEscrow({ config, home: path }: Invocation): Promise<Finding> {
   const home: Home = openHome(path)
   const chain = openChain(config)
-  const address = walletOf(home, config, chain).escrowAddress(escrowTermsOf(identityFrom(home.identitySeed), config))
+  const address = (await walletOf(home, chain)).escrowAddress(escrowTermsOf(identityFrom(home.identitySeed), config))
   const { isEscrow, freeNano } = await chain.escrow(address)
   return isEscrow && freeNano > 0n
     ? { state: 'ok', detail: `${address} holds ${formatGram(freeNano)} GRAM` }

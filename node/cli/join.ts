@@ -20,7 +20,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
     invocation,
     engine,
     roles: async ({ chain, home }) => {
-      payout ??= walletOf(home, config, chain).address
+      payout ??= (await walletOf(home, chain)).address
       return { provider: { payout } }
     },
   })

@@ -79,7 +79,7 @@ interface EscrowParts {
 /** The home's escrow, topped up to `depositNano` where that is asked for. */
 async function openEscrow({ invocation, home, identity, chain, depositNano, signal }: EscrowParts): Promise<Address> {
   const { config, terminal } = invocation
-  const wallet = walletOf(home, config, chain)
+  const wallet = await walletOf(home, chain)
   const terms = escrowTermsOf(identity, config)
   const escrow = wallet.escrowAddress(terms)
   terminal.progress('reading the escrow')

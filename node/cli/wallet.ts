@@ -84,7 +84,7 @@ export async function run(verb: string, flags: Record<string, unknown>, words: r
   if (!act) throw new MeshError('bad-request', `wallet ${verb}: no such order`)
   const home = openHome(invocation.home)
   const chain = openChain(invocation.config)
-  const wallet = walletOf(home, invocation.config, chain)
+  const wallet = await walletOf(home, chain)
   const terms = escrowTermsOf(identityFrom(home.identitySeed), invocation.config)
   const result = await act({ invocation, wallet, terms, chain, signal: untilStopped(false) }, words)
   if (invocation.isJson) printJson({ ok: true, ...result })

@@ -1,16 +1,17 @@
 // One answer in the making: tries a provider, and when it fails goes on at another from the exact token reached.
 
-import { asMeshError, MeshError } from '../../protocol/errors.ts'
+import { asMeshError, type ErrorCode, MeshError } from '../../protocol/errors.ts'
 import type { EndReason } from '../../protocol/frames.ts'
-import type { PeerId } from '../../protocol/ids.ts'
-import type { Nano, Usage } from '../../protocol/money.ts'
+import type { ModelKey, PeerId } from '../../protocol/ids.ts'
+import { costNano, type Nano, type Price, type Usage } from '../../protocol/money.ts'
 import type { Config } from '../config.ts'
 import type { InferenceEvent, InferenceRequest, InferenceResult } from '../inference.ts'
 import type { Ports } from '../ports.ts'
+import { cancelled } from '../waits.ts'
 import type { Debts } from './debts.ts'
 import type { Candidate, Directory } from './directory.ts'
 import { select } from './selection.ts'
-import { type OwnEscrow, Session } from './session.ts'
+import { type OwnEscrow, promptTokensBound, Session } from './session.ts'
 import type { Tabs } from './tab.ts'
 
 export interface AnswerParts {
@@ -19,7 +20,8 @@ export interface AnswerParts {
   readonly directory: Directory
   readonly tabs: Tabs
   readonly debts: Debts
-  readonly ownEscrow: () => Promise<OwnEscrow>
+  /** Read afresh where a provider may have seen a newer state. */
+  readonly ownEscrow: (isFresh: boolean) => Promise<OwnEscrow>
   /** Requests open at each provider, this one included while it runs there. */
   readonly openRequests: Map<PeerId, number>
 }
@@ -27,7 +29,10 @@ export interface AnswerParts {
 export class Answer {
   readonly #parts: AnswerParts
   readonly #request: InferenceRequest
+  /** The caller's, and this answer's own deadline. */
   readonly #signal: AbortSignal
+  readonly #deadline = new AbortController()
+  readonly #budgetNano: Nano
   readonly #requestId: string
   readonly #startedAtMs: number
   readonly #tried = new Set<PeerId>()
@@ -35,14 +40,21 @@ export class Answer {
   #tokenIds: number[] = []
   #usage: Usage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 }
   #costNano: Nano = 0n
+  /** Set once tokens were delivered: only the same weights can go on from there. */
+  #modelKey: ModelKey | undefined
   #attempts = 0
+  /** What a provider said no other could help with; believed when a second one says the same. */
+  #refusedCode: ErrorCode | undefined
   #peer: PeerId | undefined
   #failure: MeshError | undefined
 
   constructor(parts: AnswerParts, request: InferenceRequest, signal: AbortSignal) {
     this.#parts = parts
     this.#request = request
-    this.#signal = signal
+    this.#signal = AbortSignal.any([signal, this.#deadline.signal])
+    const { requestNanoMax } = parts.config.consumer
+    const { costNanoMax = requestNanoMax } = request
+    this.#budgetNano = costNanoMax < requestNanoMax ? costNanoMax : requestNanoMax
     this.#requestId = Buffer.from(parts.ports.random.bytes(16)).toString('hex')
     this.#startedAtMs = parts.ports.clock.now()
   }
@@ -51,6 +63,7 @@ export class Answer {
     const { observe } = this.#parts.ports
     observe({ type: 'request-started', request: this.#requestId, model: this.#request.model })
     let outcome: EndReason | 'failed' = 'cancelled' // what it is when the caller leaves
+    this.#watchDeadline()
     try {
       for (;;) {
         const candidate = await this.#choose()
@@ -67,26 +80,37 @@ export class Answer {
       outcome = this.#failure.code === 'cancelled' ? 'cancelled' : 'failed'
       throw this.#failure
     } finally {
+      this.#deadline.abort()
       this.#finished(outcome)
     }
+  }
+
+  #watchDeadline(): void {
+    const { config, ports } = this.#parts
+    const { requestMs } = config.consumer
+    ports.clock.sleep(requestMs, this.#deadline.signal).then(
+      () => this.#deadline.abort(new MeshError('timeout', `the request took longer than ${requestMs} ms`)),
+      () => undefined, // it ended before
+    )
   }
 
   async #choose(): Promise<Candidate> {
     const { config, directory, openRequests, ports } = this.#parts
     const { model } = this.#request
+    if (this.#signal.aborted) throw cancelled(this.#signal)
     await directory.discover(model, this.#signal)
-    const candidates = directory.candidates(model)
-    const nowMs = ports.clock.now()
-    const choice = select(candidates, {
-      nowMs,
+    const { priceNanoMax } = config.consumer
+    const candidates = directory
+      .candidates(model)
+      .filter(({ offer }) => this.#modelKey === undefined || offer.modelKey === this.#modelKey)
+    const affordable = candidates.filter(({ offer: { price } }) => isBelow(price, priceNanoMax))
+    const choice = select(affordable, {
+      nowMs: ports.clock.now(),
       cooldownMs: config.consumer.cooldownMs,
       openRequests,
       tried: this.#tried,
     })
-    if (!choice) throw this.#failure ?? this.#noProvider()
-    if (this.#leftMs() <= 0) {
-      throw this.#failure ?? new MeshError('timeout', `the request took longer than ${config.consumer.requestMs} ms`)
-    }
+    if (!choice) throw this.#failure ?? this.#noProvider(candidates.length)
     this.#attempts += 1
     this.#peer = choice.candidate.advert.peer
     this.#tried.add(this.#peer)
@@ -105,21 +129,23 @@ export class Answer {
   async *#attempt(candidate: Candidate): AsyncGenerator<InferenceEvent, EndReason, undefined> {
     const { config, ownEscrow, openRequests, ports, tabs } = this.#parts
     const { peer } = candidate.advert
-    const { costNanoMax, messages, sampling } = this.#request
+    const { messages, sampling } = this.#request
     const { tokensMax } = sampling
-    const delivered = this.#usage.completionTokens
-    const session = new Session({ config, ports, tabs, escrow: await ownEscrow() }, candidate, {
+    const escrow = await ownEscrow(this.#attempts > 1)
+    const session = new Session({ config, ports, tabs, escrow }, candidate, {
       requestId: this.#requestId,
       messages,
-      sampling: tokensMax === undefined ? sampling : { ...sampling, tokensMax: tokensMax - delivered },
+      sampling:
+        tokensMax === undefined ? sampling : { ...sampling, tokensMax: tokensMax - this.#usage.completionTokens },
+      tokensBudget: this.#tokensBudget(candidate),
       deadlineMs: this.#leftMs(),
       resumeText: this.#text,
       resumeTokenIds: this.#tokenIds,
-      costNanoMax: costNanoMax === undefined ? undefined : costNanoMax - this.#costNano,
     })
     openRequests.set(peer, (openRequests.get(peer) ?? 0) + 1)
     try {
-      const finish = yield* this.#relay(session, peer)
+      const finish = yield* this.#relay(session, candidate)
+      if (this.#deadline.signal.aborted) throw cancelled(this.#deadline.signal)
       if (finish === 'cancelled' && !this.#signal.aborted) {
         throw new MeshError('draining', `${peer} stopped before the end of the answer`)
       }
@@ -132,7 +158,10 @@ export class Answer {
     }
   }
 
-  async *#relay(session: Session, peer: PeerId): AsyncGenerator<InferenceEvent, EndReason, undefined> {
+  async *#relay(
+    session: Session,
+    { advert: { peer }, offer: { modelKey } }: Candidate,
+  ): AsyncGenerator<InferenceEvent, EndReason, undefined> {
     const { clock, observe } = this.#parts.ports
     const events = session.run(this.#signal)
     let end: EndReason | undefined
@@ -153,6 +182,7 @@ export class Answer {
             const elapsedMs = clock.now() - this.#startedAtMs
             observe({ type: 'first-token', request: this.#requestId, peer, elapsedMs })
           }
+          this.#modelKey = modelKey
           this.#text += event.text
           for (const id of event.tokenIds) this.#tokenIds.push(id)
           this.#usage = { ...this.#usage, completionTokens: completionTokens + event.tokens }
@@ -165,7 +195,7 @@ export class Answer {
     }
   }
 
-  /** Throws where no other provider could help. */
+  /** Throws where no other provider could help. One provider's word that none could is not enough. */
   #attemptFailed({ advert }: Candidate, failure: MeshError): void {
     const { config, debts, directory, ports } = this.#parts
     this.#failure = failure
@@ -177,10 +207,13 @@ export class Answer {
       message: failure.message,
       tokensDelivered: this.#usage.completionTokens,
     })
-    debts.payLater(advert.payout)
-    if (this.#signal.aborted || failure.remedy === 'never' || this.#attempts >= config.consumer.attemptsMax)
-      throw failure
-    if (failure.code !== 'busy' && failure.code !== 'draining') directory.failed(advert.peer, failure.message)
+    debts.payLater(advert.peer)
+    if (this.#signal.aborted || this.#attempts >= config.consumer.attemptsMax) throw failure
+    if (failure.remedy === 'never') {
+      if (this.#refusedCode === failure.code) throw failure // two say so
+      this.#refusedCode = failure.code
+    }
+    if (!isOrdinary(failure)) directory.failed(advert.peer, failure.message)
     // without ids nobody could go on exactly there
     if (this.#usage.completionTokens !== this.#tokenIds.length) throw failure
   }
@@ -217,12 +250,46 @@ export class Answer {
     return this.#parts.config.consumer.requestMs - (this.#parts.ports.clock.now() - this.#startedAtMs)
   }
 
-  #noProvider(): MeshError {
+  /**
+   * What the budget pays for even if the prompt had as many tokens as it could. Throws `over-budget` where that is
+   * nothing.
+   */
+  #tokensBudget({ offer }: Candidate): number {
+    const { price, contextTokens } = offer
+    const { messages } = this.#request
+    const promptTokens = Math.min(contextTokens, promptTokensBound({ messages, resumeTokenIds: this.#tokenIds }))
+    const promptNano = costNano({ promptTokens, cachedTokens: 0, completionTokens: 0 }, price)
+    const leftNano = this.#budgetNano - this.#costNano - promptNano
+    const tokens = price.completionNano === 0n ? contextTokens : Number((leftNano * 1_000_000n) / price.completionNano)
+    if (leftNano >= 0n && tokens >= 1) return tokens
+    throw new MeshError(
+      'over-budget',
+      `the prompt may cost ${promptNano} nano and ${this.#costNano} are spent: nothing is left of ${this.#budgetNano}`,
+    )
+  }
+
+  #noProvider(tooDear: number): MeshError {
     const { model } = this.#request
+    if (tooDear > 0) {
+      const { priceNanoMax } = this.#parts.config.consumer
+      return new MeshError(
+        'no-provider',
+        `${tooDear} providers serve "${model}", all above ${priceNanoMax} nano a million tokens (consumer.priceNanoMax)`,
+      )
+    }
     const served = new Set(this.#parts.directory.adverts().flatMap(({ offers }) => offers.map(({ name }) => name)))
     if (served.size === 0)
       return new MeshError('no-provider', `no provider of "${model}" was found: this peer knows none at all`)
     const names = [...served].sort().slice(0, 10).join(', ')
     return new MeshError('unknown-model', `no provider serves "${model}" now; the mesh serves ${names}`)
   }
+}
+
+function isBelow({ promptNano, completionNano, cachedNano }: Price, ceilingNano: Nano): boolean {
+  return promptNano <= ceilingNano && completionNano <= ceilingNano && cachedNano <= ceilingNano
+}
+
+/** No fault of the provider: it is full, leaving, or does not like the request. */
+function isOrdinary({ code, remedy }: MeshError): boolean {
+  return code === 'busy' || code === 'draining' || remedy === 'never'
 }

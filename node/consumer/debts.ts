@@ -2,7 +2,7 @@
 
 import { MeshError } from '../../protocol/errors.ts'
 import { decodeProviderFrame, encodeFrame } from '../../protocol/frames.ts'
-import { type Address, inferProtocol } from '../../protocol/ids.ts'
+import { inferProtocol, type PeerId } from '../../protocol/ids.ts'
 import type { Config } from '../config.ts'
 import type { Ports } from '../ports.ts'
 import { within } from '../waits.ts'
@@ -13,8 +13,8 @@ export class Debts {
   readonly #ports: Pick<Ports, 'clock' | 'network'>
   readonly #tabs: Tabs
   readonly #stopped = new AbortController()
-  /** Payees somebody is already trying to pay. */
-  readonly #trying = new Set<Address>()
+  /** Providers that are being paid already. */
+  readonly #trying = new Set<PeerId>()
 
   constructor(config: Config, ports: Pick<Ports, 'clock' | 'network'>, tabs: Tabs) {
     this.#config = config
@@ -23,12 +23,12 @@ export class Debts {
   }
 
   /** Offers the voucher now and, until the provider takes it, again after growing pauses. */
-  payLater(payee: Address): void {
-    if (this.#trying.has(payee) || !this.#debtOf(payee)) return
-    this.#trying.add(payee)
-    this.#tryUntilPaid(payee)
+  payLater(peer: PeerId): void {
+    if (this.#trying.has(peer) || !this.#debtOf(peer)) return
+    this.#trying.add(peer)
+    this.#tryUntilPaid(peer)
       .catch(() => undefined) // stopped: the tab keeps it for the next start or the next request
-      .finally(() => this.#trying.delete(payee))
+      .finally(() => this.#trying.delete(peer))
   }
 
   /** Offers every debt once; resolves when each was taken or refused. */
@@ -40,10 +40,10 @@ export class Debts {
     this.#stopped.abort(new MeshError('cancelled', 'the node stopped'))
   }
 
-  async #tryUntilPaid(payee: Address): Promise<void> {
+  async #tryUntilPaid(peer: PeerId): Promise<void> {
     const { payUpMs, payUpTriesMax } = this.#config.consumer
     for (let attempt = 0; attempt < payUpTriesMax; attempt += 1) {
-      const debt = this.#debtOf(payee)
+      const debt = this.#debtOf(peer)
       if (!debt) return
       try {
         return await this.#offer(debt, this.#stopped.signal)
@@ -53,12 +53,13 @@ export class Debts {
     }
   }
 
-  #debtOf(payee: Address): Debt | undefined {
-    return this.#tabs.debts().find((debt) => debt.payee === payee)
+  #debtOf(peer: PeerId): Debt | undefined {
+    return this.#tabs.debts().find((debt) => debt.peer === peer)
   }
 
-  async #offer({ peer, payee }: Debt, signal: AbortSignal): Promise<void> {
-    const voucher = await this.#tabs.signDebt(payee)
+  async #offer(debt: Debt, signal: AbortSignal): Promise<void> {
+    const { peer } = debt
+    const voucher = await this.#tabs.signDebt(debt)
     if (!voucher) return
     await within(
       this.#ports.clock,

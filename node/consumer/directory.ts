@@ -1,6 +1,6 @@
 // Who provides what, as far as this peer knows: filled from the DHT and direct adverts, kept current by gossip, bounded.
 
-import { type Advert, decodeAdvert, type Offer, staleness } from '../../protocol/advert.ts'
+import { type Advert, advertGapMsMin, decodeAdvert, type Offer, staleness } from '../../protocol/advert.ts'
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import {
   advertProtocol,
@@ -24,6 +24,7 @@ export interface Candidate {
 
 interface Known {
   readonly advert: Advert
+  readonly atMs: number
   readonly failedAtMs: number | undefined
 }
 
@@ -204,14 +205,20 @@ export class Directory {
   /** The reason an advert was not taken, or undefined. */
   #take(advert: Advert, source: 'gossip' | 'direct'): string | undefined {
     const { clock, network, observe } = this.#ports
-    const reason = staleness(advert, clock.now(), this.#sequences.get(advert.peer))
+    const nowMs = clock.now()
+    const known = this.#known.get(advert.peer)
+    const isTooSoon = source === 'gossip' && known && nowMs - known.atMs < advertGapMsMin
+    const reason = isTooSoon
+      ? `${nowMs - known.atMs} ms after the last one, at least ${advertGapMsMin} are expected`
+      : staleness(advert, nowMs, this.#sequences.get(advert.peer))
     if (reason) {
       this.#dropped(advert.peer, reason)
       return reason
     }
     this.#makeRoom(advert.peer)
+    this.#sequences.delete(advert.peer) // moves it to the end: whoever was silent longest is forgotten first
     this.#sequences.set(advert.peer, advert.sequence)
-    this.#known.set(advert.peer, { advert, failedAtMs: this.#known.get(advert.peer)?.failedAtMs })
+    this.#known.set(advert.peer, { advert, atMs: nowMs, failedAtMs: known?.failedAtMs })
     network.learn(advert.peer, advert.addresses)
     observe({ type: 'advert-accepted', peer: advert.peer, sequence: advert.sequence, source })
     for (const wake of [...this.#arrivals]) wake()

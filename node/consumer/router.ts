@@ -78,7 +78,7 @@ export class Router implements Inference {
           directory: this.#directory,
           tabs: this.#tabs,
           debts: this.debts,
-          ownEscrow: () => this.#readEscrow(),
+          ownEscrow: (isFresh) => this.#readEscrow(isFresh),
           openRequests: this.#openRequests,
         },
         request,
@@ -91,10 +91,10 @@ export class Router implements Inference {
   }
 
   /** At most `escrowCheckMs` old, so that a new epoch is noticed; older while the chain does not answer. */
-  async #readEscrow(): Promise<OwnEscrow> {
+  async #readEscrow(isFresh: boolean): Promise<OwnEscrow> {
     const { chain, clock } = this.#ports
     const known = this.#ownEscrow
-    if (known && clock.now() - known.atMs <= this.#config.consumer.escrowCheckMs) return known.escrow
+    if (known && !isFresh && clock.now() - known.atMs <= this.#config.consumer.escrowCheckMs) return known.escrow
     try {
       const { isEscrow, globalId, epoch } = await chain.escrow(this.#escrow)
       if (!isEscrow) throw new MeshError('escrow-unusable', `no escrow runs at ${this.#escrow} on this chain`)

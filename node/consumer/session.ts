@@ -14,6 +14,7 @@ import {
   type Sampling,
 } from '../../protocol/frames.ts'
 import { type Address, inferProtocol, publicKeyOf } from '../../protocol/ids.ts'
+import { limits } from '../../protocol/limits.ts'
 import { costNano, isWithin, type Nano, noUsage, type Usage } from '../../protocol/money.ts'
 import { type Receipt, requestDigestOf, verifyReceipt } from '../../protocol/receipt.ts'
 import type { Config } from '../config.ts'
@@ -28,10 +29,11 @@ export interface SessionRequest {
   readonly messages: readonly ChatMessage[]
   readonly sampling: Sampling
   readonly deadlineMs: number
+  /** What the caller's budget pays for. */
+  readonly tokensBudget: number
   /** What other providers already delivered of this answer. */
   readonly resumeText: string
   readonly resumeTokenIds: readonly number[]
-  readonly costNanoMax: Nano | undefined
 }
 
 /** This peer's own escrow, as the chain shows it. */
@@ -55,8 +57,7 @@ export class Session {
   #usage: Usage = noUsage
   #accept: Accept | undefined
   #tab: TabStream | undefined
-  #paidTokens = 0
-  #isOverBudget = false
+  #windowNano: Nano = 0n
   #expired: MeshError | undefined
 
   constructor(parts: SessionParts, candidate: Candidate, request: SessionRequest) {
@@ -110,13 +111,13 @@ export class Session {
             watchdog.arm(config.consumer.queueMs, `place ${frame.position} in the queue of ${advert.peer}`)
             break
           case 'tab':
-            this.#meet(frame.tab, 0n).close(true)
+            ;(await this.#meet(frame.tab, 0n)).close(true)
             break
           case 'fail':
             isAccounted = true // frames are in order: everything it delivered was received
             throw new MeshError(frame.code, `${advert.peer}: ${frame.message}`, { retryAfterMs: frame.retryAfterMs })
           case 'accept': {
-            this.#accepted(frame, open)
+            await this.#accepted(frame, open)
             await this.#pay(stream)
             if (!signal.aborted) watchdog.arm(config.consumer.firstByteMs, `the first token of ${advert.peer}`)
             yield this.#acceptedEvent(frame)
@@ -124,10 +125,10 @@ export class Session {
           }
           case 'delta': {
             this.#received(frame)
-            if (!signal.aborted) watchdog.arm(config.consumer.betweenDeltasMs, `the next token of ${advert.peer}`)
+            if (!signal.aborted && frame.tokens > 0)
+              watchdog.arm(config.consumer.betweenDeltasMs, `the next token of ${advert.peer}`)
             if (this.#isPaymentDue()) await this.#pay(stream)
             yield { type: 'delta', text: frame.text, tokens: frame.tokens, tokenIds: frame.tokenIds }
-            if (this.#isOverBudget) throw new MeshError('over-budget', this.#budgetMessage())
             break
           }
           case 'end':
@@ -140,7 +141,7 @@ export class Session {
       }
     } catch (error) {
       const failure = this.#expired ?? asMeshError(error)
-      isLeft = failure.code === 'over-budget'
+      isLeft = false
       throw failure
     } finally {
       signal.removeEventListener('abort', cancel)
@@ -181,7 +182,7 @@ export class Session {
   #openFrame(tabs: Tabs): Open {
     const { escrow } = this.#parts
     const { advert, offer } = this.#candidate
-    const { requestId, messages, sampling, deadlineMs, resumeText, resumeTokenIds } = this.#request
+    const { requestId, messages, sampling, deadlineMs, resumeText, resumeTokenIds, tokensBudget } = this.#request
     return {
       type: 'open',
       requestId,
@@ -191,9 +192,10 @@ export class Session {
       priceMax: offer.price,
       escrow: escrow.address,
       deadlineMs,
-      best: tabs.best(advert.payout),
+      best: tabs.best(advert.peer, advert.payout),
       resumeText,
       resumeTokenIds,
+      tokensBudget: Math.min(tokensBudget, limits.tokensMax),
     }
   }
 
@@ -209,7 +211,7 @@ export class Session {
   }
 
   /** Everything a provider could overstate is checked before the first voucher is signed. */
-  #accepted(accept: Accept, open: Open): void {
+  async #accepted(accept: Accept, open: Open): Promise<void> {
     const { config } = this.#parts
     const { advert } = this.#candidate
     if (this.#accept) throw new MeshError('protocol-violation', `${advert.peer} accepted twice`)
@@ -234,25 +236,16 @@ export class Session {
     }
     const usage = { promptTokens: accept.promptTokens, cachedTokens: accept.cachedTokens, completionTokens: 0 }
     const promptNano = costNano(usage, accept.price)
-    const { costNanoMax } = this.#request
-    if (costNanoMax !== undefined && promptNano > costNanoMax) {
-      throw new MeshError('over-budget', `the prompt alone costs ${promptNano} nano, the budget is ${costNanoMax}`)
-    }
-    if (promptNano > config.consumer.promptNanoMax) {
-      throw new MeshError(
-        'over-budget',
-        `the prompt costs ${promptNano} nano in advance, at most ${config.consumer.promptNanoMax} is paid`,
-      )
-    }
     const credit = { promptTokens: 0, cachedTokens: 0, completionTokens: accept.creditTokens }
-    this.#tab = this.#meet(accept.tab, costNano(credit, accept.price))
+    this.#windowNano = costNano(credit, accept.price)
+    this.#tab = await this.#meet(accept.tab, this.#windowNano)
     this.#accept = accept
     this.#usage = usage
-    this.#tab.received(promptNano)
+    this.#tab.prepay(promptNano)
   }
 
-  #meet(tab: Accept['tab'], creditNano: Nano): TabStream {
-    const { escrow, tabs } = this.#parts
+  async #meet(tab: Accept['tab'], windowNano: Nano): Promise<TabStream> {
+    const { escrow, ports, tabs } = this.#parts
     const { advert } = this.#candidate
     if (tab.payee !== advert.payout || tab.globalId !== escrow.globalId || tab.epoch !== escrow.epoch) {
       throw new MeshError(
@@ -261,7 +254,9 @@ export class Session {
           `expected ${advert.payout}, ${escrow.globalId}, ${escrow.epoch}`,
       )
     }
-    return tabs.open(advert.peer, tab, creditNano)
+    if (tabs.isKnown(advert.peer, tab)) return tabs.open(advert.peer, tab, windowNano)
+    const { settledNano } = await ports.chain.payee(escrow.address, tab.payee)
+    return tabs.open(advert.peer, tab, windowNano, settledNano)
   }
 
   #received(delta: ProviderFrame & { readonly type: 'delta' }): void {
@@ -275,26 +270,37 @@ export class Session {
         `${advert.peer} sent token ${delta.index}, expected ${completionTokens}`,
       )
     }
-    const { tokensMax } = this.#request.sampling
-    if (tokensMax !== undefined && completionTokens + delta.tokens > tokensMax) {
-      throw new MeshError('overcharged', `${advert.peer} sent more than ${tokensMax} tokens`)
+    const tokens = completionTokens + delta.tokens
+    if (tokens > this.#tokensMax()) {
+      throw new MeshError(
+        'overcharged',
+        `${advert.peer} sent ${tokens} tokens, at most ${this.#tokensMax()} were asked for`,
+      )
     }
-    const before = this.costNano
-    const usage = { ...this.#usage, completionTokens: completionTokens + delta.tokens }
-    const { costNanoMax } = this.#request
-    if (costNanoMax !== undefined && costNano(usage, this.#accept.price) > costNanoMax) this.#isOverBudget = true
+    const usage = { ...this.#usage, completionTokens: tokens }
+    this.#tab.received(costNano(usage, this.#accept.price) - this.costNano)
     this.#usage = usage
-    this.#tab.received(this.costNano - before)
   }
 
+  /** What was asked for, or else what fits the context that the provider advertised. */
+  #tokensMax(): number {
+    const roomTokens = Math.max(0, this.#candidate.offer.contextTokens - this.#usage.promptTokens)
+    const { sampling, tokensBudget } = this.#request
+    return Math.min(sampling.tokensMax ?? roomTokens, tokensBudget, roomTokens)
+  }
+
+  /** At half the window: the next tokens are on their way while the voucher is. */
   #isPaymentDue(): boolean {
-    const creditTokens = this.#accept?.creditTokens ?? 0
-    const chunkTokens = Math.max(1, Math.min(this.#parts.config.consumer.chunkTokens, creditTokens >> 1))
-    return this.#usage.completionTokens - this.#paidTokens >= chunkTokens
+    const { config } = this.#parts
+    const { price } = this.#accept ?? {}
+    if (!this.#tab || !price) return false
+    const chunk = { promptTokens: 0, cachedTokens: 0, completionTokens: config.consumer.chunkTokens }
+    const chunkNano = costNano(chunk, price)
+    const unpaid = this.#tab.unpaidNano()
+    return unpaid >= chunkNano || 2n * unpaid >= this.#windowNano
   }
 
   async #pay(stream: Stream): Promise<void> {
-    this.#paidTokens = this.#usage.completionTokens
     const voucher = await this.#tab?.sign()
     if (voucher) await this.#sendVoucher(stream, { type: 'voucher', voucher })
   }
@@ -336,16 +342,12 @@ export class Session {
       throw new MeshError('protocol-violation', `the receipt of ${advert.peer} does not verify`)
     }
   }
-
-  #budgetMessage(): string {
-    return `${this.costNano} nano spent, the budget of this request is ${this.#request.costNanoMax}`
-  }
 }
 
 /** No tokeniser makes more tokens than bytes; templates add a few around each message. */
 const templateTokensPerMessage = 32
 
-function promptTokensBound({ messages, resumeTokenIds }: Open): number {
+export function promptTokensBound({ messages, resumeTokenIds }: Pick<Open, 'messages' | 'resumeTokenIds'>): number {
   const bytes = messages.reduce((sum, { role, content }) => sum + Buffer.byteLength(content) + role.length, 0)
   return bytes + templateTokensPerMessage * (messages.length + 2) + resumeTokenIds.length
 }

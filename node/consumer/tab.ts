@@ -7,12 +7,9 @@ import type { Address, PeerId } from '../../protocol/ids.ts'
 import type { Nano } from '../../protocol/money.ts'
 import { betterVoucher, signVoucher, type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
 import type { Ports } from '../ports.ts'
-import { decodeRecord, encodeRecord } from '../records.ts'
+import { VoucherLog, type VoucherRecord } from '../records.ts'
 
-const log = 'tabs'
-const staleEntriesMax = 10_000
-
-/** One channel: this peer's escrow, one epoch, one payee. */
+/** One channel: this peer's escrow, one epoch, one provider and the account it is paid to. */
 interface Tab {
   readonly peer: PeerId
   readonly payee: Address
@@ -20,8 +17,12 @@ interface Tab {
   /** What this peer agrees it owes. */
   readonly owedNano: Nano
   readonly best: Voucher | undefined
-  /** Streams open on it now. */
-  readonly streams: number
+  /** What the chain had paid when this tab was opened without a record of it. */
+  readonly baseNano: Nano
+  /** The amount of the voucher under way to the disk, or soon to be. */
+  readonly signingNano: Nano
+  /** The windows of the streams open on it now. They are one window at the provider, so the largest counts. */
+  readonly openWindows: readonly Nano[]
   /** What the provider may rightly claim beyond `owedNano`: tokens in flight when a stream broke. */
   readonly inFlightNano: Nano
 }
@@ -29,6 +30,8 @@ interface Tab {
 export interface Debt {
   readonly peer: PeerId
   readonly payee: Address
+  readonly epoch: number
+  readonly globalId: number
   readonly unpaidNano: Nano
 }
 
@@ -36,123 +39,153 @@ export class Tabs {
   readonly #escrow: Address
   readonly #ports: Pick<Ports, 'clock' | 'identity' | 'store' | 'observe'>
   readonly #tabs = new Map<string, Tab>()
+  readonly #log: VoucherLog
 
   constructor(escrow: Address, ports: Pick<Ports, 'clock' | 'identity' | 'store' | 'observe'>) {
     this.#escrow = escrow
     this.#ports = ports
+    this.#log = new VoucherLog('tabs', ports.store, () => this.#records())
   }
 
   async recover(): Promise<void> {
-    const entries = await this.#ports.store.read(log)
-    for (const entry of entries) {
-      const { peer, voucher, creditNano } = decodeRecord(log, entry)
+    for (const { peer, voucher, creditNano = 0n } of await this.#log.read()) {
       const { escrow, epoch, payee, amountNano } = voucher.terms
       if (escrow !== this.#escrow) continue // of an escrow this peer no longer uses
-      const before = this.#tabs.get(keyOf(payee, epoch))
+      const before = this.#tabs.get(keyOf(peer, payee, epoch))
       if (before?.best && before.best.terms.amountNano > amountNano) continue
-      const inFlightNano = creditNano ?? 0n
-      this.#put({ peer, payee, epoch, owedNano: amountNano, best: voucher, streams: 0, inFlightNano })
+      const tab = { peer, payee, epoch, owedNano: amountNano, best: voucher, baseNano: 0n, signingNano: 0n }
+      this.#put({ ...tab, openWindows: [], inFlightNano: creditNano })
     }
-    if (entries.length - this.#tabs.size > staleEntriesMax) await this.#compact()
   }
 
   /** The voucher to state when opening a stream, where this peer has one. */
-  best(payee: Address): Voucher | undefined {
-    return this.#latest(payee)?.best
+  best(peer: PeerId, payee: Address): Voucher | undefined {
+    let latest: Tab | undefined
+    for (const tab of this.#tabs.values()) {
+      if (tab.peer === peer && tab.payee === payee && (!latest || tab.epoch > latest.epoch)) latest = tab
+    }
+    return latest?.best
+  }
+
+  isKnown(peer: PeerId, claim: ProviderTab): boolean {
+    return this.#tabs.has(keyOf(peer, claim.payee, claim.epoch))
   }
 
   /**
-   * A stream opens: both views meet. Throws `overcharged` where the provider claims more than can be in flight.
-   * `creditNano` is the window's value: what may be in flight should this stream break.
+   * A stream opens: both views meet. `windowNano` is the credit window's value: what may be in flight should this stream
+   * break. `settledNano` is what the chain has paid the payee, needed where the tab is not known: this peer signed for
+   * it once. Throws `overcharged` where the provider claims more than can be in flight.
    */
-  open(peer: PeerId, claim: ProviderTab, creditNano: Nano): TabStream {
-    const key = keyOf(claim.payee, claim.epoch)
+  open(peer: PeerId, claim: ProviderTab, windowNano: Nano, settledNano: Nano = 0n): TabStream {
+    const { payee, epoch, globalId } = claim
+    const key = keyOf(peer, payee, epoch)
     const known = this.#tabs.get(key) ?? {
       peer,
-      payee: claim.payee,
-      epoch: claim.epoch,
-      owedNano: 0n,
+      payee,
+      epoch,
+      owedNano: settledNano,
       best: undefined,
-      streams: 0,
+      baseNano: settledNano,
+      signingNano: 0n,
+      openWindows: [],
       inFlightNano: 0n,
     }
     const best = betterVoucher(known.best, this.#ownVoucher(claim))
-    const isRecovered = best !== known.best
-    if (isRecovered && best) this.#ports.observe({ type: 'tab-recovered', peer, amountNano: best.terms.amountNano })
-    const covered = best?.terms.amountNano ?? 0n
-    const owed = isRecovered && covered > known.owedNano ? covered : known.owedNano
-    const claimMax = owed + known.inFlightNano + (known.streams > 0 || isRecovered ? creditNano : 0n)
-    if (claim.owedNano > claimMax) {
-      throw new MeshError('overcharged', `${peer} claims ${claim.owedNano} nano, at most ${claimMax} can be owed`)
+    const isRecovered = best !== undefined && best !== known.best
+    if (isRecovered) this.#ports.observe({ type: 'tab-recovered', peer, amountNano: best.terms.amountNano })
+    const owed = isRecovered && best.terms.amountNano > known.owedNano ? best.terms.amountNano : known.owedNano
+    const isIdle = known.openWindows.length === 0
+    // records that were lost may have been of a stream that broke, and an open stream has tokens under way
+    const inFlight = isIdle && !isRecovered ? known.inFlightNano : largest(known.inFlightNano, windowNano)
+    if (claim.owedNano > owed + inFlight) {
+      throw new MeshError(
+        'overcharged',
+        `${peer} claims ${claim.owedNano} nano are owed in all, at most ${owed + inFlight} can be`,
+      )
     }
     // With nothing else in flight the provider's count is taken: it forgives, refunds, or names what got lost on the way.
-    const owedNano = known.streams === 0 ? claim.owedNano : owed
-    const inFlightNano = known.streams === 0 ? 0n : known.inFlightNano
-    this.#put({ ...known, peer, best, owedNano, inFlightNano, streams: known.streams + 1 })
-    return new TabStream(this, key, claim.globalId, creditNano)
+    this.#put({
+      ...known,
+      best,
+      owedNano: isIdle ? claim.owedNano : owed,
+      inFlightNano: isIdle ? 0n : known.inFlightNano,
+      openWindows: [...known.openWindows, windowNano],
+    })
+    return new TabStream(this, key, globalId, windowNano)
   }
 
   debts(): readonly Debt[] {
-    return [...this.#tabs.values()]
-      .map(({ peer, payee, owedNano, best }) => ({
-        peer,
-        payee,
-        unpaidNano: owedNano - (best?.terms.amountNano ?? 0n),
-      }))
-      .filter(({ unpaidNano }) => unpaidNano > 0n)
+    return [...this.#tabs.values()].flatMap((tab) => {
+      const globalId = tab.best?.terms.globalId // a prompt is paid first, so whoever is owed has a voucher
+      const { peer, payee, epoch } = tab
+      return globalId !== undefined && unpaidNano(tab) > 0n
+        ? [{ peer, payee, epoch, globalId, unpaidNano: unpaidNano(tab) }]
+        : []
+    })
   }
 
-  /** Signed to all providers in the newest epoch of each. */
-  signedNano(): Nano {
-    return [...this.#tabs.values()].reduce((sum, { best }) => sum + (best?.terms.amountNano ?? 0n), 0n)
+  /** A debt outside any stream, signed. */
+  signDebt({ peer, payee, epoch, globalId }: Debt): Promise<Voucher | undefined> {
+    return this.sign(keyOf(peer, payee, epoch), globalId)
   }
 
-  /** A voucher for everything owed, durable when it resolves; undefined where nothing is unpaid. */
-  async sign(key: string, globalId: number, creditNano: Nano): Promise<Voucher | undefined> {
-    const { clock, identity, store } = this.#ports
+  /**
+   * A voucher for everything owed, durable when it resolves; undefined where nothing is unpaid. `ending` is the window
+   * of the stream that both sides have counted to its end: nothing of it is in flight any more.
+   */
+  async sign(key: string, globalId: number, ending?: Nano): Promise<Voucher | undefined> {
+    const { clock, identity } = this.#ports
     const tab = this.#of(key)
-    if (tab.owedNano <= (tab.best?.terms.amountNano ?? 0n)) return undefined
+    if (unpaidNano(tab) <= 0n) return undefined
     const { payee, epoch, owedNano, peer } = tab
     const terms = { globalId, escrow: this.#escrow, epoch, payee, amountNano: owedNano }
     const voucher = signVoucher(terms, (digest) => identity.sign(digest))
-    await store.append(log, encodeRecord({ peer, voucher, atMs: clock.now(), creditNano }))
-    const now = this.#of(key)
-    this.#put({ ...now, best: betterVoucher(now.best, voucher) })
+    this.#put({ ...tab, signingNano: owedNano })
+    const creditNano = inFlightAfterCrash(ending === undefined ? tab : withoutWindow(tab, ending))
+    await this.#log.append({ peer, voucher, atMs: clock.now(), creditNano }, () => {
+      const now = this.#of(key)
+      this.#put({ ...now, best: betterVoucher(now.best, voucher) })
+    })
     return voucher
   }
 
-  /** The debt of a tab outside any stream, signed. */
-  async signDebt(payee: Address): Promise<Voucher | undefined> {
-    const tab = this.#latest(payee)
-    const globalId = tab?.best?.terms.globalId
-    if (!tab || globalId === undefined) return undefined
-    return this.sign(keyOf(payee, tab.epoch), globalId, tab.inFlightNano)
+  /** A prompt, to be paid at once. */
+  prepay(key: string, costNano: Nano): void {
+    const tab = this.#of(key)
+    const owedNano = tab.owedNano + costNano
+    this.#put({ ...tab, owedNano, signingNano: owedNano })
   }
 
+  /** Tokens that arrived. Throws `overcharged`, counting nothing, where they are beyond the window that was agreed. */
   received(key: string, costNano: Nano): void {
     const tab = this.#of(key)
-    this.#put({ ...tab, owedNano: tab.owedNano + costNano })
-  }
-
-  closed(key: string, inFlightNano: Nano): void {
-    const tab = this.#of(key)
-    this.#put({ ...tab, streams: tab.streams - 1, inFlightNano: tab.inFlightNano + inFlightNano })
-  }
-
-  #latest(payee: Address): Tab | undefined {
-    let latest: Tab | undefined
-    for (const tab of this.#tabs.values()) {
-      if (tab.payee === payee && (!latest || tab.epoch > latest.epoch)) latest = tab
+    const owedNano = tab.owedNano + costNano
+    const signedNano = largest(tab.signingNano, tab.best?.terms.amountNano ?? 0n, tab.baseNano)
+    const windowNano = largest(0n, ...tab.openWindows)
+    if (owedNano - signedNano > windowNano) {
+      throw new MeshError(
+        'overcharged',
+        `${tab.peer} delivered ${owedNano - signedNano} nano beyond the last voucher, ${windowNano} were agreed`,
+      )
     }
-    return latest
+    this.#put({ ...tab, owedNano })
+  }
+
+  unpaidNano(key: string): Nano {
+    return unpaidNano(this.#of(key))
+  }
+
+  closed(key: string, windowNano: Nano, isClean: boolean): void {
+    const tab = withoutWindow(this.#of(key), windowNano)
+    this.#put(isClean ? tab : { ...tab, inFlightNano: largest(tab.inFlightNano, windowNano) })
   }
 
   /** The claim's voucher, where this peer itself signed it for this very tab: how lost records are recovered. */
-  #ownVoucher(claim: ProviderTab): Voucher | undefined {
-    const { best } = claim
+  #ownVoucher({ best, epoch, globalId, payee }: ProviderTab): Voucher | undefined {
     if (!best) return undefined
     const { terms } = best
-    const isThisTab = terms.escrow === this.#escrow && terms.payee === claim.payee && terms.epoch === claim.epoch
+    const isThisTab =
+      terms.globalId === globalId && terms.escrow === this.#escrow && terms.payee === payee && terms.epoch === epoch
     return isThisTab && verifyVoucher(best, this.#ports.identity.publicKey) ? best : undefined
   }
 
@@ -163,14 +196,14 @@ export class Tabs {
   }
 
   #put(tab: Tab): void {
-    this.#tabs.set(keyOf(tab.payee, tab.epoch), tab)
+    this.#tabs.set(keyOf(tab.peer, tab.payee, tab.epoch), tab)
   }
 
-  async #compact(): Promise<void> {
-    const entries = [...this.#tabs.values()].flatMap(({ peer, best, inFlightNano }) =>
-      best ? [encodeRecord({ peer, voucher: best, atMs: this.#ports.clock.now(), creditNano: inFlightNano })] : [],
-    )
-    await this.#ports.store.rewrite(log, entries)
+  *#records(): Iterable<VoucherRecord> {
+    for (const tab of this.#tabs.values()) {
+      const { best, peer } = tab
+      if (best) yield { peer, voucher: best, atMs: this.#ports.clock.now(), creditNano: inFlightAfterCrash(tab) }
+    }
   }
 }
 
@@ -179,37 +212,63 @@ export class TabStream {
   readonly #tabs: Tabs
   readonly #key: string
   readonly #globalId: number
-  readonly #creditNano: Nano
+  readonly #windowNano: Nano
   #isOpen = true
 
-  constructor(tabs: Tabs, key: string, globalId: number, creditNano: Nano) {
+  constructor(tabs: Tabs, key: string, globalId: number, windowNano: Nano) {
     this.#tabs = tabs
     this.#key = key
     this.#globalId = globalId
-    this.#creditNano = creditNano
+    this.#windowNano = windowNano
+  }
+
+  prepay(costNano: Nano): void {
+    this.#tabs.prepay(this.#key, costNano)
   }
 
   received(costNano: Nano): void {
     this.#tabs.received(this.#key, costNano)
   }
 
-  /** While the stream is open a crash may leave a window in flight, and the record says so. */
+  /** Of all streams on the tab: the provider's window is theirs together. */
+  unpaidNano(): Nano {
+    return this.#tabs.unpaidNano(this.#key)
+  }
+
   sign(): Promise<Voucher | undefined> {
-    return this.#tabs.sign(this.#key, this.#globalId, this.#creditNano)
+    return this.#tabs.sign(this.#key, this.#globalId)
   }
 
   /** The last voucher of a stream that both sides counted to the end. */
   signLast(): Promise<Voucher | undefined> {
-    return this.#tabs.sign(this.#key, this.#globalId, 0n)
+    return this.#tabs.sign(this.#key, this.#globalId, this.#windowNano)
   }
 
   close(isClean: boolean): void {
     if (!this.#isOpen) return
     this.#isOpen = false
-    this.#tabs.closed(this.#key, isClean ? 0n : this.#creditNano)
+    this.#tabs.closed(this.#key, this.#windowNano, isClean)
   }
 }
 
-function keyOf(payee: Address, epoch: number): string {
-  return `${payee}/${epoch}`
+function unpaidNano({ baseNano, best, owedNano }: Tab): Nano {
+  return owedNano - largest(best?.terms.amountNano ?? 0n, baseNano)
+}
+
+/** What a provider may claim when this peer comes back from a crash now. */
+function inFlightAfterCrash({ inFlightNano, openWindows }: Tab): Nano {
+  return largest(inFlightNano, ...openWindows)
+}
+
+function withoutWindow(tab: Tab, windowNano: Nano): Tab {
+  const at = tab.openWindows.indexOf(windowNano)
+  return { ...tab, openWindows: tab.openWindows.filter((_, index) => index !== at) }
+}
+
+function largest(first: Nano, ...others: readonly Nano[]): Nano {
+  return others.reduce((max, nano) => (nano > max ? nano : max), first)
+}
+
+function keyOf(peer: PeerId, payee: Address, epoch: number): string {
+  return `${peer}/${payee}/${epoch}`
 }

@@ -2,14 +2,8 @@
 
 import { MeshError } from '../../protocol/errors.ts'
 import { type Address, type PeerId, peerIdOf } from '../../protocol/ids.ts'
-import type { Nano } from '../../protocol/money.ts'
-import type { Chain, Clock, EscrowState } from '../ports.ts'
-
-export interface Account {
-  readonly escrow: EscrowState
-  /** The highest cumulative voucher the escrow could pay this provider now. */
-  readonly coverNano: Nano
-}
+import type { Chain, Clock } from '../ports.ts'
+import type { Account } from '../settlement/book.ts'
 
 interface Entry {
   readonly account: Account
@@ -40,14 +34,28 @@ export class Accounts {
    * `chain-unavailable` where it cannot be read.
    */
   async of(address: Address, payer: PeerId, isFresh = false): Promise<Account> {
+    const account = await this.payable(address, payer, isFresh)
+    const reason = unusable(account, this.#limits.unlockDelayMsMin)
+    if (reason) throw new MeshError('escrow-unusable', reason)
+    return account
+  }
+
+  /** The same for a payment of what was served already: it is welcome while the escrow is closing, too. */
+  async payable(address: Address, payer: PeerId, isFresh = false): Promise<Account> {
     const cached = this.#entries.get(address)
     const nowMs = this.#ports.clock.now()
     const account =
       cached && !isFresh && nowMs - cached.atMs <= this.#limits.escrowCheckMs
         ? cached.account
         : await this.#read(address)
-    const reason = unusable(account, payer, this.#limits.unlockDelayMsMin)
-    if (reason) throw new MeshError('escrow-unusable', reason)
+    const { escrow } = account
+    if (!escrow.isEscrow) throw new MeshError('escrow-unusable', `no escrow of known code runs at ${address}`)
+    if (peerIdOf(escrow.signer) !== payer) {
+      throw new MeshError(
+        'escrow-unusable',
+        `escrow ${address} pays vouchers of ${peerIdOf(escrow.signer)}, not of ${payer}`,
+      )
+    }
     return account
   }
 
@@ -57,7 +65,7 @@ export class Accounts {
     const { settledNano, payableNano } = escrow.isEscrow
       ? await chain.payee(address, this.#payout)
       : { settledNano: 0n, payableNano: 0n }
-    const account = { escrow, coverNano: settledNano + payableNano }
+    const account = { escrow, settledNano, coverNano: settledNano + payableNano }
     this.#entries.delete(address) // moves it to the end: the map is in order of reading
     this.#entries.set(address, { account, atMs: clock.now() })
     if (this.#entries.size > accountsMax) {
@@ -70,11 +78,7 @@ export class Accounts {
   }
 }
 
-function unusable({ escrow }: Account, payer: PeerId, unlockDelayMsMin: number): string | undefined {
-  if (!escrow.isEscrow) return `no escrow of known code runs at ${escrow.address}`
-  if (peerIdOf(escrow.signer) !== payer) {
-    return `escrow ${escrow.address} pays vouchers of ${peerIdOf(escrow.signer)}, not of ${payer}`
-  }
+function unusable({ escrow }: Account, unlockDelayMsMin: number): string | undefined {
   if (escrow.unlockAtMs !== 0) return `escrow ${escrow.address} is being closed by its owner`
   if (escrow.unlockDelayMs < unlockDelayMsMin) {
     return `escrow ${escrow.address} closes within ${escrow.unlockDelayMs} ms, at least ${unlockDelayMsMin} are needed`

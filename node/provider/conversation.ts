@@ -15,8 +15,8 @@ import { isWithin, type Nano, type Price } from '../../protocol/money.ts'
 import { signReceipt } from '../../protocol/receipt.ts'
 import type { Config } from '../config.ts'
 import type { Engine, EscrowState, Ports, Prompt, Stream } from '../ports.ts'
-import type { Book } from '../settlement/book.ts'
-import { type Channel, unpaidNano } from '../settlement/channel.ts'
+import type { Account, Book } from '../settlement/book.ts'
+import { type Channel, coveredNano, unpaidNano } from '../settlement/channel.ts'
 import { within } from '../waits.ts'
 import type { Accounts } from './accounts.ts'
 import type { Admission, Lease } from './admission.ts'
@@ -35,7 +35,7 @@ export interface ServiceParts {
 }
 
 interface Admitted {
-  readonly escrow: EscrowState
+  readonly account: Account
   readonly prompt: Prompt
   readonly lease: Lease
 }
@@ -105,11 +105,13 @@ export class Conversation {
           `the request allows ${priceMax.promptNano} and ${priceMax.completionNano}`,
       )
     }
-    const { escrow, coverNano } = await accounts.of(address, this.#payer)
-    if (best && best.terms.epoch === escrow.epoch) await book.accept(best, escrow, this.#payer)
-    void this.#read(frames, escrow)
+    const account = await accounts.of(address, this.#payer)
+    const { escrow, coverNano } = account
+    if (best && best.terms.epoch === escrow.epoch) await book.accept(best, account, this.#payer)
+    void this.#read(frames, account)
 
-    const channel = book.channel(escrow, this.#payer)
+    const channel = book.channel(account, this.#payer)
+    assertOwnPayout(account, channel, payout)
     if (unpaidNano(channel) > 0n && unpaidNano(channel) >= this.#windowNano) {
       await this.#send({ type: 'tab', tab: tabOf(escrow, payout, channel) })
       throw new MeshError(
@@ -137,19 +139,20 @@ export class Conversation {
         }),
       this.#stop.signal,
     )
-    return { escrow, prompt, lease }
+    return { account, prompt, lease }
   }
 
-  async #deliver({ escrow, prompt, lease }: Admitted): Promise<void> {
+  async #deliver({ account, prompt, lease }: Admitted): Promise<void> {
     const { admission, book, config, engine, payout, ports, price } = this.#parts
     const { promptTokens, cachedTokens } = prompt
+    const { owedNano } = book.channel(account, this.#payer)
     await this.#send({
       type: 'accept',
       price,
       promptTokens,
       cachedTokens,
       creditTokens: config.provider.creditTokens,
-      tab: tabOf(escrow, payout, book.channel(escrow, this.#payer)),
+      tab: tabOf(account.escrow, payout, book.channel(account, this.#payer)),
     })
     ports.observe({
       type: 'request-admitted',
@@ -161,23 +164,25 @@ export class Conversation {
     })
     const others = this.#countRunning(1) - 1
     const promptNano = meteredNano(this.#meter)
-    book.delivered(escrow, this.#payer, promptNano)
+    book.delivered(account, this.#payer, promptNano)
     let isPromptPaid = false
     try {
-      // Other streams of this payer may have tokens in flight: with them the window is allowed, never more.
-      await this.#awaitPayment(escrow, others > 0 ? this.#windowNano : 0n)
+      // Tokens of this payer's other streams may be in flight: with such the window is allowed, never more.
+      const neededNano = owedNano + promptNano - (others > 0 ? this.#windowNano : 0n)
+      const isPaid = (channel: Channel): boolean => coveredNano(channel) >= neededNano
+      await this.#awaitPayment(account, isPaid, config.provider.promptPaymentMs)
       isPromptPaid = true
-      const finish = await this.#decode(escrow, engine.generate(prompt, this.#stop.signal))
+      const finish = await this.#decode(account, engine.generate(prompt, this.#stop.signal))
       lease.release()
-      await this.#finish(escrow, finish)
+      await this.#finish(account, finish)
     } finally {
-      if (!isPromptPaid) book.delivered(escrow, this.#payer, -promptNano) // never prefilled, so never owed
+      if (!isPromptPaid) book.delivered(account, this.#payer, -promptNano) // never prefilled, so never owed
       this.#countRunning(-1)
     }
   }
 
-  async #decode(escrow: EscrowState, generation: ReturnType<Engine['generate']>): Promise<EndReason> {
-    const { book } = this.#parts
+  async #decode(account: Account, generation: ReturnType<Engine['generate']>): Promise<EndReason> {
+    const { book, config } = this.#parts
     try {
       for (;;) {
         const next = await generation.next()
@@ -185,10 +190,15 @@ export class Conversation {
         const { text, tokens, tokenIds } = next.value
         const index = this.#meter.usage.completionTokens
         const after = afterDelta(this.#meter, tokens)
+        if (after.usage.completionTokens > (this.#open.tokensBudget ?? Number.POSITIVE_INFINITY)) return 'length'
         const deltaNano = meteredNano(after) - meteredNano(this.#meter)
-        await this.#awaitPayment(escrow, deltaNano < this.#windowNano ? this.#windowNano - deltaNano : 0n)
-        await this.#assertCovered(escrow, deltaNano)
-        book.delivered(escrow, this.#payer, deltaNano)
+        const unpaidNanoMax = deltaNano < this.#windowNano ? this.#windowNano - deltaNano : 0n
+        const hasRoom = (channel: Channel): boolean => unpaidNano(channel) <= unpaidNanoMax
+        await this.#assertCovered(account, deltaNano)
+        while (!hasRoom(book.channel(account, this.#payer))) {
+          await this.#awaitPayment(account, hasRoom, config.provider.paymentMs)
+        } // no await from the check to the count: other streams of this payer share the window
+        book.delivered(account, this.#payer, deltaNano)
         this.#meter = after
         await this.#send({ type: 'delta', index, text, tokens, tokenIds })
       }
@@ -200,31 +210,33 @@ export class Conversation {
     }
   }
 
-  async #finish(escrow: EscrowState, finish: EndReason): Promise<void> {
+  async #finish(account: Account, finish: EndReason): Promise<void> {
     const { book, config, ports } = this.#parts
     const { price, usage } = this.#meter
     const served = { requestDigest: this.#digest, modelKey: this.#open.modelKey, price, usage }
     await this.#send({ type: 'end', finish, receipt: signReceipt(served, (message) => ports.identity.sign(message)) })
     this.#observeServed(finish, undefined)
     const others = (this.#running.get(this.#payer) ?? 1) - 1
+    const unpaidNanoMax = others > 0 ? this.#windowNano : 0n
     await within(ports.clock, config.provider.paymentMs, 'the last voucher', (signal) =>
-      book.paidWithin(escrow, this.#payer, others > 0 ? this.#windowNano : 0n, signal),
+      book.until(account, this.#payer, (channel) => unpaidNano(channel) <= unpaidNanoMax, signal),
     ).catch(() => undefined) // stays on the payer's account and narrows its window next time
     await this.#stream.close()
   }
 
   /** Waits at the edge of the window; a payer that does not pay in time is cut off. */
-  async #awaitPayment(escrow: EscrowState, unpaidNanoMax: Nano): Promise<void> {
-    const { book, config, ports } = this.#parts
-    const unpaid = unpaidNano(book.channel(escrow, this.#payer))
-    if (unpaid <= unpaidNanoMax) return
+  async #awaitPayment(account: Account, isEnough: (channel: Channel) => boolean, ms: number): Promise<void> {
+    const { book, ports } = this.#parts
+    const channel = book.channel(account, this.#payer)
+    if (isEnough(channel)) return
+    const unpaid = unpaidNano(channel)
     ports.observe({ type: 'credit-paused', request: this.#open.requestId, peer: this.#payer, unpaidNano: unpaid })
     try {
       await within(
         ports.clock,
-        config.provider.paymentMs,
+        ms,
         `a voucher for ${unpaid} unpaid nano`,
-        (signal) => book.paidWithin(escrow, this.#payer, unpaidNanoMax, signal),
+        (signal) => book.until(account, this.#payer, isEnough, signal),
         this.#stop.signal,
       )
     } catch (error) {
@@ -234,21 +246,21 @@ export class Conversation {
   }
 
   /** Others may empty the escrow while this request runs: look again, at most every `escrowCheckMs`. */
-  async #assertCovered(escrow: EscrowState, deltaNano: Nano): Promise<void> {
+  async #assertCovered(account: Account, deltaNano: Nano): Promise<void> {
     const { accounts, book } = this.#parts
-    const neededNano = book.channel(escrow, this.#payer).owedNano + deltaNano
-    const { coverNano } = await accounts.of(escrow.address, this.#payer)
+    const neededNano = book.channel(account, this.#payer).owedNano + deltaNano
+    const { coverNano } = await accounts.of(account.escrow.address, this.#payer)
     if (coverNano >= neededNano) return
-    const fresh = await accounts.of(escrow.address, this.#payer, true)
+    const fresh = await accounts.of(account.escrow.address, this.#payer, true)
     if (fresh.coverNano >= neededNano) return
     throw new MeshError(
       'escrow-unusable',
-      `escrow ${escrow.address} can pay this provider ${fresh.coverNano} nano in all, ${neededNano} would be owed`,
+      `escrow ${account.escrow.address} can pay this provider ${fresh.coverNano} nano in all, ${neededNano} would be owed`,
     )
   }
 
   /** Takes vouchers and cancels while the request runs; anything else, or a broken stream, stops it. */
-  async #read(frames: AsyncIterator<Uint8Array>, escrow: EscrowState): Promise<void> {
+  async #read(frames: AsyncIterator<Uint8Array>, account: Account): Promise<void> {
     try {
       for (;;) {
         const next = await frames.next()
@@ -256,7 +268,7 @@ export class Conversation {
         const frame = decodeConsumerFrame(next.value)
         switch (frame.type) {
           case 'voucher':
-            await this.#parts.book.accept(frame.voucher, escrow, this.#payer)
+            await this.#parts.book.accept(frame.voucher, account, this.#payer)
             break
           case 'cancel':
             this.stop(new MeshError('cancelled', 'the consumer cancelled'))
@@ -315,6 +327,18 @@ export class Conversation {
   #send(frame: ProviderFrame): Promise<void> {
     return this.#stream.send(encodeFrame(frame))
   }
+}
+
+/**
+ * The chain has paid this account more than these books ever held vouchers for: another provider is paid to the same
+ * account. Cumulative vouchers of two counts cover each other, so serving on would be for nothing.
+ */
+function assertOwnPayout({ settledNano }: Account, channel: Channel, payout: Address): void {
+  if (settledNano <= coveredNano(channel)) return
+  throw new MeshError(
+    'internal',
+    `${payout} was paid ${settledNano} nano, ${coveredNano(channel)} of it known here: give each provider a payout account of its own`,
+  )
 }
 
 export function failFrame({ code, message, retryAfterMs }: MeshError): ProviderFrame {

@@ -54,9 +54,9 @@ export class Service {
   async #takePayment(stream: Stream, voucher: Voucher): Promise<void> {
     const { accounts, book, payout } = this.#parts
     try {
-      const { escrow } = await accounts.of(voucher.terms.escrow, stream.peer)
-      const channel = await book.accept(voucher, escrow, stream.peer)
-      await stream.send(encodeFrame({ type: 'tab', tab: tabOf(escrow, payout, channel) }))
+      const account = await accounts.payable(voucher.terms.escrow, stream.peer)
+      const channel = await book.accept(voucher, account, stream.peer)
+      await stream.send(encodeFrame({ type: 'tab', tab: tabOf(account.escrow, payout, channel) }))
     } catch (error) {
       await stream.send(encodeFrame(failFrame(asMeshError(error, 'internal'))))
     }

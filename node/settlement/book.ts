@@ -5,50 +5,56 @@ import { type Address, type PeerId, publicKeyOf } from '../../protocol/ids.ts'
 import type { Nano } from '../../protocol/money.ts'
 import { type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
 import type { EscrowState, Ports } from '../ports.ts'
-import { decodeRecord, encodeRecord } from '../records.ts'
-import { type Channel, coveredNano, openChannel, recovered, step, unpaidNano } from './channel.ts'
+import { VoucherLog, type VoucherRecord } from '../records.ts'
+import { type Channel, coveredNano, openChannel, recovered, step, unsettledNano } from './channel.ts'
 
-const log = 'book'
-/** The log is rewritten at start when it holds this many entries more than there are channels. */
-const staleEntriesMax = 10_000
+/** A payer's escrow as last read, and what it has paid here so far. */
+export interface Account {
+  readonly escrow: EscrowState
+  readonly settledNano: Nano
+  /** The highest cumulative voucher it could pay this provider now. */
+  readonly coverNano: Nano
+}
 
 export class Book {
   readonly #payout: Address
   readonly #ports: Pick<Ports, 'clock' | 'store' | 'observe'>
   readonly #channels = new Map<string, Channel>()
   readonly #waiting = new Map<string, Set<() => void>>()
+  readonly #log: VoucherLog
 
   constructor(payout: Address, ports: Pick<Ports, 'clock' | 'store' | 'observe'>) {
     this.#payout = payout
     this.#ports = ports
+    this.#log = new VoucherLog('book', ports.store, () => this.#records())
   }
 
   /** Reads the log; the book of a new home is empty. */
   async recover(): Promise<void> {
-    const entries = await this.#ports.store.read(log)
-    for (const entry of entries) {
-      const { peer, voucher, atMs } = decodeRecord(log, entry)
+    for (const { peer, voucher, atMs } of await this.#log.read()) {
       const { escrow, epoch } = voucher.terms
-      const channel = this.#channels.get(keyOf(escrow, epoch)) ?? openChannel(escrow, epoch, peer)
+      const channel = this.#channels.get(keyOf(escrow, epoch)) ?? openChannel(escrow, epoch, peer, 0n)
       this.#put(recovered(step(channel, { type: 'voucher', voucher, nowMs: atMs })))
     }
-    if (entries.length - this.#channels.size > staleEntriesMax) await this.#compact()
   }
 
   channels(): readonly Channel[] {
     return [...this.#channels.values()]
   }
 
-  channel(escrow: EscrowState, payer: PeerId): Channel {
-    return this.#channels.get(keyOf(escrow.address, escrow.epoch)) ?? openChannel(escrow.address, escrow.epoch, payer)
+  /** The channel with this payer in the escrow's epoch; one never seen begins at what the chain has paid already. */
+  channel({ escrow, settledNano }: Account, payer: PeerId): Channel {
+    const { address, epoch } = escrow
+    return this.#channels.get(keyOf(address, epoch)) ?? openChannel(address, epoch, payer, settledNano)
   }
 
   /**
    * Takes a payer's voucher. Resolves when it is durable; one that adds nothing resolves at once.
    * Throws `voucher-invalid` for wrong terms or signature.
    */
-  async accept(voucher: Voucher, escrow: EscrowState, payer: PeerId): Promise<Channel> {
+  async accept(voucher: Voucher, account: Account, payer: PeerId): Promise<Channel> {
     const { terms } = voucher
+    const { escrow } = account
     const wrong =
       terms.globalId !== escrow.globalId
         ? `global id ${terms.globalId}, expected ${escrow.globalId}`
@@ -60,14 +66,16 @@ export class Book {
               ? `payee ${terms.payee}, expected ${this.#payout}`
               : undefined
     if (wrong) throw new MeshError('voucher-invalid', `voucher for ${wrong}`)
-    const before = this.channel(escrow, payer)
+    const before = this.channel(account, payer)
     if (terms.amountNano <= coveredNano(before)) return before
     if (!verifyVoucher(voucher, publicKeyOf(payer))) {
       throw new MeshError('voucher-invalid', `voucher of ${terms.amountNano} nano is not signed by ${payer}`)
     }
     const nowMs = this.#ports.clock.now()
-    await this.#ports.store.append(log, encodeRecord({ peer: payer, voucher, atMs: nowMs }))
-    const after = this.#put(step(this.channel(escrow, payer), { type: 'voucher', voucher, nowMs }))
+    let after = before
+    await this.#log.append({ peer: payer, voucher, atMs: nowMs }, () => {
+      after = this.#put(step(this.channel(account, payer), { type: 'voucher', voucher, nowMs }))
+    })
     this.#ports.observe({
       type: 'voucher-booked',
       peer: payer,
@@ -79,8 +87,8 @@ export class Book {
   }
 
   /** Counts what was just handed to the payer. */
-  delivered(escrow: EscrowState, payer: PeerId, costNano: Nano): Channel {
-    return this.#put(step(this.channel(escrow, payer), { type: 'delivered', costNano }))
+  delivered(account: Account, payer: PeerId, costNano: Nano): Channel {
+    return this.#put(step(this.channel(account, payer), { type: 'delivered', costNano }))
   }
 
   settled(escrow: Address, epoch: number, settledNano: Nano): void {
@@ -88,10 +96,23 @@ export class Book {
     if (channel) this.#put(step(channel, { type: 'settled', settledNano }))
   }
 
-  /** Resolves once no more than `nano` of the channel is unpaid. */
-  async paidWithin(escrow: EscrowState, payer: PeerId, nano: Nano, signal: AbortSignal): Promise<void> {
-    const key = keyOf(escrow.address, escrow.epoch)
-    while (unpaidNano(this.channel(escrow, payer)) > nano) {
+  /** The epoch is over: what was not settled in it never will be. The value that is lost. */
+  close(escrow: Address, epoch: number): Nano {
+    const key = keyOf(escrow, epoch)
+    const channel = this.#channels.get(key)
+    this.#channels.delete(key)
+    return channel ? unsettledNano(channel) : 0n
+  }
+
+  /** Resolves once the channel with this payer is as `isEnough` wants it; looked at again whenever it changes. */
+  async until(
+    account: Account,
+    payer: PeerId,
+    isEnough: (channel: Channel) => boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const key = keyOf(account.escrow.address, account.escrow.epoch)
+    while (!isEnough(this.channel(account, payer))) {
       signal.throwIfAborted()
       await new Promise<void>((resolve) => {
         const waiting = this.#waiting.get(key) ?? new Set()
@@ -115,11 +136,10 @@ export class Book {
     return channel
   }
 
-  async #compact(): Promise<void> {
-    const entries = this.channels().flatMap(({ payer, best, dueSinceMs }) =>
-      best ? [encodeRecord({ peer: payer, voucher: best, atMs: dueSinceMs ?? this.#ports.clock.now() })] : [],
-    )
-    await this.#ports.store.rewrite(log, entries)
+  *#records(): Iterable<VoucherRecord> {
+    for (const { payer, best, dueSinceMs } of this.#channels.values()) {
+      if (best) yield { peer: payer, voucher: best, atMs: dueSinceMs ?? this.#ports.clock.now() }
+    }
   }
 }
 

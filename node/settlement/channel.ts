@@ -12,6 +12,8 @@ export interface Channel {
   /** Everything delivered in this epoch, at the agreed prices. After a restart: what the best voucher covers. */
   readonly owedNano: Nano
   readonly best: Voucher | undefined
+  /** What the chain had paid when this channel was first seen: covered by a voucher that is no longer known here. */
+  readonly baseNano: Nano
   /** Paid on chain in this epoch, as last read. */
   readonly settledNano: Nano
   /** When the oldest value not yet settled arrived, Unix milliseconds; undefined where nothing is due. */
@@ -23,8 +25,18 @@ export type ChannelEvent =
   | { readonly type: 'voucher'; readonly voucher: Voucher; readonly nowMs: number }
   | { readonly type: 'settled'; readonly settledNano: Nano }
 
-export function openChannel(escrow: Address, epoch: number, payer: PeerId): Channel {
-  return { escrow, epoch, payer, owedNano: 0n, best: undefined, settledNano: 0n, dueSinceMs: undefined }
+/** What the chain has paid in this epoch was once delivered, whether or not these books remember. */
+export function openChannel(escrow: Address, epoch: number, payer: PeerId, baseNano: Nano): Channel {
+  return {
+    escrow,
+    epoch,
+    payer,
+    owedNano: baseNano,
+    best: undefined,
+    baseNano,
+    settledNano: baseNano,
+    dueSinceMs: undefined,
+  }
 }
 
 /** Vouchers and settled sums only ever raise a channel, so replays and reordering change nothing. */
@@ -33,7 +45,7 @@ export function step(channel: Channel, event: ChannelEvent): Channel {
     case 'delivered':
       return { ...channel, owedNano: channel.owedNano + event.costNano }
     case 'voucher':
-      if (event.voucher.terms.amountNano <= coveredNano(channel)) return channel
+      if (event.voucher.terms.amountNano <= (channel.best?.terms.amountNano ?? 0n)) return channel
       return { ...channel, best: event.voucher, dueSinceMs: channel.dueSinceMs ?? event.nowMs }
     case 'settled': {
       const settledNano = event.settledNano > channel.settledNano ? event.settledNano : channel.settledNano
@@ -48,8 +60,10 @@ export function recovered(channel: Channel): Channel {
   return { ...channel, owedNano: coveredNano(channel) }
 }
 
-export function coveredNano(channel: Channel): Nano {
-  return channel.best?.terms.amountNano ?? 0n
+/** What vouchers cover. */
+export function coveredNano({ baseNano, best }: Channel): Nano {
+  const signedNano = best?.terms.amountNano ?? 0n
+  return signedNano > baseNano ? signedNano : baseNano
 }
 
 /** What delivering stopped now would lose; negative where the payer is ahead. */

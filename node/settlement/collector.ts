@@ -4,13 +4,14 @@
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { type Address, type PeerId, parsePeerId, settleProtocol } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
+import type { Nano } from '../../protocol/money.ts'
 import { decodeSettleReply, encodeSettleRequest } from '../../protocol/settlement.ts'
 import type { Voucher } from '../../protocol/voucher.ts'
 import type { Config } from '../config.ts'
 import type { Ports } from '../ports.ts'
 import { every, within } from '../waits.ts'
 import type { Book } from './book.ts'
-import { isDue } from './channel.ts'
+import { type Channel, coveredNano, isDue, unsettledNano } from './channel.ts'
 import type { Settler } from './settler.ts'
 
 export class Collector {
@@ -19,8 +20,10 @@ export class Collector {
   readonly #ports: Ports
   readonly #book: Book
   readonly #settler: Settler
-  /** What another settler took and since when: posted from here when it has not been paid in time. */
-  readonly #handedOver = new Map<Voucher, number>()
+  /** Channels whose voucher another settler took. */
+  readonly #handedOver = new Map<string, HandOver>()
+  /** When each channel's escrow was last read, Unix milliseconds. */
+  readonly #readAtMs = new Map<string, number>()
 
   constructor(config: Config, payout: Address, ports: Ports, book: Book, settler: Settler) {
     this.#config = config
@@ -47,52 +50,89 @@ export class Collector {
 
   /** One look through the book. `isUrgent` hands over everything the chain would take, however little. */
   async collect(isUrgent: boolean, signal: AbortSignal): Promise<void> {
-    const { chain, clock } = this.#ports
+    const unsettled = this.#book.channels().filter((channel) => unsettledNano(channel) > 0n)
+    if (unsettled.length === 0) return
     const { thresholdNano, ageMsMax } = this.#config.settlement
-    const candidates = this.#book
-      .channels()
-      .filter((channel) => isDue(channel, { thresholdNano: 1n, ageMsMax: 0, settleNanoMin: 1n }, clock.now(), true))
-    if (candidates.length === 0) return
-    const policy = { thresholdNano, ageMsMax, settleNanoMin: await chain.settleNanoMin() }
-    const due: Voucher[] = []
-    for (const { escrow, epoch } of candidates) {
+    const policy = { thresholdNano, ageMsMax, settleNanoMin: await this.#ports.chain.settleNanoMin() }
+    const due: Channel[] = []
+    for (const channel of unsettled) {
       if (signal.aborted) return
-      const state = await chain.escrow(escrow)
-      if (state.epoch !== epoch) continue // closed by its owner; nothing more can come of it
-      const { settledNano } = await chain.payee(escrow, this.#payout)
-      this.#book.settled(escrow, epoch, settledNano)
-      const channel = this.#book.channels().find((open) => open.escrow === escrow && open.epoch === epoch)
-      if (channel?.best && isDue(channel, policy, clock.now(), isUrgent || state.unlockAtMs !== 0))
-        due.push(channel.best)
+      const nowMs = this.#ports.clock.now()
+      const isWorthReading = isDue(channel, policy, nowMs, isUrgent) || this.#isTimeToWatch(channel, nowMs)
+      if (!isWorthReading) continue
+      const { now, isClosing } = await this.#read(channel)
+      if (now && isDue(now, policy, nowMs, isUrgent || isClosing)) due.push(now)
+      else this.#handedOver.delete(keyOf(channel))
     }
-    this.#forgetPaid(due)
     await this.#handOver(due, signal)
   }
 
-  async #handOver(due: readonly Voucher[], signal: AbortSignal): Promise<void> {
-    const { clock, observe } = this.#ports
-    const { settler, settlerTrustMs } = this.#config.settlement
-    const nowMs = clock.now()
-    const fresh = due.filter((voucher) => !this.#handedOver.has(voucher))
-    const overdue = due.filter((voucher) => nowMs - (this.#handedOver.get(voucher) ?? nowMs) > settlerTrustMs)
-    for (const voucher of overdue) await this.#settler.submit(voucher, this.#ports.identity.peerId)
-    if (settler === '') {
-      for (const voucher of fresh) await this.#settler.submit(voucher, this.#ports.identity.peerId)
-      return
+  /** Whether its owner closes the escrow shows only on chain. */
+  #isTimeToWatch(channel: Channel, nowMs: number): boolean {
+    return nowMs - (this.#readAtMs.get(keyOf(channel)) ?? 0) >= this.#config.settlement.watchMs
+  }
+
+  async #read({ escrow, epoch, payer }: Channel): Promise<{ now: Channel | undefined; isClosing: boolean }> {
+    const { chain, clock, observe } = this.#ports
+    const key = keyOf({ escrow, epoch })
+    const state = await chain.escrow(escrow)
+    if (state.isEscrow && state.epoch !== epoch) {
+      this.#readAtMs.delete(key)
+      this.#handedOver.delete(key)
+      observe({ type: 'channel-closed', peer: payer, escrow, lostNano: this.#book.close(escrow, epoch) })
+      return { now: undefined, isClosing: false }
     }
-    const peer = parsePeerId(settler)
-    for (let at = 0; at < fresh.length; at += limits.voucherBatchMax) {
-      const batch = fresh.slice(at, at + limits.voucherBatchMax)
+    const { settledNano } = await chain.payee(escrow, this.#payout)
+    this.#readAtMs.set(key, clock.now())
+    this.#book.settled(escrow, epoch, settledNano)
+    const now = this.#book.channels().find((open) => open.escrow === escrow && open.epoch === epoch)
+    return { now, isClosing: state.unlockAtMs !== 0 }
+  }
+
+  async #handOver(due: readonly Channel[], signal: AbortSignal): Promise<void> {
+    const { clock, observe } = this.#ports
+    const { settler } = this.#config.settlement
+    const nowMs = clock.now()
+    const theirs: Channel[] = []
+    for (const channel of due) {
+      if (settler === '' || this.#isOverdue(channel, nowMs)) await this.#settleHere(channel)
+      else if ((this.#handedOver.get(keyOf(channel))?.amountNano ?? 0n) < coveredNano(channel)) theirs.push(channel)
+    }
+    for (let at = 0; at < theirs.length; at += limits.voucherBatchMax) {
+      const batch = theirs.slice(at, at + limits.voucherBatchMax)
+      const vouchers = batch.flatMap(({ best }) => (best ? [best] : []))
       try {
-        await this.#send(peer, batch, signal)
-        for (const voucher of batch) this.#handedOver.set(voucher, nowMs)
+        await this.#send(parsePeerId(settler), vouchers, signal)
+        for (const channel of batch) this.#noteHandOver(channel, nowMs)
       } catch (error) {
         if (signal.aborted) return
         const { code, message } = asMeshError(error)
-        observe({ type: 'fault', where: `settler ${peer}, posting from here instead`, code, message })
-        for (const voucher of batch) await this.#settler.submit(voucher, this.#ports.identity.peerId)
+        observe({ type: 'fault', where: `settler ${settler}, posting from here instead`, code, message })
+        for (const channel of batch) await this.#settleHere(channel)
       }
     }
+  }
+
+  async #settleHere({ best }: Channel): Promise<void> {
+    if (best) await this.#settler.submit(best, this.#ports.identity.peerId)
+  }
+
+  /** The settler's time runs from the first voucher it took until the chain has paid something, however many follow. */
+  #noteHandOver(channel: Channel, nowMs: number): void {
+    const key = keyOf(channel)
+    const before = this.#handedOver.get(key)
+    const isSame = before && before.settledNano === channel.settledNano
+    this.#handedOver.set(key, {
+      sinceMs: isSame ? before.sinceMs : nowMs,
+      settledNano: channel.settledNano,
+      amountNano: coveredNano(channel),
+    })
+  }
+
+  #isOverdue(channel: Channel, nowMs: number): boolean {
+    const taken = this.#handedOver.get(keyOf(channel))
+    if (!taken || taken.settledNano !== channel.settledNano) return false
+    return nowMs - taken.sinceMs > this.#config.settlement.settlerTrustMs
   }
 
   async #send(peer: PeerId, vouchers: readonly Voucher[], signal: AbortSignal): Promise<void> {
@@ -127,10 +167,15 @@ export class Collector {
       signal,
     )
   }
+}
 
-  /** Entries whose voucher is no longer due were paid or replaced. */
-  #forgetPaid(due: readonly Voucher[]): void {
-    const still = new Set(due)
-    for (const voucher of this.#handedOver.keys()) if (!still.has(voucher)) this.#handedOver.delete(voucher)
-  }
+interface HandOver {
+  readonly sinceMs: number
+  /** On chain at that time. */
+  readonly settledNano: Nano
+  readonly amountNano: Nano
+}
+
+function keyOf({ escrow, epoch }: Pick<Channel, 'escrow' | 'epoch'>): string {
+  return `${escrow}/${epoch}`
 }

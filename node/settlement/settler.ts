@@ -6,12 +6,14 @@ import { limits } from '../../protocol/limits.ts'
 import { decodeSettleRequest, encodeSettleReply } from '../../protocol/settlement.ts'
 import { betterVoucher, type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
 import type { Config } from '../config.ts'
-import type { EscrowState, Ports, Stream } from '../ports.ts'
-import { decodeRecord, encodeRecord } from '../records.ts'
+import type { EscrowState, PayeeState, Ports, Stream } from '../ports.ts'
+import { VoucherLog, type VoucherRecord } from '../records.ts'
 import { every, within } from '../waits.ts'
 
-const log = 'settler'
-const staleEntriesMax = 10_000
+/** Of one escrow: each is a read of the chain on every pass. */
+const payeesMax = 1_000
+/** Escrows settled at the same time: a slow confirmation holds up few others. */
+const escrowsAtOnceMax = 8
 
 interface Held {
   readonly voucher: Voucher
@@ -25,20 +27,16 @@ export class Settler {
   readonly #held = new Map<Address, Map<Address, Held>>()
   /** Escrows whose last try failed: when to try again. */
   readonly #retryAtMs = new Map<Address, { atMs: number; pauseMs: number }>()
-  #entries = 0
+  readonly #log: VoucherLog
 
   constructor(config: Config, ports: Pick<Ports, 'clock' | 'random' | 'store' | 'chain' | 'observe'>) {
     this.#config = config
     this.#ports = ports
+    this.#log = new VoucherLog('settler', ports.store, () => this.#records())
   }
 
   async recover(): Promise<void> {
-    const entries = await this.#ports.store.read(log)
-    this.#entries = entries.length
-    for (const entry of entries) {
-      const { peer, voucher } = decodeRecord(log, entry)
-      this.#hold(voucher, peer)
-    }
+    for (const { peer, voucher } of await this.#log.read()) this.#hold(voucher, peer)
   }
 
   /** Settles what is held, again and again, until the signal fires. */
@@ -83,44 +81,58 @@ export class Settler {
     await stream.close()
   }
 
-  /** Checks a voucher against its escrow and keeps it durably. Throws `voucher-invalid`, `escrow-unusable`, `busy`. */
+  /**
+   * Checks a voucher against its escrow and keeps it durably. Throws `voucher-invalid`, `escrow-unusable` where the escrow
+   * could not pay it now, `busy`.
+   */
   async submit(voucher: Voucher, from: PeerId): Promise<void> {
+    const { chain, clock } = this.#ports
     const { terms } = voucher
-    const best = this.#held.get(terms.escrow)?.get(terms.payee)
+    const payees = this.#held.get(terms.escrow)
+    const best = payees?.get(terms.payee)
     if (best && best.voucher.terms.epoch === terms.epoch && best.voucher.terms.amountNano >= terms.amountNano) return
-    if (!best && this.heldVouchers >= this.#config.settlement.queueMax) {
-      throw new MeshError('busy', `this settler holds ${this.heldVouchers} vouchers, its limit`)
+    if (!best && (this.heldVouchers >= this.#config.settlement.queueMax || (payees?.size ?? 0) >= payeesMax)) {
+      throw new MeshError(
+        'busy',
+        `this settler holds ${this.heldVouchers} vouchers, ${payees?.size ?? 0} of that escrow`,
+      )
     }
-    const escrow = await this.#ports.chain.escrow(terms.escrow)
+    const escrow = await chain.escrow(terms.escrow)
     const reason = refusalOf(voucher, escrow)
     if (reason) throw new MeshError('voucher-invalid', reason)
-    this.#hold(voucher, from) // before the append, so that a compaction in between cannot drop it
-    await this.#ports.store.append(log, encodeRecord({ peer: from, voucher, atMs: this.#ports.clock.now() }))
-    this.#entries += 1
+    const dueNano = dueOf(voucher, await chain.payee(terms.escrow, terms.payee))
+    const settleNanoMin = await chain.settleNanoMin()
+    if (dueNano < settleNanoMin) {
+      throw new MeshError(
+        'escrow-unusable',
+        `escrow ${terms.escrow} would pay ${dueNano} nano now, at least ${settleNanoMin} settle`,
+      )
+    }
+    await this.#log.append({ peer: from, voucher, atMs: clock.now() }, () => this.#hold(voucher, from))
     this.#retryAtMs.delete(terms.escrow)
   }
 
   /** One pass over everything held. A failing escrow does not hold up the others. */
   async settleAll(signal: AbortSignal): Promise<void> {
     const nowMs = this.#ports.clock.now()
-    for (const escrow of [...this.#held.keys()].sort()) {
-      if (signal.aborted) return
-      const retry = this.#retryAtMs.get(escrow)
-      if (retry && nowMs < retry.atMs) continue
-      try {
-        await this.#settleEscrow(escrow, signal)
-        this.#retryAtMs.delete(escrow)
-      } catch (error) {
-        if (signal.aborted) return
-        const { code, message } = asMeshError(error, 'internal')
-        this.#ports.observe({ type: 'settle-failed', escrow, code, message })
-        const { intervalMs, retryMsMax } = this.#config.settlement
-        const pauseMs = Math.min(2 * (retry?.pauseMs ?? intervalMs), retryMsMax)
-        this.#retryAtMs.set(escrow, { atMs: this.#ports.clock.now() + pauseMs, pauseMs })
-      }
+    const due = [...this.#held.keys()].sort().filter((escrow) => (this.#retryAtMs.get(escrow)?.atMs ?? 0) <= nowMs)
+    for (let at = 0; at < due.length && !signal.aborted; at += escrowsAtOnceMax) {
+      await Promise.all(due.slice(at, at + escrowsAtOnceMax).map((escrow) => this.#trySettle(escrow, signal)))
     }
-    if (this.#entries - this.heldVouchers > staleEntriesMax || (this.#entries > 0 && this.heldVouchers === 0)) {
-      await this.#compact()
+  }
+
+  async #trySettle(escrow: Address, signal: AbortSignal): Promise<void> {
+    const retry = this.#retryAtMs.get(escrow)
+    try {
+      await this.#settleEscrow(escrow, signal)
+      this.#retryAtMs.delete(escrow)
+    } catch (error) {
+      if (signal.aborted) return
+      const { code, message } = asMeshError(error, 'internal')
+      this.#ports.observe({ type: 'settle-failed', escrow, code, message })
+      const { intervalMs, retryMsMax } = this.#config.settlement
+      const pauseMs = Math.min(2 * (retry?.pauseMs ?? intervalMs), retryMsMax)
+      this.#retryAtMs.set(escrow, { atMs: this.#ports.clock.now() + pauseMs, pauseMs })
     }
   }
 
@@ -150,13 +162,13 @@ export class Settler {
         this.#release(voucher) // its epoch is over: the contract will never pay it
         continue
       }
-      const { settledNano, payableNano } = await chain.payee(escrow.address, payee)
-      const claimNano = voucher.terms.amountNano - settledNano
-      if (claimNano <= 0n) {
+      const payeeState = await chain.payee(escrow.address, payee)
+      const { settledNano } = payeeState
+      if (settledNano >= voucher.terms.amountNano) {
         this.#release(voucher)
         continue
       }
-      const dueNano = claimNano < payableNano ? claimNano : payableNano
+      const dueNano = dueOf(voucher, payeeState)
       if (dueNano >= settleNanoMin) due.push({ voucher, settledNano, dueNano })
     }
     due.sort((a, b) => Number(b.dueNano > a.dueNano) - Number(b.dueNano < a.dueNano))
@@ -218,16 +230,19 @@ export class Settler {
     if (payees.size === 0) this.#held.delete(voucher.terms.escrow)
   }
 
-  async #compact(): Promise<void> {
-    const entries: Uint8Array[] = []
+  *#records(): Iterable<VoucherRecord> {
     for (const payees of this.#held.values()) {
       for (const { voucher, from } of payees.values()) {
-        entries.push(encodeRecord({ peer: from, voucher, atMs: this.#ports.clock.now() }))
+        yield { peer: from, voucher, atMs: this.#ports.clock.now() }
       }
     }
-    await this.#ports.store.rewrite(log, entries)
-    this.#entries = entries.length
   }
+}
+
+/** What settling this voucher now would pay. */
+function dueOf({ terms }: Voucher, { payableNano, settledNano }: PayeeState): bigint {
+  const claimNano = terms.amountNano - settledNano
+  return claimNano < payableNano ? claimNano : payableNano
 }
 
 function refusalOf(voucher: Voucher, escrow: EscrowState): string | undefined {

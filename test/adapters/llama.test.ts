@@ -7,13 +7,14 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import {
   type EngineProgress,
   type LlamaEngine,
   type LlamaEngineOptions,
   startLlamaEngine,
 } from '../../node/adapters/llama/engine.ts'
+import { threadCandidates } from '../../node/adapters/llama/measure.ts'
 import { decodeAheadTokens } from '../../node/adapters/llama/messages.ts'
 import { builtinModelPath } from '../../node/adapters/llama/model-file.ts'
 import { defaultRandomModel, writeRandomGguf } from '../../node/models/random-gguf.ts'
@@ -107,6 +108,16 @@ describe('a model that never stops', () => {
     expect(again.cachedTokens).toBe(again.promptTokens - 1)
   })
 
+  test('keeps a chat’s cache while another begins with the same few words', async () => {
+    const long = `a long chat ${'with many words '.repeat(20)}`
+    await whole(engine, await prepare(engine, long, { tokensMax: 1 }))
+    const short = await prepare(engine, 'a long chat? no', { tokensMax: 1 })
+    expect(short.cachedTokens).toBeLessThan(short.promptTokens - 1)
+    await whole(engine, short)
+    const again = await prepare(engine, long)
+    expect(again.cachedTokens).toBe(again.promptTokens - 1)
+  })
+
   test('lets as many wait as it has slots, refuses more, and serves who waited when a caller leaves', async () => {
     const prompt = await prepare(engine, 'hello', { tokensMax: 2_000 })
     const running = [engine.generate(prompt, never), engine.generate(prompt, never)]
@@ -152,10 +163,10 @@ describe('a model that never stops', () => {
   })
 
   test('ends for its callers when its process is killed, and serves again after', async () => {
-    const { pid } = engine
+    const pid = pidOf(engine)
     const generation = engine.generate(await prepare(engine, 'hello', { tokensMax: 2_000 }), never)
     await generation.next()
-    process.kill(pid ?? 0, 'SIGKILL')
+    process.kill(pid, 'SIGKILL')
     const rest = (async () => {
       for await (const _ of generation);
     })()
@@ -167,25 +178,24 @@ describe('a model that never stops', () => {
   })
 })
 
-describe('control tokens in a message', () => {
-  let engine: LlamaEngine
-  afterEach(() => engine?.stop())
-
-  test('stay the text that they are', async () => {
-    engine = await start({ model: 'builtin' })
-    const plain = await prepare(engine, 'x')
-    const imEnd = plain.tokenIds[plain.tokenIds.length - 5]
-    const written = await prepare(engine, '<|im_end|>')
-    expect(written.promptTokens).toBeGreaterThan(plain.promptTokens + 4)
-    const count = (prompt: Prompt): number => prompt.tokenIds.filter((tokenId) => tokenId === imEnd).length
-    expect(count(written)).toBe(count(plain))
+describe('threads by measurement', () => {
+  test('are tried up to one less than the cores, and not at all on two', () => {
+    expect([1, 2, 3, 8, 64].map((cores) => threadCandidates('auto', cores))).toEqual([
+      [1],
+      [1],
+      [1, 2],
+      [1, 4, 7],
+      [1, 32, 63],
+    ])
+    expect(threadCandidates(3, 4)).toEqual([3])
+    expect(() => threadCandidates(5, 4)).toThrow('5 threads, this machine has 4 cores')
   })
 })
 
 describe('stopping', () => {
   test('fails what is in flight and later calls, and leaves no process', async () => {
     const engine = await start()
-    const { pid = 0 } = engine
+    const pid = pidOf(engine)
     const prompt = await prepare(engine, 'hello', { tokensMax: 2_000 })
     const generation = engine.generate(prompt, never)
     await generation.next()
@@ -206,7 +216,7 @@ describe('stopping', () => {
     await expect(starting).rejects.toMatchObject({ code: 'cancelled' })
     const late = new AbortController()
     const engine = await start({ signal: late.signal })
-    const { pid = 0 } = engine
+    const pid = pidOf(engine)
     late.abort()
     await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 10_000 })
   })
@@ -222,6 +232,7 @@ describe('stopping', () => {
     })
     const [line]: unknown[] = await once(node.stdout ?? node, 'data')
     const pid = Number(String(line))
+    expect(pid).toBeGreaterThan(0)
     expect(isAlive(pid)).toBe(true)
     node.kill('SIGKILL')
     await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 10_000 })
@@ -233,7 +244,6 @@ describe('what cannot be started', () => {
     [{ slots: 0 }, '0 slots, expected 1 to 1024'],
     [{ contextTokens: 10 }, 'context of 10 tokens, expected at least 64'],
     [{ threads: 0 }, '0 threads, expected 1 or more, or auto'],
-    [{ threads: 100_000 }, '100000 threads, this machine has'],
     [{ contextTokens: 4097 }, 'was trained for at most 4096'],
     [{ model: 'ftp://host/x.gguf' }, 'model "ftp://host/x.gguf", expected builtin'],
   ])('%j is the caller’s mistake', async (options, message) => {
@@ -304,6 +314,11 @@ describe('a model of the Hugging Face hub', () => {
     }
   })
 })
+
+function pidOf({ pid }: LlamaEngine): number {
+  if (pid === undefined) throw new Error('the engine has no process now')
+  return pid
+}
 
 function isAlive(pid: number): boolean {
   try {

@@ -49,6 +49,7 @@ const each: { readonly [T in NodeEvent['type']]: Extract<NodeEvent, { type: T }>
     feeNano: 2_500_000n,
   },
   'settle-failed': { type: 'settle-failed', escrow, code: 'chain-unavailable', message: 'no answer' },
+  'channel-closed': { type: 'channel-closed', peer, escrow, lostNano: 5n },
   'vouchers-handed-over': { type: 'vouchers-handed-over', settler: peer, vouchers: 4 },
   'node-started': { type: 'node-started', peer, roles: ['provider'] },
   'node-stopping': { type: 'node-stopping', peer },

@@ -11,7 +11,7 @@ import { Wallet } from '../../node/adapters/wallet.ts'
 import { type Address, addressOf } from '../../protocol/ids.ts'
 import type { Nano } from '../../protocol/money.ts'
 
-export const globalId = -239
+export const globalId = 31_337
 export const gram: Nano = 1_000_000_000n
 
 export interface LocalChain {

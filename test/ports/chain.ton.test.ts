@@ -8,7 +8,7 @@ import { createTonChain, type TonChain } from '../../node/adapters/ton/chain.ts'
 import { Wallet } from '../../node/adapters/wallet.ts'
 import { chainContract } from './chain.contract.ts'
 
-const globalId = -239
+const globalId = 31_337
 let net: Localnet
 let chain: TonChain
 let wallet: Wallet

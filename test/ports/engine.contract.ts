@@ -223,6 +223,11 @@ export function engineContract(name: string, make: () => Promise<EngineUnderTest
       }
     })
 
+    test('takes a control token written out in a message for the text that it is', async () => {
+      const plain = await prepare('x', greedy)
+      expect((await prepare('<|im_end|>', greedy)).promptTokens).toBeGreaterThan(plain.promptTokens + 4)
+    })
+
     test('knows who said what', async () => {
       const messages = [
         { role: 'system', content: 'You are a helpful assistant.' },

@@ -83,8 +83,9 @@ export class Slots {
   }
 
   /**
-   * The free slot with the longest common beginning, where that is at least half of the prompt or of what the slot
-   * holds; otherwise the least recently used, so that a shared first word does not cost another chat its cache.
+   * The free slot with the longest common beginning, where that is the whole prompt or at least half of what the slot
+   * holds: the same question, the same chat going on, another behind the same long instructions. Otherwise the least
+   * recently used, so that a few shared words do not cost another chat its cache.
    */
   #best(tokenIds: readonly number[]): State | undefined {
     let best: State | undefined
@@ -93,7 +94,7 @@ export class Slots {
     for (const slot of this.#slots) {
       if (!slot.free) continue
       const tokens = reusable(slot, tokenIds)
-      const worthwhile = tokens * 2 >= Math.min(tokenIds.length, slot.sequence.nextTokenIndex)
+      const worthwhile = tokens === tokenIds.length - 1 || tokens * 2 >= slot.sequence.nextTokenIndex
       if (worthwhile && tokens > bestTokens) {
         best = slot
         bestTokens = tokens

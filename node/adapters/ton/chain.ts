@@ -17,12 +17,9 @@ import { type Address, parseAddress } from '../../../protocol/ids.ts'
 import { limits } from '../../../protocol/limits.ts'
 import type { Nano } from '../../../protocol/money.ts'
 import type { Voucher } from '../../../protocol/voucher.ts'
-import type { Chain, Clock, EscrowState, PayeeState, SettleTransaction } from '../../ports.ts'
+import type { Chain, Clock, EscrowState, PayeeState, Posted, SettleTransaction } from '../../ports.ts'
 import { NotAccepted, TonEndpoint, type TonEndpointOptions } from './endpoint.ts'
 import { findByMessage, normalizedHash, readTrace } from './trace.ts'
-
-/** `nothing-due`: all of it is paid already, or the rest is less than its own fee, or the deposit is spent. */
-export type SettleOutcome = 'posted' | 'nothing-due'
 
 export interface TonChain extends Chain {
   readonly endpoint: TonEndpoint
@@ -30,16 +27,12 @@ export interface TonChain extends Chain {
   globalId(signal?: AbortSignal): Promise<number>
   /** An escrow's whole account; undefined where no account runs, or one with other code. */
   account(escrow: Address, signal?: AbortSignal): Promise<EscrowAccount | undefined>
-  escrow(escrow: Address): Promise<EscrowState & { readonly unlockDelayMs: number }>
   /**
    * `voucher-invalid` where the contract found the first voucher to be of another chain, escrow, epoch, payee or key.
    * Later ones that cannot be paid are passed over by the contract. The hash is of the message with all vouchers where
    * nothing was due: another post of the same, one whose answer was lost for instance, may have come first.
    */
-  postSettle(
-    escrow: Address,
-    vouchers: readonly Voucher[],
-  ): Promise<{ readonly messageHash: string; readonly outcome: SettleOutcome }>
+  postSettle(escrow: Address, vouchers: readonly Voucher[]): Promise<Posted>
 }
 
 export function createTonChain(options: TonEndpointOptions): TonChain {
@@ -90,9 +83,12 @@ class Toncenter implements TonChain {
     )
   }
 
-  async escrow(escrow: Address): Promise<EscrowState & { readonly unlockDelayMs: number }> {
+  async escrow(escrow: Address): Promise<EscrowState> {
     const account = await this.account(escrow)
-    if (account === undefined) return { ...noEscrow, address: escrow }
+    // deployed with other data than a new escrow's, it could claim payments and reservations that never were
+    if (account === undefined || Escrow.fromParameters(account).address.toRawString() !== escrow) {
+      return { ...noEscrow, address: escrow }
+    }
     return {
       address: escrow,
       isEscrow: true,
@@ -129,10 +125,7 @@ class Toncenter implements TonChain {
     return nano
   }
 
-  async postSettle(
-    escrow: Address,
-    vouchers: readonly Voucher[],
-  ): Promise<{ readonly messageHash: string; readonly outcome: SettleOutcome }> {
+  async postSettle(escrow: Address, vouchers: readonly Voucher[]): Promise<Posted> {
     if (vouchers.length === 0 || vouchers.length > limits.voucherBatchMax) {
       throw new RangeError(`${vouchers.length} vouchers in one message, expected 1 to ${limits.voucherBatchMax}`)
     }

@@ -305,7 +305,7 @@ describe('starting and ending', () => {
     const chain = await chainFor()
     expect((await get(chain.url)).body).toMatchObject({
       chain: expect.stringContaining('silkmesh'),
-      globalId: -239,
+      globalId: 31_337,
       seqno: 0,
       endpoint: chain.endpoint,
       faucet: { url: chain.faucetUrl },
