@@ -66,7 +66,7 @@ describe('a model that never stops', () => {
   const notes: EngineProgress[] = []
 
   beforeAll(async () => {
-    engine = await start({ onProgress: (progress) => notes.push(progress) })
+    engine = await start({ contextTokens: 512, onProgress: (progress) => notes.push(progress) })
   })
   afterAll(() => engine?.stop())
 
@@ -76,14 +76,14 @@ describe('a model that never stops', () => {
     expect(engine.build.chatFormat).toBe('General')
   })
 
-  test('uses a context of 4096 tokens to its last one, then ends with "length"', async () => {
+  test('uses its context to the last token, then ends with "length"', async () => {
     const prompt = await prepare(engine, 'hello')
     const generation = engine.generate(prompt, never)
     let tokens = 0
     let next = await generation.next()
     for (; !next.done; next = await generation.next()) tokens += next.value.tokens
     expect(next.value).toBe('length')
-    expect(prompt.promptTokens + tokens).toBe(4096)
+    expect(prompt.promptTokens + tokens).toBe(512)
   })
 
   test('is not decoded further than the window when its caller takes one delta and no more', async () => {
@@ -119,7 +119,7 @@ describe('a model that never stops', () => {
   })
 
   test('lets as many wait as it has slots, refuses more, and serves who waited when a caller leaves', async () => {
-    const prompt = await prepare(engine, 'hello', { tokensMax: 2_000 })
+    const prompt = await prepare(engine, 'hello', { tokensMax: 400 })
     const running = [engine.generate(prompt, never), engine.generate(prompt, never)]
     for (const generation of running) await generation.next()
     const short = await prepare(engine, 'short', { tokensMax: 3 })
@@ -130,7 +130,7 @@ describe('a model that never stops', () => {
   })
 
   test('lets who waits leave', async () => {
-    const prompt = await prepare(engine, 'hello', { tokensMax: 2_000 })
+    const prompt = await prepare(engine, 'hello', { tokensMax: 400 })
     const running = [engine.generate(prompt, never), engine.generate(prompt, never)]
     for (const generation of running) await generation.next()
     const leaving = new AbortController()
@@ -164,7 +164,7 @@ describe('a model that never stops', () => {
 
   test('ends for its callers when its process is killed, and serves again after', async () => {
     const pid = pidOf(engine)
-    const generation = engine.generate(await prepare(engine, 'hello', { tokensMax: 2_000 }), never)
+    const generation = engine.generate(await prepare(engine, 'hello', { tokensMax: 400 }), never)
     await generation.next()
     process.kill(pid, 'SIGKILL')
     const rest = (async () => {
@@ -196,7 +196,7 @@ describe('stopping', () => {
   test('fails what is in flight and later calls, and leaves no process', async () => {
     const engine = await start()
     const pid = pidOf(engine)
-    const prompt = await prepare(engine, 'hello', { tokensMax: 2_000 })
+    const prompt = await prepare(engine, 'hello', { tokensMax: 400 })
     const generation = engine.generate(prompt, never)
     await generation.next()
     await engine.stop()
