@@ -4,11 +4,13 @@ import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { connect, createServer } from 'node:net'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
-import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { identityFrom } from '../../node/adapters/libp2p/identity.ts'
 import type { Libp2pEvent } from '../../node/adapters/libp2p/network.ts'
+import { libp2pDefaults } from '../../node/adapters/libp2p/options.ts'
+import { walkingSlowly } from '../../node/adapters/libp2p/walk.ts'
 import { capacityTopic, inferProtocol, type ModelKey, type PeerId } from '../../protocol/ids.ts'
 import { signerOf, verifySignature } from '../../protocol/signature.ts'
 import { collect, echo, eventually, portOf, startNode, startProxy, startRawPeer } from './libp2p.fixture.ts'
@@ -306,6 +308,44 @@ describe('other ways to a peer', () => {
     await stream.close()
     expect(await collect(stream)).toEqual([Uint8Array.of(8)])
     expect(stream.peer).toBe(hidden.peerId)
+  })
+})
+
+describe('a search for relays', () => {
+  test('rests between its steps, and ends the walk meanwhile', async () => {
+    let walking = 0
+    let walked = 0
+    const randomWalk = {
+      async *walk(_options?: { readonly signal?: AbortSignal }) {
+        walking += 1
+        try {
+          for (;;) {
+            walked += 1
+            yield { id: peerIdFromString(identityFrom(randomBytes(32)).peerId), multiaddrs: [] }
+          }
+        } finally {
+          walking -= 1
+        }
+      },
+    }
+    const settings = { ...libp2pDefaults, walkRestMs: 10 }
+    const { walk } = walkingSlowly(
+      settings,
+      (components: { readonly randomWalk: typeof randomWalk }) => components.randomWalk,
+    )({
+      randomWalk,
+    })
+    const controller = new AbortController()
+    const steps = []
+    const search = (async () => {
+      for await (const step of walk({ signal: controller.signal })) {
+        expect(walking).toBe(0)
+        steps.push(step)
+        if (steps.length === 3) controller.abort(new Error('found one'))
+      }
+    })()
+    await expect(search).rejects.toThrow('found one')
+    expect(walked).toBe(3)
   })
 })
 

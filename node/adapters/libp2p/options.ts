@@ -70,6 +70,9 @@ export interface Libp2pSettings {
   /** A routing table found empty is repaired after this, doubling while it stays so. */
   readonly routesCheckMs: number
   readonly routesCheckMsMax: number
+  /** Between the steps of a search for relays, doubling. */
+  readonly walkRestMs: number
+  readonly walkRestMsMax: number
   readonly findMs: number
   readonly findProvidersMax: number
   /** Peers whose addresses were learned from adverts; the oldest goes first. */
@@ -135,6 +138,8 @@ export const libp2pDefaults: Libp2pSettings = {
   provideMs: 60_000,
   routesCheckMs: 3_000,
   routesCheckMsMax: 60_000,
+  walkRestMs: 2_000,
+  walkRestMsMax: 300_000, // a step costs some 20 ms of processor time and may dial a peer
   findMs: 10_000,
   findProvidersMax: 64,
   learnedPeersMax: 4_096,

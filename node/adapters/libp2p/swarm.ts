@@ -25,6 +25,7 @@ import { BoundedDatastore } from './datastore.ts'
 import { gossipsubOf } from './gossip.ts'
 import { guardedYamux, inboundGuard } from './guards.ts'
 import type { Libp2pSettings } from './options.ts'
+import { walkingSlowly } from './walk.ts'
 import { guardedWebSockets } from './websockets.ts'
 
 export interface Services extends Record<string, unknown> {
@@ -81,7 +82,7 @@ function transportsOf(settings: Libp2pSettings): NonNullable<Libp2pOptions['tran
   return [
     plain,
     ...(settings.websockets ? [guardedWebSockets(settings)] : []),
-    ...(settings.relayClient ? [circuitRelayTransport()] : []),
+    ...(settings.relayClient ? [walkingSlowly(settings, circuitRelayTransport())] : []),
   ]
 }
 
@@ -96,7 +97,7 @@ function servicesOf(settings: Libp2pSettings): ServiceFactoryMap<Services> {
     inboundGuard: inboundGuard(),
     ...(settings.relayServer ? { relay: circuitRelayServer() } : {}),
     ...(settings.dcutr ? { dcutr: dcutr() } : {}),
-    ...(settings.autonat ? { autonat: autoNAT() } : {}),
+    ...(settings.autonat ? { autonat: walkingSlowly(settings, autoNAT()) } : {}),
     ...(settings.upnp ? { upnp: uPnPNAT() } : {}),
   }
 }
