@@ -85,8 +85,9 @@ async function openEscrow({ invocation, home, identity, chain, depositNano, sign
   terminal.progress('reading the escrow')
   const { isEscrow, freeNano } = await chain.escrow(escrow)
   terminal.progress('')
-  const missingNano = (depositNano ?? 0n) - freeNano
-  if (missingNano > 0n) {
+  const missingNano = depositNano === undefined ? 0n : depositNano - freeNano
+  // not for a small part of it: each top-up costs a fee, and the rent reserve is never free
+  if (depositNano !== undefined && missingNano > depositNano / 10n) {
     const neededNano = missingNano + feesNano
     terminal.progress(`depositing ${formatGram(missingNano)} GRAM`)
     if ((await wallet.balanceNano(signal)) < neededNano)
