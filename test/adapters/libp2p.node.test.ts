@@ -11,7 +11,7 @@ import { identityFrom } from '../../node/adapters/libp2p/identity.ts'
 import type { Libp2pEvent } from '../../node/adapters/libp2p/network.ts'
 import { libp2pDefaults } from '../../node/adapters/libp2p/options.ts'
 import { walkingSlowly } from '../../node/adapters/libp2p/walk.ts'
-import { capacityTopic, inferProtocol, type ModelKey, type PeerId } from '../../protocol/ids.ts'
+import { advertProtocol, capacityTopic, inferProtocol, type ModelKey, type PeerId } from '../../protocol/ids.ts'
 import { signerOf, verifySignature } from '../../protocol/signature.ts'
 import { collect, echo, eventually, portOf, startNode, startProxy, startRawPeer } from './libp2p.fixture.ts'
 
@@ -244,6 +244,18 @@ describe('a connection', () => {
     await eventually(() => node.connections().some(({ rttMs }) => rttMs !== undefined))
   })
 
+  test('loses nothing of an answer that is complete before its stream is negotiated', async () => {
+    const node = await startNode()
+    node.handle(advertProtocol, (stream) => stream.send(Uint8Array.of(4, 2)))
+    const dialler = await startNode()
+    dialler.learn(node.peerId, node.addresses())
+    for (let turn = 0; turn < 30; turn += 1) {
+      const stream = await dialler.open(node.peerId, advertProtocol)
+      expect(await collect(stream)).toEqual([Uint8Array.of(4, 2)])
+      await stream.close()
+    }
+  })
+
   test('that carries a stream ends it with an error when the peer dies', async () => {
     const node = await startNode()
     node.handle(inferProtocol, echo)
@@ -251,9 +263,12 @@ describe('a connection', () => {
     dialler.learn(node.peerId, node.addresses())
     const stream = await dialler.open(node.peerId, inferProtocol)
     await stream.send(Uint8Array.of(1))
-    const reading = collect(stream)
+    const broken = expect(collect(stream)).rejects.toMatchObject({
+      code: 'unreachable',
+      message: expect.stringContaining(node.peerId),
+    })
     await node.stop()
-    await expect(reading).rejects.toMatchObject({ code: 'unreachable', message: expect.stringContaining(node.peerId) })
+    await broken
   })
 })
 
@@ -356,9 +371,9 @@ describe('stopping', () => {
     const dialler = await startNode()
     dialler.learn(node.peerId, node.addresses())
     const stream = await dialler.open(node.peerId, inferProtocol)
-    const reading = collect(stream)
+    const broken = expect(collect(stream)).rejects.toMatchObject({ name: 'MeshError' })
     await Promise.all([dialler.stop(), dialler.stop()])
-    await expect(reading).rejects.toMatchObject({ name: 'MeshError' })
+    await broken
     await expect(dialler.open(node.peerId, inferProtocol)).rejects.toMatchObject({ message: 'this node is stopping' })
     await dialler.publish(capacityTopic, Uint8Array.of(1))
     expect(dialler.connections()).toEqual([])

@@ -18,8 +18,8 @@ import type { Uint8ArrayList } from 'uint8arraylist'
 import { kadProtocol } from '../../../protocol/ids.ts'
 import { limits } from '../../../protocol/limits.ts'
 import { hostOf, isEd25519, isLocal } from './addresses.ts'
+import { windowBytes } from './inbound.ts'
 import type { Libp2pSettings } from './options.ts'
-import { windowBytes } from './stream.ts'
 
 interface Admission {
   readonly own: RawPeerId | undefined
