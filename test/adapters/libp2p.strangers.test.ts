@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { encodeFrame } from '../../node/adapters/libp2p/framing.ts'
 import type { Libp2pEvent, Libp2pNetwork } from '../../node/adapters/libp2p/network.ts'
 import type { Stream } from '../../node/ports.ts'
-import { inferProtocol, type PeerId } from '../../protocol/ids.ts'
+import { capacityTopic, inferProtocol, type PeerId } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
 import { collect, echo, eventually, portOf, startNode, startProxy, startRawPeer } from './libp2p.fixture.ts'
 
@@ -307,30 +307,50 @@ describe('identities', () => {
 
 describe('gossip', () => {
   test('of a peer that brings invalid messages is soon not looked at', async () => {
-    const topic = '/silkmesh/capacity/1'
     const bad = await startNode({ gossipHeartbeatMs: 100 })
     const node = await startNode({ gossipHeartbeatMs: 100, bootstrap: bad.addresses() })
     const seen: string[] = []
-    node.subscribe(topic, (_from: PeerId, message) => {
+    node.subscribe(capacityTopic, (_from: PeerId, message) => {
       const text = new TextDecoder().decode(message)
       seen.push(text)
       return text.startsWith('invalid') ? 'reject' : 'accept'
     })
-    bad.subscribe(topic, () => 'accept')
+    bad.subscribe(capacityTopic, () => 'accept')
     let number = 0
     await eventually(async () => {
       number += 1
-      await bad.publish(topic, Buffer.from(`invalid ${number}`))
+      await bad.publish(capacityTopic, Buffer.from(`invalid ${number}`))
       return seen.length >= 4
     })
     // the score is looked up again after a heartbeat, and at the latest after a second
     await eventually(async () => {
       const before = seen.length
       number += 1
-      await bad.publish(topic, Buffer.from(`valid ${number}`))
+      await bad.publish(capacityTopic, Buffer.from(`valid ${number}`))
       await new Promise((resolve) => setTimeout(resolve, 300))
       return seen.length === before
     })
     expect(seen.filter((text) => text.startsWith('invalid')).length).toBeGreaterThanOrEqual(4)
+  })
+
+  test('of a neighbour that floods is dropped beyond its share, and heard again afterwards', async () => {
+    const loud = await startNode({ gossipHeartbeatMs: 100 })
+    const node = await startNode({ gossipHeartbeatMs: 100, gossipPerSecondMax: 5, bootstrap: loud.addresses() })
+    const seen = new Set<string>()
+    node.subscribe(capacityTopic, (_from, message) => {
+      seen.add(new TextDecoder().decode(message))
+      return 'accept'
+    })
+    loud.subscribe(capacityTopic, () => 'accept')
+    await eventually(async () => {
+      await loud.publish(capacityTopic, Buffer.from('are you there'))
+      return seen.size > 0
+    })
+    for (let at = 0; at < 100; at += 1) await loud.publish(capacityTopic, Buffer.from(`flood ${at}`))
+    await eventually(async () => {
+      await loud.publish(capacityTopic, Buffer.from('still there'))
+      return seen.has('still there')
+    })
+    expect([...seen].filter((text) => text.startsWith('flood')).length).toBeLessThan(50)
   })
 })

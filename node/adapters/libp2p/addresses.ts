@@ -6,6 +6,7 @@ import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { MeshError } from '../../../protocol/errors.ts'
 import { type PeerId, parsePeerId } from '../../../protocol/ids.ts'
 import { limits } from '../../../protocol/limits.ts'
+import type { Libp2pSettings } from './options.ts'
 
 const examplePeer = '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
 
@@ -16,6 +17,26 @@ export function parseOwnAddress(setting: 'listen' | 'announce', text: string): M
     throw new MeshError('bad-request', `${setting} address "${shown(text)}": expected such as /ip4/0.0.0.0/tcp/4001`)
   }
   return address
+}
+
+/** All to listen on: as given, and what the settings imply. */
+export function listenAddresses(settings: Libp2pSettings): readonly Multiaddr[] {
+  const given = settings.listen.map((text) => parseOwnAddress('listen', text))
+  const webSockets = given.filter(isWebSocket)
+  if (webSockets.length > 0 && !settings.websockets) {
+    throw new MeshError('bad-request', `listen address "${webSockets[0]?.toString()}" needs the setting websockets`)
+  }
+  const plain = given.filter((address) => !isWebSocket(address) && !isRelayed(address))
+  const beside = settings.websockets && webSockets.length === 0 ? plain.map(webSocketBeside) : []
+  const relayed = settings.relayClient && !given.some(isRelayed) && given.length > 0 ? [multiaddr('/p2p-circuit')] : []
+  return [...given, ...beside, ...relayed]
+}
+
+/** The same host, on the next port. */
+function webSocketBeside(address: Multiaddr): Multiaddr {
+  const [host] = address.getComponents()
+  const port = portOf(address)
+  return multiaddr(`/${host?.name}/${host?.value}/tcp/${port === 0 ? 0 : port + 1}/ws`)
 }
 
 /** An address with the id of the peer that must answer there. Throws `MeshError` `bad-request`. */
@@ -34,8 +55,15 @@ export function parsePeerAddress(what: string, text: string): { readonly peer: P
   }
 }
 
-/** What a peer says about where it can be reached, with its id at the end. Undefined for anything malformed or too long. */
-export function usableAddress(peer: PeerId, text: string): Multiaddr | undefined {
+/** Where a peer can be reached, by its own or others' word, each with its id at the end; what is malformed is left out. */
+export function usableAddresses(peer: PeerId, texts: readonly string[]): readonly Multiaddr[] {
+  return texts
+    .slice(0, limits.addressesMax)
+    .map((text) => usableAddress(peer, text))
+    .filter((address) => address !== undefined)
+}
+
+function usableAddress(peer: PeerId, text: string): Multiaddr | undefined {
   if (text.length > limits.addressCharsMax) return undefined
   const address = parse(text)
   if (!address || !hasTransport(address) || portOf(address) === 0) return undefined
@@ -44,8 +72,14 @@ export function usableAddress(peer: PeerId, text: string): Multiaddr | undefined
   return address.encapsulate(`/p2p/${peer}`)
 }
 
+/** Host and port, without the peer. */
+export function endpointOf(address: Multiaddr): string {
+  const [host, transport] = address.getComponents()
+  return isRelayed(address) ? address.toString() : `${host?.value} ${transport?.value}`
+}
+
 /** The peer an address leads to, where it says. */
-export function peerIn(address: Multiaddr): string | undefined {
+function peerIn(address: Multiaddr): string | undefined {
   const last = address.getComponents().at(-1)
   return last?.name === 'p2p' ? last.value : undefined
 }
@@ -71,11 +105,11 @@ export function portOf(address: Multiaddr): number {
   return Number(address.getComponents().find(({ name }) => name === 'tcp')?.value ?? 0)
 }
 
-export function isWebSocket(address: Multiaddr): boolean {
+function isWebSocket(address: Multiaddr): boolean {
   return address.getComponents().some(({ name }) => name === 'ws' || name === 'wss')
 }
 
-export function isRelayed(address: Multiaddr): boolean {
+function isRelayed(address: Multiaddr): boolean {
   return address.getComponents().some(({ name }) => name === 'p2p-circuit')
 }
 

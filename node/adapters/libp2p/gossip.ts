@@ -4,14 +4,18 @@
 import {
   type GossipSub,
   type GossipSubComponents,
+  type GossipsubOpts,
   gossipsub,
   StrictSign,
   TopicValidatorResult,
 } from '@libp2p/gossipsub'
+import type { PeerId as RawPeerId } from '@libp2p/interface'
 import { MeshError } from '../../../protocol/errors.ts'
 import { capacityTopic, type PeerId, parsePeerId, type Topic } from '../../../protocol/ids.ts'
 import type { Verdict } from '../../ports.ts'
 import type { Libp2pSettings } from './options.ts'
+
+const topics: readonly Topic[] = [capacityTopic]
 
 const results: Readonly<Record<Verdict, TopicValidatorResult>> = {
   accept: TopicValidatorResult.Accept,
@@ -19,19 +23,22 @@ const results: Readonly<Record<Verdict, TopicValidatorResult>> = {
   reject: TopicValidatorResult.Reject,
 }
 
+const decayToZero = 0.1
 /** The factor that takes a counter from 1 to `decayToZero` in so many seconds. */
 const decayOver = (seconds: number): number => decayToZero ** (1 / seconds)
-const decayToZero = 0.1
 
 export class Gossip {
   readonly #pubsub: GossipSub
   readonly #own: PeerId
   readonly #messageBytesMax: number
+  readonly #subscribed = new Set<Topic>()
 
   constructor(pubsub: GossipSub, own: PeerId, settings: Libp2pSettings) {
     this.#pubsub = pubsub
     this.#own = own
     this.#messageBytesMax = settings.gossipMessageBytesMax
+    // nobody has a reason to send what was not asked for, and it would be remembered for minutes
+    for (const topic of topics) pubsub.topicValidators.set(topic, () => TopicValidatorResult.Reject)
   }
 
   async publish(topic: Topic, message: Uint8Array): Promise<void> {
@@ -46,7 +53,8 @@ export class Gossip {
   }
 
   subscribe(topic: Topic, validate: (from: PeerId, message: Uint8Array) => Verdict): void {
-    if (this.#pubsub.topicValidators.has(topic)) throw new MeshError('internal', `${topic} is subscribed already`)
+    if (this.#subscribed.has(topic)) throw new MeshError('internal', `${topic} is subscribed already`)
+    this.#subscribed.add(topic)
     this.#pubsub.topicValidators.set(topic, (_source, message) => {
       if (message.type !== 'signed' || message.data.length > this.#messageBytesMax) return TopicValidatorResult.Reject
       try {
@@ -62,15 +70,69 @@ export class Gossip {
   }
 }
 
+/** Gossipsub with a bound on what one neighbour can make this node verify: a signature costs a third of a millisecond. */
+export function gossipsubOf(settings: Libp2pSettings): (components: GossipSubComponents) => GossipSub {
+  const make = gossipsub(optionsOf(settings))
+  return (components) => {
+    const pubsub = make(components)
+    if (!receivesRpc(pubsub)) throw new TypeError('gossipsub is not built as expected')
+    const allowance = new Allowance(settings.gossipPerSecondMax)
+    const receive = pubsub.handleReceivedRpc.bind(pubsub)
+    pubsub.handleReceivedRpc = (from, rpc) => {
+      const messages = rpc.messages.slice(0, allowance.take(from.toString(), rpc.messages.length))
+      return receive(from, { ...rpc, messages })
+    }
+    return pubsub
+  }
+}
+
+interface Rpc {
+  readonly messages: readonly unknown[]
+}
+
+interface ReceivesRpc {
+  handleReceivedRpc(from: RawPeerId, rpc: Rpc): Promise<void>
+}
+
+function receivesRpc(pubsub: GossipSub): pubsub is GossipSub & ReceivesRpc {
+  return 'handleReceivedRpc' in pubsub && typeof pubsub.handleReceivedRpc === 'function'
+}
+
+/** So many a second for each peer, and as many saved up. */
+class Allowance {
+  readonly #perSecond: number
+  readonly #buckets = new Map<string, { left: number; atMs: number }>()
+
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond
+  }
+
+  /** How many of `wanted` may pass now. */
+  take(peer: string, wanted: number): number {
+    const nowMs = performance.now()
+    const bucket = this.#buckets.get(peer) ?? { left: this.#perSecond, atMs: nowMs }
+    const earned = ((nowMs - bucket.atMs) / 1_000) * this.#perSecond
+    const left = Math.min(this.#perSecond, bucket.left + earned)
+    const taken = Math.min(wanted, Math.floor(left))
+    this.#buckets.delete(peer)
+    this.#buckets.set(peer, { left: left - taken, atMs: nowMs })
+    for (const [oldest, { atMs }] of this.#buckets) {
+      if (nowMs - atMs < 1_000) break
+      this.#buckets.delete(oldest) // full again
+    }
+    return taken
+  }
+}
+
 /**
  * Scores: an invalid message costs 20 times the square of how many there were lately. One, and the peer is out of the mesh
  * and gets no gossip; two, and nothing is sent to it; three, and nothing it sends is looked at. A count of ten is forgiven
  * in about five minutes.
  */
-export function gossipsubOf(settings: Libp2pSettings): (components: GossipSubComponents) => GossipSub {
-  return gossipsub({
+function optionsOf(settings: Libp2pSettings): Partial<GossipsubOpts> {
+  return {
     globalSignaturePolicy: StrictSign,
-    allowedTopics: [capacityTopic],
+    allowedTopics: [...topics],
     fallbackToFloodsub: false,
     allowPublishToZeroTopicPeers: true,
     ignoreDuplicatePublishError: true,
@@ -132,5 +194,5 @@ export function gossipsubOf(settings: Libp2pSettings): (components: GossipSubCom
       acceptPXThreshold: 1_000_000, // never
       opportunisticGraftThreshold: 1,
     },
-  })
+  }
 }

@@ -4,29 +4,21 @@ import { setMaxListeners } from 'node:events'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { PeerInfo, Connection as RawConnection, Stream as RawStream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { asMeshError, type ErrorCode, MeshError } from '../../../protocol/errors.ts'
 import { type ModelKey, type PeerId, type ProtocolId, parsePeerId, type Topic } from '../../../protocol/ids.ts'
 import { limits } from '../../../protocol/limits.ts'
 import type { Connection, Network, Stream, Verdict } from '../../ports.ts'
-import {
-  isLocal,
-  isRelayed,
-  isWebSocket,
-  parseOwnAddress,
-  parsePeerAddress,
-  portOf,
-  usableAddress,
-} from './addresses.ts'
-import { type BootstrapPeer, keepBootstrapped } from './bootstrap.ts'
+import { endpointOf, listenAddresses, parseOwnAddress, parsePeerAddress, usableAddresses } from './addresses.ts'
+import { type BootstrapPeer, keepConnected } from './bootstrap.ts'
 import { ByteBudget } from './budget.ts'
-import { Deadline } from './deadline.ts'
+import { Dialler } from './dialler.ts'
 import { findProviders, provide } from './discovery.ts'
-import { dialError, isBrokenHandshake, listenError } from './failures.ts'
+import { listenError } from './failures.ts'
 import { Gossip } from './gossip.ts'
 import { connectionGater } from './guards.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { identityFrom } from './identity.ts'
+import { greet } from './lan.ts'
 import { type Libp2pSettings, libp2pDefaults } from './options.ts'
 import { pause } from './pause.ts'
 import { keepRouted } from './routes.ts'
@@ -83,20 +75,23 @@ export async function startLibp2p({
   const { peerId } = identityFrom(seed)
   const privateKey = await generateKeyPairFromSeed('Ed25519', seed)
 
-  const trusted = new Set(bootstrap.map(({ address }) => endpoint(address)))
-  let network: AdapterNetwork | undefined
+  /** May be dialled although they are local. */
+  const trusted = new Set(bootstrap.map(({ address }) => endpointOf(address)))
+  const stopped = new AbortController()
+  setMaxListeners(0, stopped.signal) // one for each wait in progress
   const swarm: Swarm = await createSwarm(settings, {
     privateKey,
     peer: peerId,
     listen: listen.map(String),
     gater: connectionGater(settings, {
       own: peerIdFromString(peerId),
-      isTrusted: (address) => trusted.has(endpoint(address)),
+      isTrusted: (address) => trusted.has(endpointOf(address)),
       connectionsTo: (peer) => swarm.getConnections(peer).length,
     }),
-    onLanPeer: (peer) => network?.onLanPeer(peer, trusted),
+    onLanPeer: (peer) => greet(peer, swarm, dialler, settings, trusted),
   })
-  network = new AdapterNetwork(swarm, peerId, settings, onEvent)
+  const dialler = new Dialler(swarm, peerId, settings, stopped.signal)
+  const network = new AdapterNetwork(swarm, dialler, peerId, settings, onEvent, stopped)
   try {
     await swarm.start()
   } catch (error) {
@@ -113,39 +108,40 @@ const frameBytesMax: Readonly<Record<ProtocolId, { readonly dialler: number; rea
   '/silkmesh/settle/1.0.0': { dialler: limits.frameBytesMax, listener: limits.frameBytesMax },
 }
 
-/** A handshake that the other side broke off is tried this often within `connectMs`. */
-const handshakeTriesMax = 3
-const handshakeAgainMs = 400
-
-const lanPeersMax = 1_024
-
 class AdapterNetwork implements Libp2pNetwork {
   readonly peerId: PeerId
   readonly #swarm: Swarm
+  readonly #dialler: Dialler
   readonly #settings: Libp2pSettings
   readonly #onEvent: (event: Libp2pEvent) => void
+  readonly #stopped: AbortController
   readonly #gossip: Gossip
   readonly #heartbeat: Heartbeat
   readonly #budget: ByteBudget
   readonly #handled = new Set<ProtocolId>()
   /** Inbound streams that are open or still worked for, by peer and protocol. */
   readonly #inbound = new Map<string, number>()
-  /** A map keeps the order of insertion: the first is the oldest. */
-  readonly #learned = new Map<PeerId, readonly Multiaddr[]>()
-  readonly #stopped = new AbortController()
   #stopping: Promise<void> | undefined
 
-  constructor(swarm: Swarm, peerId: PeerId, settings: Libp2pSettings, onEvent: (event: Libp2pEvent) => void) {
+  constructor(
+    swarm: Swarm,
+    dialler: Dialler,
+    peerId: PeerId,
+    settings: Libp2pSettings,
+    onEvent: (event: Libp2pEvent) => void,
+    stopped: AbortController,
+  ) {
     this.#swarm = swarm
+    this.#dialler = dialler
     this.peerId = peerId
     this.#settings = settings
     this.#onEvent = onEvent
+    this.#stopped = stopped
     this.#gossip = new Gossip(swarm.services.pubsub, peerId, settings)
     this.#budget = new ByteBudget(settings.inboundBufferBytesMax)
     this.#heartbeat = new Heartbeat(settings, (connection) => {
       onEvent({ type: 'connection-dropped', peer: peerOf(connection), address: connection.remoteAddr.toString() })
     })
-    setMaxListeners(0, this.#stopped.signal) // one for each wait in progress
     swarm.addEventListener('connection:open', ({ detail }) => this.#heartbeat.watch(detail))
     swarm.addEventListener('connection:close', ({ detail }) => this.#heartbeat.forget(detail))
     swarm.addEventListener('peer:connect', ({ detail }) => {
@@ -173,26 +169,11 @@ class AdapterNetwork implements Libp2pNetwork {
   }
 
   learn(peer: PeerId, addresses: readonly string[]): void {
-    if (peer === this.peerId) return
-    const usable = addresses
-      .slice(0, limits.addressesMax)
-      .map((text) => usableAddress(peer, text))
-      .filter((address) => address !== undefined && (this.#settings.allowPrivateAddresses || !isLocal(address)))
-      .filter((address) => address !== undefined)
-    if (usable.length === 0) return
-    this.#learned.delete(peer)
-    this.#learned.set(peer, usable)
-    for (const oldest of this.#learned.keys()) {
-      if (this.#learned.size <= this.#settings.learnedPeersMax) break
-      this.#learned.delete(oldest)
-    }
+    this.#dialler.learn(peer, addresses)
   }
 
   async open(peer: PeerId, protocol: ProtocolId, signal?: AbortSignal): Promise<Stream> {
-    const { raw, connection } = await this.#within(peer, protocol, signal, async (deadline) => {
-      const opened = this.#openRaw(peer, protocol, deadline)
-      return await deadline.race(opened, ({ raw }) => raw.abort(new Error('nobody waits for this stream any more')))
-    })
+    const { raw, connection } = await this.#dialler.open(peer, protocol, signal)
     return this.#framed(raw, connection, peer, protocol, 'dialler')
   }
 
@@ -230,12 +211,10 @@ class AdapterNetwork implements Libp2pNetwork {
     return findProviders(this.#swarm.services.dht, key, this.peerId, this.#settings, note, stop)
   }
 
-  async dial(address: string, signal?: AbortSignal): Promise<PeerId> {
-    const target = parsePeerAddress('address', address)
-    await this.#within(target.peer, undefined, signal, (deadline) => {
-      return deadline.race(this.#swarm.dial(target.address, { signal: deadline.signal }), () => undefined)
-    })
-    return target.peer
+  async dial(text: string, signal?: AbortSignal): Promise<PeerId> {
+    const { peer, address } = parsePeerAddress('address', text)
+    await this.#dialler.dial(peer, address, signal)
+    return peer
   }
 
   stop(): Promise<void> {
@@ -243,168 +222,21 @@ class AdapterNetwork implements Libp2pNetwork {
     return this.#stopping
   }
 
-  // for startLibp2p
-
+  /** Looks after what must not be lost, until the node stops. */
   keep(bootstrap: readonly BootstrapPeer[]): void {
     const { signal } = this.#stopped
     void keepRouted(this.#swarm, this.#settings, signal)
-    void keepBootstrapped(
-      bootstrap,
-      this.#settings,
-      {
-        isConnected: (peer) => this.#connectionTo(peer) !== undefined,
-        dial: (address) => this.#dialBootstrap(address),
-        disconnected: (peer, stop) => this.#disconnected(peer, stop),
-        failed: (address, error, retryInMs) => {
-          this.#onEvent({ type: 'bootstrap-failed', address, message: asMeshError(error).message, retryInMs })
-        },
-      },
-      signal,
-    )
-  }
-
-  onLanPeer(found: PeerInfo, trusted: Set<string>): void {
-    const peer = found.id.toString()
-    if (peer === this.peerId || found.id.type !== 'Ed25519' || this.#connectionTo(parsePeerId(peer))) return
-    if (this.#swarm.getConnections().length >= this.#settings.connectionsMax / 2) return
-    const usable = found.multiaddrs
-      .slice(0, limits.addressesMax)
-      .map((address) => usableAddress(parsePeerId(peer), address.toString()))
-      .filter((address) => address !== undefined)
-    if (usable.length === 0 || trusted.size > lanPeersMax) return
-    for (const address of usable) trusted.add(endpoint(address))
-    this.#swarm.dial(usable).catch(() => undefined) // it is announced again in ten seconds
-  }
-
-  // dialling
-
-  /** Runs `work` within `connectMs`, and turns what it throws into the port's errors. */
-  async #within<T>(
-    peer: PeerId,
-    protocol: ProtocolId | undefined,
-    signal: AbortSignal | undefined,
-    work: (deadline: Deadline) => Promise<T>,
-  ): Promise<T> {
-    if (this.#stopped.signal.aborted) throw new MeshError('unreachable', 'this node is stopping')
-    if (peer === this.peerId) throw new MeshError('unreachable', `${peer} is this node itself`)
-    const { connectMs } = this.#settings
-    const deadline = new Deadline(connectMs, signal ? [signal, this.#stopped.signal] : [this.#stopped.signal])
-    try {
-      return await work(deadline)
-    } catch (error) {
-      if (signal?.aborted) {
-        const reason: unknown = signal.reason
-        if (reason instanceof MeshError) throw reason
-        throw new MeshError('cancelled', `dialling ${peer} was cancelled`, { cause: reason })
+    for (const peer of bootstrap) {
+      const failed = ({ message }: MeshError, retryInMs: number): void => {
+        this.#onEvent({ type: 'bootstrap-failed', address: peer.address.toString(), message, retryInMs })
       }
-      if (this.#stopped.signal.aborted) throw new MeshError('unreachable', 'this node is stopping', { cause: error })
-      if (!deadline.expired) throw dialError(peer, protocol, error)
-      this.#suspect(peer)
-      const isKnown = this.#connectionTo(peer) !== undefined || (await this.#addressesOf(peer)).length > 0
-      if (isKnown) throw new MeshError('timeout', `dialling ${peer} took longer than ${connectMs} ms`, { cause: error })
-      throw new MeshError('unreachable', `${peer} could not be dialled: no address of it is known`, { cause: error })
-    } finally {
-      deadline.clear()
+      void keepConnected(peer, this.#swarm, this.#dialler, this.#settings, failed, signal)
     }
-  }
-
-  async #openRaw(
-    peer: PeerId,
-    protocol: ProtocolId,
-    deadline: Deadline,
-  ): Promise<{ readonly raw: RawStream; readonly connection: RawConnection }> {
-    const options = {
-      signal: deadline.signal,
-      runOnLimitedConnection: true,
-      maxOutboundStreams: this.#settings.muxedStreamsMax,
-    }
-    const known = this.#connectionTo(peer)
-    if (known) {
-      try {
-        return { raw: await known.newStream([protocol], options), connection: known }
-      } catch (error) {
-        if (known.status === 'open' || deadline.signal.aborted) throw error
-        // it had ended and nobody had told yet: dial anew
-      }
-    }
-    const connection = await this.#connect(peer, deadline.signal)
-    return { raw: await connection.newStream([protocol], options), connection }
-  }
-
-  async #connect(peer: PeerId, signal: AbortSignal): Promise<RawConnection> {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        const addresses = await this.#addressesOf(peer)
-        // without any address, libp2p asks the DHT
-        return await this.#swarm.dial(addresses.length > 0 ? addresses : peerIdFromString(peer), { signal })
-      } catch (error) {
-        if (signal.aborted || tries === handshakeTriesMax || !isBrokenHandshake(error)) throw error
-        await pause(handshakeAgainMs * tries * (0.5 + Math.random()), signal)
-      }
-    }
-  }
-
-  /** From its own adverts first, then what libp2p heard, each ending in its id. */
-  async #addressesOf(peer: PeerId): Promise<Multiaddr[]> {
-    const heard = await this.#swarm.peerStore.get(peerIdFromString(peer)).then(
-      ({ addresses }) => addresses.map((address) => address.multiaddr.toString()),
-      () => [],
-    )
-    const learned = this.#learned.get(peer) ?? []
-    const usable = heard.map((text) => usableAddress(peer, text)).filter((address) => address !== undefined)
-    const unique = new Map([...learned, ...usable].map((address) => [address.toString(), address]))
-    return [...unique.values()].slice(0, limits.addressesMax)
-  }
-
-  /** Direct before relayed. */
-  #connectionTo(peer: PeerId): RawConnection | undefined {
-    const open = this.#swarm.getConnections(peerIdFromString(peer)).filter(({ status }) => status === 'open')
-    return open.find(({ limits: limited }) => limited === undefined) ?? open[0]
-  }
-
-  /** It did not answer in time: unless it is in use, a connection to it is not worth the next wait. */
-  #suspect(peer: PeerId): void {
-    const connection = this.#connectionTo(peer)
-    const isUsed = connection?.streams.some(({ protocol }) => protocol.startsWith('/silkmesh/'))
-    if (!isUsed) connection?.abort(new Error('the peer did not answer'))
-  }
-
-  async #dialBootstrap(address: Multiaddr): Promise<void> {
-    const { connectMs } = this.#settings
-    const deadline = new Deadline(connectMs, [this.#stopped.signal])
-    try {
-      const dialled = this.#swarm.dial(address, { signal: deadline.signal })
-      const { remotePeer } = await deadline.race(dialled, () => undefined)
-      await this.#swarm.peerStore.merge(remotePeer, { tags: { bootstrap: { value: 50 } } }) // pruned last
-    } catch (error) {
-      if (deadline.expired) throw new MeshError('timeout', `no answer within ${connectMs} ms`, { cause: error })
-      throw error
-    } finally {
-      deadline.clear()
-    }
-  }
-
-  #disconnected(peer: PeerId, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const check = (): void => {
-        if (this.#connectionTo(peer) && !signal.aborted) return
-        this.#swarm.removeEventListener('peer:disconnect', check)
-        signal.removeEventListener('abort', check)
-        resolve()
-      }
-      this.#swarm.addEventListener('peer:disconnect', check)
-      signal.addEventListener('abort', check)
-      check()
-    })
   }
 
   async #noteFound({ id, multiaddrs }: PeerInfo): Promise<void> {
-    const peer = parsePeerId(id.toString())
-    const usable = multiaddrs
-      .slice(0, limits.addressesMax)
-      .map((address) => usableAddress(peer, address.toString()))
-      .filter((address) => address !== undefined)
-    await this.#swarm.peerStore.merge(id, { multiaddrs: usable }).catch(() => undefined) // full of addresses already
+    const usable = usableAddresses(parsePeerId(id.toString()), multiaddrs.map(String))
+    await this.#swarm.peerStore.merge(id, { multiaddrs: [...usable] }).catch(() => undefined) // full of addresses already
   }
 
   // streams
@@ -492,29 +324,4 @@ async function closed(connection: RawConnection, signal: AbortSignal): Promise<v
 
 function peerOf(connection: RawConnection): PeerId {
   return parsePeerId(connection.remotePeer.toString())
-}
-
-/** Host and port, without the peer. */
-function endpoint(address: Multiaddr): string {
-  const [host, transport] = address.getComponents()
-  return isRelayed(address) ? address.toString() : `${host?.value} ${transport?.value}`
-}
-
-function listenAddresses(settings: Libp2pSettings): readonly Multiaddr[] {
-  const given = settings.listen.map((text) => parseOwnAddress('listen', text))
-  const webSockets = given.filter(isWebSocket)
-  if (webSockets.length > 0 && !settings.websockets) {
-    throw new MeshError('bad-request', `listen address "${webSockets[0]?.toString()}" needs the setting websockets`)
-  }
-  const plain = given.filter((address) => !isWebSocket(address) && !isRelayed(address))
-  const beside = settings.websockets && webSockets.length === 0 ? plain.map(webSocketBeside) : []
-  const relayed = settings.relayClient && !given.some(isRelayed) && given.length > 0 ? [multiaddr('/p2p-circuit')] : []
-  return [...given, ...beside, ...relayed]
-}
-
-/** The same host, on the next port. */
-function webSocketBeside(address: Multiaddr): Multiaddr {
-  const [host] = address.getComponents()
-  const port = portOf(address)
-  return multiaddr(`/${host?.name}/${host?.value}/tcp/${port === 0 ? 0 : port + 1}/ws`)
 }

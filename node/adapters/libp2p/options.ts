@@ -83,6 +83,8 @@ export interface Libp2pSettings {
 
   readonly gossipMessageBytesMax: number
   readonly gossipRpcBytesMax: number
+  /** Messages of one neighbour, its own and forwarded; beyond, they are dropped unread. */
+  readonly gossipPerSecondMax: number
   readonly gossipHeartbeatMs: number
   /** D, Dlo and Dhi of the gossipsub specification. */
   readonly gossipDegree: number
@@ -148,6 +150,7 @@ export const libp2pDefaults: Libp2pSettings = {
 
   gossipMessageBytesMax: limits.advertBytesMax,
   gossipRpcBytesMax: 262_144, // an answer to IWANT carries many adverts: some 30 of the largest, 200 of the usual
+  gossipPerSecondMax: 500, // 10 000 providers at their usual interval; a flood takes a sixth of a core
   gossipHeartbeatMs: 1_000,
   gossipDegree: 6,
   gossipDegreeMin: 4,
