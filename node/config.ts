@@ -80,8 +80,6 @@ export const settings = {
     requestNanoMax: nano(1_000_000_000n, 'the most that one request may cost, whatever the caller allows'),
     escrowCheckMs: integer(60_000, 100, 10 * minutes, 'how old the view of the own escrow may be'),
     cooldownMs: integer(30_000, 0, 60 * minutes, 'a provider that failed is tried last for this long'),
-    payUpMs: integer(5_000, 100, 60 * minutes, 'a debt left by a broken stream is offered again this often, doubling'),
-    payUpTriesMax: integer(12, 0, 1_000, 'and at most this often'),
     cancelMs: integer(2_000, 100, 60_000, 'how long a cancelled stream may take to account for itself'),
   },
   provider: {

@@ -47,7 +47,7 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
 
   const settler = new Settler(config, ports)
   await settler.recover()
-  const directory = new Directory(config, ports)
+  const directory: Directory = new Directory(config, ports, (peer) => void consumer?.debts.pay(peer))
   const provider = roles.provider && (await composeProvider(config, ports, roles.provider.payout, settler))
   const consumer = roles.consumer && (await composeConsumer(config, ports, roles.consumer.escrow, directory))
 

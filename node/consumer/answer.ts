@@ -127,11 +127,12 @@ export class Answer {
   }
 
   async *#attempt(candidate: Candidate): AsyncGenerator<InferenceEvent, EndReason, undefined> {
-    const { config, ownEscrow, openRequests, ports, tabs } = this.#parts
+    const { config, debts, ownEscrow, openRequests, ports, tabs } = this.#parts
     const { peer } = candidate.advert
     const { messages, sampling } = this.#request
     const { tokensMax } = sampling
     const escrow = await ownEscrow(this.#attempts > 1)
+    await debts.pay(peer)
     const session = new Session({ config, ports, tabs, escrow }, candidate, {
       requestId: this.#requestId,
       messages,
@@ -207,7 +208,7 @@ export class Answer {
       message: failure.message,
       tokensDelivered: this.#usage.completionTokens,
     })
-    debts.payLater(advert.peer)
+    void debts.pay(advert.peer)
     if (this.#signal.aborted || this.#attempts >= config.consumer.attemptsMax) throw failure
     if (failure.remedy === 'never') {
       if (this.#refusedCode === failure.code) throw failure // two say so

@@ -13,8 +13,8 @@ export class Debts {
   readonly #ports: Pick<Ports, 'clock' | 'network'>
   readonly #tabs: Tabs
   readonly #stopped = new AbortController()
-  /** Providers that are being paid already. */
-  readonly #trying = new Set<PeerId>()
+  /** Payments under way. */
+  readonly #paying = new Map<PeerId, Promise<void>>()
 
   constructor(config: Config, ports: Pick<Ports, 'clock' | 'network'>, tabs: Tabs) {
     this.#config = config
@@ -22,13 +22,20 @@ export class Debts {
     this.#tabs = tabs
   }
 
-  /** Offers the voucher now and, until the provider takes it, again after growing pauses. */
-  payLater(peer: PeerId): void {
-    if (this.#trying.has(peer) || !this.#debtOf(peer)) return
-    this.#trying.add(peer)
-    this.#tryUntilPaid(peer)
-      .catch(() => undefined) // stopped: the tab keeps it for the next start or the next request
-      .finally(() => this.#trying.delete(peer))
+  /**
+   * Offers what is owed to a provider, once; resolves when that was tried. Call when a stream broke, when the provider is
+   * heard of again, and before it is asked for more: a debt must not look like one that the provider forgave.
+   */
+  pay(peer: PeerId): Promise<void> {
+    const underWay = this.#paying.get(peer)
+    if (underWay) return underWay
+    const debt = this.#tabs.debts().find((open) => open.peer === peer)
+    if (!debt) return Promise.resolve()
+    const paying = this.#offer(debt, this.#stopped.signal)
+      .catch(() => undefined) // not there now: its next advert is the next occasion
+      .finally(() => this.#paying.delete(peer))
+    this.#paying.set(peer, paying)
+    return paying
   }
 
   /** Offers every debt once; resolves when each was taken or refused. */
@@ -40,27 +47,8 @@ export class Debts {
     this.#stopped.abort(new MeshError('cancelled', 'the node stopped'))
   }
 
-  async #tryUntilPaid(peer: PeerId): Promise<void> {
-    const { payUpMs, payUpTriesMax } = this.#config.consumer
-    for (let attempt = 0; attempt < payUpTriesMax; attempt += 1) {
-      const debt = this.#debtOf(peer)
-      if (!debt) return
-      try {
-        return await this.#offer(debt, this.#stopped.signal)
-      } catch {
-        await this.#ports.clock.sleep(payUpMs * 2 ** attempt, this.#stopped.signal) // not back yet
-      }
-    }
-  }
-
-  #debtOf(peer: PeerId): Debt | undefined {
-    return this.#tabs.debts().find((debt) => debt.peer === peer)
-  }
-
   async #offer(debt: Debt, signal: AbortSignal): Promise<void> {
     const { peer } = debt
-    const voucher = await this.#tabs.signDebt(debt)
-    if (!voucher) return
     await within(
       this.#ports.clock,
       this.#config.consumer.connectMs,
@@ -70,6 +58,9 @@ export class Debts {
         const giveUp = (): void => stream.reset(new MeshError('timeout', 'no answer to a voucher'))
         stop.addEventListener('abort', giveUp)
         try {
+          // signed only now that somebody is there to take it: a debt that is signed for counts as paid here
+          const voucher = await this.#tabs.signDebt(debt)
+          if (!voucher) return await stream.close()
           await stream.send(encodeFrame({ type: 'voucher', voucher }))
           for await (const bytes of stream.frames) {
             const frame = decodeProviderFrame(bytes)

@@ -31,15 +31,22 @@ interface Known {
 export class Directory {
   readonly #config: Config
   readonly #ports: Pick<Ports, 'clock' | 'random' | 'network' | 'identity' | 'observe'>
+  readonly #heard: (peer: PeerId) => void
   readonly #known = new Map<PeerId, Known>()
   /** Highest sequence seen, also of peers whose advert has expired: an old advert must not come back. */
   readonly #sequences = new Map<PeerId, number>()
   readonly #fetching = new Map<PeerId, Promise<void>>()
   readonly #arrivals = new Set<() => void>()
 
-  constructor(config: Config, ports: Pick<Ports, 'clock' | 'random' | 'network' | 'identity' | 'observe'>) {
+  /** `heard` is told of each provider whose new advert was taken. */
+  constructor(
+    config: Config,
+    ports: Pick<Ports, 'clock' | 'random' | 'network' | 'identity' | 'observe'>,
+    heard: (peer: PeerId) => void = () => undefined,
+  ) {
     this.#config = config
     this.#ports = ports
+    this.#heard = heard
   }
 
   /** Looks the mesh up again and again until the signal fires; gossip fills the time between. */
@@ -222,6 +229,7 @@ export class Directory {
     network.learn(advert.peer, advert.addresses)
     observe({ type: 'advert-accepted', peer: advert.peer, sequence: advert.sequence, source })
     for (const wake of [...this.#arrivals]) wake()
+    this.#heard(advert.peer)
     return undefined
   }
 

@@ -55,7 +55,7 @@ export class Service {
     const { accounts, book, payout } = this.#parts
     try {
       const account = await accounts.payable(voucher.terms.escrow, stream.peer)
-      const channel = await book.accept(voucher, account, stream.peer)
+      const channel = await book.acceptDebt(voucher, account, stream.peer)
       await stream.send(encodeFrame({ type: 'tab', tab: tabOf(account.escrow, payout, channel) }))
     } catch (error) {
       await stream.send(encodeFrame(failFrame(asMeshError(error, 'internal'))))

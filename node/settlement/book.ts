@@ -91,6 +91,12 @@ export class Book {
     return this.#put(step(this.channel(account, payer), { type: 'delivered', costNano }))
   }
 
+  /** A debt paid outside any request: the tokens were received, whatever a crash made these books forget. */
+  async acceptDebt(voucher: Voucher, account: Account, payer: PeerId): Promise<Channel> {
+    await this.accept(voucher, account, payer)
+    return this.#put(step(this.channel(account, payer), { type: 'acknowledged', owedNano: voucher.terms.amountNano }))
+  }
+
   settled(escrow: Address, epoch: number, settledNano: Nano): void {
     const channel = this.#channels.get(keyOf(escrow, epoch))
     if (channel) this.#put(step(channel, { type: 'settled', settledNano }))

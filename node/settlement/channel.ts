@@ -23,6 +23,8 @@ export interface Channel {
 export type ChannelEvent =
   | { readonly type: 'delivered'; readonly costNano: Nano }
   | { readonly type: 'voucher'; readonly voucher: Voucher; readonly nowMs: number }
+  /** The payer says, outside any request, that it owes this much: also where these books forgot. */
+  | { readonly type: 'acknowledged'; readonly owedNano: Nano }
   | { readonly type: 'settled'; readonly settledNano: Nano }
 
 /** What the chain has paid in this epoch was once delivered, whether or not these books remember. */
@@ -47,6 +49,8 @@ export function step(channel: Channel, event: ChannelEvent): Channel {
     case 'voucher':
       if (event.voucher.terms.amountNano <= (channel.best?.terms.amountNano ?? 0n)) return channel
       return { ...channel, best: event.voucher, dueSinceMs: channel.dueSinceMs ?? event.nowMs }
+    case 'acknowledged':
+      return event.owedNano > channel.owedNano ? { ...channel, owedNano: event.owedNano } : channel
     case 'settled': {
       const settledNano = event.settledNano > channel.settledNano ? event.settledNano : channel.settledNano
       const dueSinceMs = settledNano >= coveredNano(channel) ? undefined : channel.dueSinceMs

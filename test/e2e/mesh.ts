@@ -48,7 +48,7 @@ export interface PeerOptions {
 }
 
 export class TestMesh implements AsyncDisposable {
-  readonly localnet: Localnet
+  localnet: Localnet
   readonly chain: TonChain
   readonly dir: string
   readonly #closing: (() => Promise<void>)[] = []
@@ -61,7 +61,16 @@ export class TestMesh implements AsyncDisposable {
 
   static async start(): Promise<TestMesh> {
     const dir = mkdtempSync(join(tmpdir(), 'silkmesh-test-'))
-    return new TestMesh(await startLocalnet({ port: 0, blockMs: 0 }), dir)
+    return new TestMesh(await startLocalnet({ port: 0, blockMs: 0, dir: join(dir, 'chain') }), dir)
+  }
+
+  /** The chain goes away; the function brings it back where it was. */
+  async stopChain(): Promise<() => Promise<void>> {
+    const { port } = new URL(this.localnet.url)
+    await this.localnet.close()
+    return async () => {
+      this.localnet = await startLocalnet({ port: Number(port), blockMs: 0, dir: join(this.dir, 'chain') })
+    }
   }
 
   async engine(): Promise<LlamaEngine> {
