@@ -385,7 +385,7 @@ describe('stopping', () => {
       const { startLibp2p } = await import(${JSON.stringify(url.href)})
       const start = (fill, more) => startLibp2p({ seed: new Uint8Array(32).fill(fill), listen: ['/ip4/127.0.0.1/tcp/0'], ...more })
       const first = await start(1, { relayServer: true, websockets: true })
-      const second = await start(2, { bootstrap: first.addresses().slice(0, 1), mdns: true, upnp: true })
+      const second = await start(2, { bootstrap: first.addresses().slice(0, 1) })
       while (second.connections().length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
       await Promise.all([first.stop(), second.stop()])
       console.log('stopped')`
