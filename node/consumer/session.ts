@@ -15,7 +15,7 @@ import {
 } from '../../protocol/frames.ts'
 import { type Address, inferProtocol, publicKeyOf } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
-import { costNano, isWithin, type Nano, noUsage, type Usage } from '../../protocol/money.ts'
+import { costNano, isWithin, type Nano, noUsage, type Price, type Usage } from '../../protocol/money.ts'
 import { type Receipt, requestDigestOf, verifyReceipt } from '../../protocol/receipt.ts'
 import type { Config } from '../config.ts'
 import type { InferenceEvent } from '../inference.ts'
@@ -98,6 +98,8 @@ export class Session {
       stream.send(encodeFrame({ type: 'cancel' })).catch(() => undefined) // the reader sees it break
     }
     signal.addEventListener('abort', cancel)
+    const tab = tabs.stream(advert.peer)
+    this.#tab = tab
     let isAccounted = false
     let isLeft = true // until the end or an error is reached, an exit is the caller's
     try {
@@ -111,13 +113,13 @@ export class Session {
             watchdog.arm(config.consumer.queueMs, `place ${frame.position} in the queue of ${advert.peer}`)
             break
           case 'tab':
-            ;(await this.#meet(frame.tab, 0n)).close(true)
+            await this.#meet(tab, frame.tab, windowOf(config.consumer.creditTokensMax, open.priceMax))
             break
           case 'fail':
             isAccounted = true // frames are in order: everything it delivered was received
             throw new MeshError(frame.code, `${advert.peer}: ${frame.message}`, { retryAfterMs: frame.retryAfterMs })
           case 'accept': {
-            await this.#accepted(frame, open)
+            await this.#accepted(tab, frame, open)
             await this.#pay(stream)
             if (!signal.aborted) watchdog.arm(config.consumer.firstByteMs, `the first token of ${advert.peer}`)
             yield this.#acceptedEvent(frame)
@@ -147,7 +149,7 @@ export class Session {
       signal.removeEventListener('abort', cancel)
       if (isLeft && !isAccounted && this.#accept) isAccounted = await this.#leave(stream, frames, watchdog)
       watchdog.end()
-      this.#tab?.close(isAccounted)
+      tab.close(isAccounted)
       if (!isAccounted) stream.reset(this.#expired ?? new MeshError('cancelled', 'the consumer is done'))
     }
   }
@@ -211,7 +213,7 @@ export class Session {
   }
 
   /** Everything a provider could overstate is checked before the first voucher is signed. */
-  async #accepted(accept: Accept, open: Open): Promise<void> {
+  async #accepted(tab: TabStream, accept: Accept, open: Open): Promise<void> {
     const { config } = this.#parts
     const { advert } = this.#candidate
     if (this.#accept) throw new MeshError('protocol-violation', `${advert.peer} accepted twice`)
@@ -236,27 +238,26 @@ export class Session {
     }
     const usage = { promptTokens: accept.promptTokens, cachedTokens: accept.cachedTokens, completionTokens: 0 }
     const promptNano = costNano(usage, accept.price)
-    const credit = { promptTokens: 0, cachedTokens: 0, completionTokens: accept.creditTokens }
-    this.#windowNano = costNano(credit, accept.price)
-    this.#tab = await this.#meet(accept.tab, this.#windowNano)
+    this.#windowNano = windowOf(accept.creditTokens, accept.price)
+    await this.#meet(tab, accept.tab, this.#windowNano)
     this.#accept = accept
     this.#usage = usage
-    this.#tab.prepay(promptNano)
+    tab.prepay(promptNano)
   }
 
-  async #meet(tab: Accept['tab'], windowNano: Nano): Promise<TabStream> {
+  async #meet(tab: TabStream, claim: Accept['tab'], windowNano: Nano): Promise<void> {
     const { escrow, ports, tabs } = this.#parts
     const { advert } = this.#candidate
-    if (tab.payee !== advert.payout || tab.globalId !== escrow.globalId || tab.epoch !== escrow.epoch) {
+    if (claim.payee !== advert.payout || claim.globalId !== escrow.globalId || claim.epoch !== escrow.epoch) {
       throw new MeshError(
         'overcharged',
-        `${advert.peer} wants vouchers for ${tab.payee}, chain ${tab.globalId}, epoch ${tab.epoch}; ` +
+        `${advert.peer} wants vouchers for ${claim.payee}, chain ${claim.globalId}, epoch ${claim.epoch}; ` +
           `expected ${advert.payout}, ${escrow.globalId}, ${escrow.epoch}`,
       )
     }
-    if (tabs.isKnown(advert.peer, tab)) return tabs.open(advert.peer, tab, windowNano)
-    const { settledNano } = await ports.chain.payee(escrow.address, tab.payee)
-    return tabs.open(advert.peer, tab, windowNano, settledNano)
+    const isKnown = tabs.isKnown(advert.peer, claim)
+    const settledNano = isKnown ? 0n : (await ports.chain.payee(escrow.address, claim.payee)).settledNano
+    tab.accepted(claim, windowNano, settledNano)
   }
 
   #received(delta: ProviderFrame & { readonly type: 'delta' }): void {
@@ -342,6 +343,11 @@ export class Session {
       throw new MeshError('protocol-violation', `the receipt of ${advert.peer} does not verify`)
     }
   }
+}
+
+/** The value of a credit window: what may be delivered and unpaid. */
+function windowOf(creditTokens: number, price: Price): Nano {
+  return costNano({ promptTokens: 0, cachedTokens: 0, completionTokens: creditTokens }, price)
 }
 
 /** No tokeniser makes more tokens than bytes; templates add a few around each message. */

@@ -21,9 +21,11 @@ interface Tab {
   readonly baseNano: Nano
   /** The amount of the voucher under way to the disk, or soon to be. */
   readonly signingNano: Nano
+  /** The largest amount ever signed, on disk or under way there: nothing less is signed after it. */
+  readonly signedNano: Nano
   /** The windows of the streams open on it now. They are one window at the provider, so the largest counts. */
   readonly openWindows: readonly Nano[]
-  /** What the provider may rightly claim beyond `owedNano`: tokens in flight when a stream broke. */
+  /** What the provider may still rightly claim beyond what was signed: tokens in flight when a stream broke. */
   readonly inFlightNano: Nano
 }
 
@@ -39,6 +41,10 @@ export class Tabs {
   readonly #escrow: Address
   readonly #ports: Pick<Ports, 'clock' | 'identity' | 'store' | 'observe'>
   readonly #tabs = new Map<string, Tab>()
+  /** Streams that wait for their accept. */
+  readonly #opening = new Map<PeerId, number>()
+  /** Providers of a stream that broke before its accept. */
+  readonly #lost = new Set<PeerId>()
   readonly #log: VoucherLog
 
   constructor(escrow: Address, ports: Pick<Ports, 'clock' | 'identity' | 'store' | 'observe'>) {
@@ -53,8 +59,8 @@ export class Tabs {
       if (escrow !== this.#escrow) continue // of an escrow this peer no longer uses
       const before = this.#tabs.get(keyOf(peer, payee, epoch))
       if (before?.best && before.best.terms.amountNano > amountNano) continue
-      const tab = { peer, payee, epoch, owedNano: amountNano, best: voucher, baseNano: 0n, signingNano: 0n }
-      this.#put({ ...tab, openWindows: [], inFlightNano: creditNano })
+      const owed = { owedNano: amountNano, best: voucher, baseNano: 0n, signingNano: 0n, signedNano: amountNano }
+      this.#put({ peer, payee, epoch, ...owed, openWindows: [], inFlightNano: creditNano })
     }
   }
 
@@ -71,13 +77,19 @@ export class Tabs {
     return this.#tabs.has(keyOf(peer, claim.payee, claim.epoch))
   }
 
+  /** For one stream to a provider, from before its first frame to its end. */
+  stream(peer: PeerId): TabStream {
+    this.#opening.set(peer, this.#openingOf(peer) + 1)
+    return new TabStream(this, peer)
+  }
+
   /**
-   * A stream opens: both views meet. `windowNano` is the credit window's value: what may be in flight should this stream
-   * break. `settledNano` is what the chain has paid the payee, needed where the tab is not known: this peer signed for
-   * it once. Throws `overcharged` where the provider claims more than can be in flight.
+   * A stream was accepted: both views meet. `windowNano` is the credit window's value: what may be in flight should this
+   * stream break. `settledNano` is what the chain has paid the payee, needed where the tab is not known: this peer signed
+   * for it once. Returns the tab's key. Throws `overcharged` where the provider claims more than can be in flight.
    */
-  open(peer: PeerId, claim: ProviderTab, windowNano: Nano, settledNano: Nano = 0n): TabStream {
-    const { payee, epoch, globalId } = claim
+  accepted(peer: PeerId, claim: ProviderTab, windowNano: Nano, settledNano: Nano): string {
+    const { payee, epoch } = claim
     const key = keyOf(peer, payee, epoch)
     const known = this.#tabs.get(key) ?? {
       peer,
@@ -87,6 +99,7 @@ export class Tabs {
       best: undefined,
       baseNano: settledNano,
       signingNano: 0n,
+      signedNano: 0n,
       openWindows: [],
       inFlightNano: 0n,
     }
@@ -94,24 +107,39 @@ export class Tabs {
     const isRecovered = best !== undefined && best !== known.best
     if (isRecovered) this.#ports.observe({ type: 'tab-recovered', peer, amountNano: best.terms.amountNano })
     const owed = isRecovered && best.terms.amountNano > known.owedNano ? best.terms.amountNano : known.owedNano
-    const isIdle = known.openWindows.length === 0
-    // records that were lost may have been of a stream that broke, and an open stream has tokens under way
-    const inFlight = isIdle && !isRecovered ? known.inFlightNano : largest(known.inFlightNano, windowNano)
-    if (claim.owedNano > owed + inFlight) {
+    // another stream has tokens under way, also one whose accept is
+    const isIdle = known.openWindows.length === 0 && this.#openingOf(peer) === 1
+    const isUnsure = !isIdle || isRecovered || this.#lost.has(peer) // records that were lost may have been of one that broke
+    const inFlight = isUnsure ? largest(known.inFlightNano, windowNano) : known.inFlightNano
+    // A provider delivers a window beyond what was signed, also where it had forgiven some of that before.
+    const certain = inFlight === 0n ? owed : largest(owed, best?.terms.amountNano ?? 0n)
+    if (claim.owedNano > certain + inFlight) {
       throw new MeshError(
         'overcharged',
-        `${peer} claims ${claim.owedNano} nano are owed in all, at most ${owed + inFlight} can be`,
+        `${peer} claims ${claim.owedNano} nano are owed in all, at most ${certain + inFlight} can be`,
       )
     }
+    this.ended(peer, true)
+    if (isIdle) this.#lost.delete(peer)
     // With nothing else in flight the provider's count is taken: it forgives, refunds, or names what got lost on the way.
+    // What it did not name yet it may name later: it can take a while to notice that a stream broke.
+    const named = isIdle && claim.owedNano > certain ? claim.owedNano - certain : 0n
     this.#put({
       ...known,
       best,
       owedNano: isIdle ? claim.owedNano : owed,
-      inFlightNano: isIdle ? 0n : known.inFlightNano,
+      inFlightNano: (isIdle ? inFlight : known.inFlightNano) - named,
       openWindows: [...known.openWindows, windowNano],
     })
-    return new TabStream(this, key, globalId, windowNano)
+    return key
+  }
+
+  /** A stream is no longer waiting for its accept. Where it broke, something may have been delivered on it. */
+  ended(peer: PeerId, isClean: boolean): void {
+    const opening = this.#openingOf(peer) - 1
+    if (opening === 0) this.#opening.delete(peer)
+    else this.#opening.set(peer, opening)
+    if (!isClean) this.#lost.add(peer)
   }
 
   debts(): readonly Debt[] {
@@ -130,17 +158,17 @@ export class Tabs {
   }
 
   /**
-   * A voucher for everything owed, durable when it resolves; undefined where nothing is unpaid. `ending` is the window
+   * A voucher for everything owed, durable when it resolves; undefined where it would add nothing. `ending` is the window
    * of the stream that both sides have counted to its end: nothing of it is in flight any more.
    */
   async sign(key: string, globalId: number, ending?: Nano): Promise<Voucher | undefined> {
     const { clock, identity } = this.#ports
     const tab = this.#of(key)
-    if (unpaidNano(tab) <= 0n) return undefined
     const { payee, epoch, owedNano, peer } = tab
+    if (unpaidNano(tab) <= 0n || owedNano < tab.signedNano) return undefined
     const terms = { globalId, escrow: this.#escrow, epoch, payee, amountNano: owedNano }
     const voucher = signVoucher(terms, (digest) => identity.sign(digest))
-    this.#put({ ...tab, signingNano: owedNano })
+    this.#put({ ...tab, signingNano: owedNano, signedNano: owedNano })
     const creditNano = inFlightAfterCrash(ending === undefined ? tab : withoutWindow(tab, ending))
     await this.#log.append({ peer, voucher, atMs: clock.now(), creditNano }, () => {
       const now = this.#of(key)
@@ -189,6 +217,10 @@ export class Tabs {
     return isThisTab && verifyVoucher(best, this.#ports.identity.publicKey) ? best : undefined
   }
 
+  #openingOf(peer: PeerId): number {
+    return this.#opening.get(peer) ?? 0
+  }
+
   #of(key: string): Tab {
     const tab = this.#tabs.get(key)
     if (!tab) throw new MeshError('internal', `no tab ${key}`)
@@ -210,44 +242,54 @@ export class Tabs {
 /** One stream's handle on its tab. */
 export class TabStream {
   readonly #tabs: Tabs
-  readonly #key: string
-  readonly #globalId: number
-  readonly #windowNano: Nano
+  readonly #peer: PeerId
+  #tab: { readonly key: string; readonly globalId: number; readonly windowNano: Nano } | undefined
   #isOpen = true
 
-  constructor(tabs: Tabs, key: string, globalId: number, windowNano: Nano) {
+  constructor(tabs: Tabs, peer: PeerId) {
     this.#tabs = tabs
-    this.#key = key
-    this.#globalId = globalId
-    this.#windowNano = windowNano
+    this.#peer = peer
+  }
+
+  /** Once a stream. Throws `overcharged` where the provider claims more than can be in flight. */
+  accepted(claim: ProviderTab, windowNano: Nano, settledNano: Nano = 0n): void {
+    if (this.#tab) throw new MeshError('protocol-violation', `${this.#peer} stated the tab of a stream twice`)
+    const key = this.#tabs.accepted(this.#peer, claim, windowNano, settledNano)
+    this.#tab = { key, globalId: claim.globalId, windowNano }
   }
 
   prepay(costNano: Nano): void {
-    this.#tabs.prepay(this.#key, costNano)
+    this.#tabs.prepay(this.#met.key, costNano)
   }
 
   received(costNano: Nano): void {
-    this.#tabs.received(this.#key, costNano)
+    this.#tabs.received(this.#met.key, costNano)
   }
 
   /** Of all streams on the tab: the provider's window is theirs together. */
   unpaidNano(): Nano {
-    return this.#tabs.unpaidNano(this.#key)
+    return this.#tabs.unpaidNano(this.#met.key)
   }
 
   sign(): Promise<Voucher | undefined> {
-    return this.#tabs.sign(this.#key, this.#globalId)
+    return this.#tabs.sign(this.#met.key, this.#met.globalId)
   }
 
   /** The last voucher of a stream that both sides counted to the end. */
   signLast(): Promise<Voucher | undefined> {
-    return this.#tabs.sign(this.#key, this.#globalId, this.#windowNano)
+    return this.#tabs.sign(this.#met.key, this.#met.globalId, this.#met.windowNano)
   }
 
   close(isClean: boolean): void {
     if (!this.#isOpen) return
     this.#isOpen = false
-    this.#tabs.closed(this.#key, this.#windowNano, isClean)
+    if (this.#tab) this.#tabs.closed(this.#tab.key, this.#tab.windowNano, isClean)
+    else this.#tabs.ended(this.#peer, isClean)
+  }
+
+  get #met() {
+    if (!this.#tab) throw new MeshError('protocol-violation', `${this.#peer} counted before it stated the tab`)
+    return this.#tab
   }
 }
 
