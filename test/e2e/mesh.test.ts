@@ -6,7 +6,7 @@ import { identityFrom } from '../../node/adapters/libp2p/identity.ts'
 import type { LlamaEngine } from '../../node/adapters/llama/engine.ts'
 import { unsettledOf } from '../../node/node.ts'
 import { capacityTopic } from '../../protocol/ids.ts'
-import { collect, freshPayout, TestMesh } from './mesh.ts'
+import { collect, freshPayout, prices, TestMesh } from './mesh.ts'
 
 let mesh: TestMesh
 let engine: LlamaEngine
@@ -152,6 +152,32 @@ describe('a consumer with several providers', () => {
     let settledNano = 0n
     for (const payout of payouts) settledNano += await mesh.settledOnChain(escrow, payout)
     expect(settledNano).toBe(spentNano)
+  })
+})
+
+describe('many requests of one consumer at one provider', () => {
+  it('share one credit window and a queue, all end, and cost exactly what is settled', async () => {
+    const payout = freshPayout()
+    const provider = await mesh.peer({
+      roles: { provider: { payout } },
+      engine,
+      config: { provider: { creditTokens: 32 } },
+    })
+    const seed = randomBytes(32)
+    const escrow = await mesh.escrow(identityFrom(seed))
+    const consumer = await mesh.peer({ roles: { consumer: { escrow } }, bootstrap: [provider], seed })
+    await consumer.until('advert-accepted')
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => collect(consumer.node.inference, ask('What is gossipsub?'))),
+    )
+    expect(new Set(answers.map(({ text }) => text)).size).toBe(1)
+    const windowNano = 32n * (prices.completionPriceNano / 1_000_000n)
+    const booked = provider.events.filter((event) => event.type === 'voucher-booked')
+    for (const { amountNano, owedNano } of booked) expect(owedNano - amountNano).toBeLessThanOrEqual(windowNano)
+    await consumer.stop()
+    await provider.stop()
+    const spentNano = answers.reduce((sum, { result }) => sum + result.costNano, 0n)
+    expect(await mesh.settledOnChain(escrow, payout)).toBe(spentNano)
   })
 })
 
