@@ -11,7 +11,13 @@ import {
   settleOneBody,
   vouchersMax,
 } from '../../contracts/escrow.ts'
-import { MAINNET_2026, sandboxConfig, scaleBasechainPrices } from '../../contracts/fees.ts'
+import {
+  loadParameters,
+  MAINNET_2026,
+  mainnet2026Config,
+  sandboxConfig,
+  scaleBasechainPrices,
+} from '../../contracts/fees.ts'
 import { addressOf, type Address as RawAddress } from '../../protocol/ids.ts'
 import { signerOf } from '../../protocol/signature.ts'
 import { signVoucher } from '../../protocol/voucher.ts'
@@ -37,6 +43,15 @@ describe('a voucher means one chain, account, epoch, payee and amount', () => {
     for (const over of [{ epoch: 1 }, { globalId: -3 }, { escrow: payee(9) }]) {
       expect(await on.post(settleOneBody(on.voucher(payee(1), gram, over)))).toEqual(refused(102))
     }
+  })
+
+  test('on a chain with another id, its own vouchers are paid and those of mainnet are not', async () => {
+    const parameters = loadParameters(mainnet2026Config())
+    parameters.set(19, beginCell().storeInt(-3, 32).endCell())
+    const on = await stage({ config: beginCell().storeDictDirect(parameters).endCell() })
+    expect((await on.account()).globalId).toBe(-3)
+    expect(await on.post(settleOneBody(on.voucher(payee(1), gram)))).toEqual(refused(102))
+    expect(await on.post(settleOneBody(on.voucher(payee(1), gram, { globalId: -3 })))).toMatchObject(done)
   })
 
   test('a voucher of another key is not accepted', async () => {

@@ -75,11 +75,20 @@ test('finalize waits for the unlock delay and for the last reservation', async (
 test('a finalize with nothing above the rent still ends the epoch', async () => {
   const on = await stage({ depositNano: gram })
   await on.post(settleOneBody(on.voucher(payee(1), 9n * gram)))
-  await on.control({ kind: 'unlock' })
   await on.call(startUnlockBody(), on.owner, gram / 1_000n)
-  on.pass(day)
+  on.pass(3 * 365 * day)
   expect(await on.call(finalizeBody(), on.owner, gram / 1_000n)).toMatchObject(done)
   expect((await on.account()).epoch).toBe(1)
+  expect(await on.balance()).toBeLessThan(rentReserveNano)
+})
+
+test('with nothing to refund, finalizing is left to a message that pays for itself', async () => {
+  const on = await stage({ depositNano: gram })
+  await on.call(startUnlockBody(), on.owner, gram / 1_000n)
+  await on.post(settleOneBody(on.voucher(payee(1), 9n * gram)))
+  on.pass(day)
+  expect(await on.control({ kind: 'finalize' })).toEqual(refused(111))
+  expect(await on.call(finalizeBody())).toMatchObject(done)
 })
 
 test('a reservation is paid to its payee whatever the others settle', async () => {
@@ -94,7 +103,7 @@ test('a reservation is paid to its payee whatever the others settle', async () =
   const after = await on.payee(payee(1))
   expect(after.settledNano - reserved).toBeGreaterThanOrEqual(0n)
   expect(after.settledNano - reserved).toBeLessThan(2_000n)
-  expect(after.reservedNano).toBe(0n)
+  expect(after).toMatchObject({ reservedNano: 0n, reservedUntil: 0 })
 })
 
 test('a payment comes out of the reservation of its payee before it touches what is free', async () => {
@@ -163,6 +172,20 @@ test('rent that eats into the rent reserve does not eat a reservation', async ()
   expect(await on.post(settleOneBody(on.voucher(payee(1), gram)))).toMatchObject(done)
   expect((await on.payee(payee(1))).settledNano).toBe(reserved)
   expect(await on.balance()).toBeGreaterThan(rentReserveNano / 2n)
+})
+
+test('rent that eats half of the rent reserve is then borne by the reservation: paying it never fails', async () => {
+  const on = await stage({ depositNano: gram })
+  const reserved = (await on.account()).freeNano - 2_000_000n
+  await on.control({ kind: 'reserve', payee: payee(1), amountNano: reserved, until: on.nowSec + day })
+  on.pass(6 * 365 * day)
+  const outcome = await on.post(settleOneBody(on.voucher(payee(1), gram)))
+  expect(outcome).toMatchObject(done)
+  const { settledNano, reservedNano } = await on.payee(payee(1))
+  expect(settledNano + reservedNano).toBe(reserved)
+  expect(reserved - settledNano).toBeLessThan(rentReserveNano / 2n)
+  expect((await on.balance()) - rentReserveNano / 2n).toBeGreaterThanOrEqual(0n)
+  expect((await on.balance()) - rentReserveNano / 2n).toBeLessThan(2_000n)
 })
 
 test("the client's key reserves, unlocks and finalizes without a wallet", async () => {
