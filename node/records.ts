@@ -3,7 +3,7 @@
 
 import { MeshError } from '../protocol/errors.ts'
 import { type PeerId, parseAddress, parsePeerId } from '../protocol/ids.ts'
-import type { Nano } from '../protocol/money.ts'
+import { type Nano, nanoMax } from '../protocol/money.ts'
 import type { Voucher } from '../protocol/voucher.ts'
 import type { Store } from './ports.ts'
 
@@ -87,26 +87,46 @@ export function encodeRecord(record: VoucherRecord): Uint8Array {
 export function decodeRecord(log: string, entry: Uint8Array): VoucherRecord {
   try {
     const raw = JSON.parse(new TextDecoder().decode(entry)) as Record<string, unknown>
-    const signature = Buffer.from(String(raw['signature']), 'hex')
-    if (signature.length !== 64) throw new RangeError(`signature of ${signature.length} bytes, expected 64`)
     return {
       peer: parsePeerId(String(raw['peer'])),
       voucher: {
         terms: {
-          globalId: Number(raw['globalId']),
+          globalId: integer(raw, 'globalId', -0x80000000, 0x7fffffff),
           escrow: parseAddress(String(raw['escrow'])),
-          epoch: Number(raw['epoch']),
+          epoch: integer(raw, 'epoch', 0, 0xffffffff),
           payee: parseAddress(String(raw['payee'])),
-          amountNano: BigInt(String(raw['amountNano'])),
+          amountNano: nano(raw, 'amountNano'),
         },
-        signature,
+        signature: signature(raw),
       },
-      atMs: Number(raw['atMs']),
-      ...(raw['creditNano'] === undefined ? {} : { creditNano: BigInt(String(raw['creditNano'])) }),
+      atMs: integer(raw, 'atMs', 0, Number.MAX_SAFE_INTEGER),
+      ...(raw['creditNano'] === undefined ? {} : { creditNano: nano(raw, 'creditNano') }),
     }
   } catch (error) {
     throw new MeshError('store-failed', `an entry of the log "${log}" cannot be read: ${String(error)}`, {
       cause: error,
     })
   }
+}
+
+type Raw = Readonly<Record<string, unknown>>
+
+function integer(raw: Raw, name: string, min: number, max: number): number {
+  const value = raw[name]
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
+  throw new RangeError(`${name} ${JSON.stringify(value)}, expected a whole number from ${min} to ${max}`)
+}
+
+function nano(raw: Raw, name: string): Nano {
+  const value = raw[name]
+  const amount = typeof value === 'string' && /^\d{1,20}$/.test(value) ? BigInt(value) : undefined
+  if (amount !== undefined && amount <= nanoMax) return amount
+  throw new RangeError(`${name} ${JSON.stringify(value)}, expected decimal digits up to ${nanoMax}`)
+}
+
+function signature({ signature }: Raw): Uint8Array {
+  if (typeof signature === 'string' && /^[0-9a-f]{128}$/.test(signature)) {
+    return Uint8Array.from(Buffer.from(signature, 'hex'))
+  }
+  throw new RangeError(`signature ${JSON.stringify(signature)}, expected 128 hex digits`)
 }

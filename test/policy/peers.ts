@@ -7,8 +7,9 @@ import { publicKeyOfSeed, signerOf } from '../../protocol/signature.ts'
 
 export function identityOf(number: number): Identity {
   const seed = new Uint8Array(32).fill(number)
-  const publicKey = publicKeyOfSeed(seed)
-  return { peerId: peerIdOf(publicKey), publicKey, sign: signerOf(seed) }
+  const publicKey = Uint8Array.from(publicKeyOfSeed(seed))
+  const sign = signerOf(seed)
+  return { peerId: peerIdOf(publicKey), publicKey, sign: (message) => Uint8Array.from(sign(message)) }
 }
 
 export function peerOf(number: number): PeerId {
