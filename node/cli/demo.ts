@@ -134,13 +134,16 @@ async function showParts(mesh: Mesh, terminal: Terminal, signal: AbortSignal): P
     show(event)
     return event
   }
-  const published = providers.map(async (part) => {
-    const { peerId } = (await part.event(isReady, startMs, signal)) as unknown as Ready
-    await part.event((event) => event['type'] === 'advert-published', startMs, signal)
-    terminal.ok('advert', `published by ${short(peerId)}`)
-  })
-  const found = foundProviders(consumer, providers.length, terminal, signal)
-  const [chainReady, , consumerReady, ...providerReady] = await Promise.all([
+  const provider = async (part: Part): Promise<Ready> => {
+    const event = await ready(part, ({ peerId, engine }) => {
+      terminal.ok(part.name, `${peerId}\n${''.padEnd(15)}${engine}`)
+    })
+    await part.event(({ type }) => type === 'advert-published', startMs, signal)
+    terminal.ok('advert', `published by ${short(event.peerId)}`)
+    return event
+  }
+  // one wait for all, so that the first failure ends it and none goes unheard
+  const [chainReady, , consumerReady, providerReady] = await Promise.all([
     ready(chain, ({ endpoint }) => terminal.ok('chain', `local TON at ${endpoint}`)),
     ready(settler, ({ peerId }) => terminal.ok('settler', peerId)),
     ready(consumer, ({ escrow, gateway, peerId }) => {
@@ -148,11 +151,9 @@ async function showParts(mesh: Mesh, terminal: Terminal, signal: AbortSignal): P
       terminal.ok('escrow', `${escrow} deployed, ${depositGram} GRAM of play money`)
       terminal.ok('gateway', `${gateway.baseUrl}  key ${gateway.apiKey}`)
     }),
-    ...providers.map((part) =>
-      ready(part, ({ peerId, engine }) => terminal.ok(part.name, `${peerId}\n${''.padEnd(15)}${engine}`)),
-    ),
+    Promise.all(providers.map(provider)),
+    foundProviders(consumer, providers.length, terminal, signal),
   ])
-  await Promise.all([...published, found])
   return { chain: chainReady, consumer: consumerReady, providers: providerReady }
 }
 
