@@ -270,7 +270,7 @@ describe('no input makes a transaction fail after ACCEPT', () => {
     [10n, 1n],
     [100n, 1n],
   ])(
-    'at %i/%i of the prices of 2026, the least voucher that is accepted pays its fees',
+    'at %i/%i of the prices of 2026, the least voucher that is accepted pays its fees, even with nine worthless ones behind it',
     async (numerator, denominator) => {
       const on = await stage({
         config: sandboxConfig(scaleBasechainPrices(MAINNET_2026, numerator, denominator)),
@@ -283,12 +283,14 @@ describe('no input makes a transaction fail after ACCEPT', () => {
       expect(loss(one, least)).toBeLessThanOrEqual(0n)
       expect(least).toBeLessThanOrEqual(await on.escrow.getLeastDue(1))
 
-      const pair = (nano: bigint) => settleBatchBody([on.voucher(payee(2), nano), on.voucher(payee(3), 1n)])
-      const leastOfTwo = await leastAccepted(on, pair)
-      const batch = await on.post(pair(leastOfTwo))
+      const worthless = Array.from({ length: 9 }, (_, index) => on.voucher(payee(index + 3), 1n))
+      const ten = (nano: bigint) => settleBatchBody([on.voucher(payee(2), nano), ...worthless])
+      const leastOfTen = await leastAccepted(on, ten)
+      const batch = await on.post(ten(leastOfTen))
       expect(batch).toMatchObject(done)
       expect(received(batch)).toBeGreaterThan(0n)
-      expect(loss(batch, leastOfTwo)).toBeLessThanOrEqual(0n)
+      expect(loss(batch, leastOfTen)).toBeLessThanOrEqual(0n)
+      expect(leastOfTen).toBeLessThanOrEqual(await on.escrow.getLeastDue(10))
     },
   )
 

@@ -194,6 +194,13 @@ test('the least due at mainnet prices is below 2.3 million nano for one voucher 
   expect(await on.escrow.getLeastDue(10)).toBeLessThan(5_000_000n)
 })
 
+test('a first settle takes at most 5 800 gas, a first batch of ten at most 64 000', async () => {
+  const on = await stage({ depositNano: 100n * gram })
+  const ten = (from: number) => Array.from({ length: 10 }, (_, index) => on.voucher(payee(from + index), gram))
+  expect(paid(await on.post(settleOneBody(on.voucher(payee(1), gram)))).gas).toBeLessThan(5_800n)
+  expect(paid(await on.post(settleBatchBody(ten(100)))).gas).toBeLessThan(64_000n)
+})
+
 test('the account survives seven idle years on its rent reserve', async () => {
   const on = await stage({ depositNano: gram })
   paid(await on.post(settleOneBody(on.voucher(payee(1), 3n * gram))))

@@ -57,6 +57,15 @@ export type Outcome =
       readonly rentNano: bigint
     }
 
+export type Trial =
+  | { readonly accepted: false; readonly exitCode: number | undefined }
+  | {
+      readonly accepted: true
+      readonly exitCode: number
+      readonly actionCode: number | undefined
+      readonly payouts: number
+    }
+
 export interface Payout {
   readonly to: RawAddress
   /** As it arrived, after forwarding. */
@@ -172,8 +181,8 @@ export class Stage {
     await this.call(finalizeBody())
   }
 
-  /** Runs an external message exactly as given and forgets its effects; undefined where the chain refuses to run it. */
-  async tryWhole(message: Cell): Promise<{ readonly accepted: boolean; readonly exitCode: number | undefined }> {
+  /** Runs an external message exactly as given, and forgets its effects. */
+  async tryWhole(message: Cell): Promise<Trial> {
     const contract = await this.blockchain.getContract(this.escrow.address)
     const { result } = await this.blockchain.executor.runTransaction({
       config: this.blockchain.configBase64,
@@ -191,7 +200,8 @@ export class Stage {
       return { accepted: false, exitCode: 'vmResults' in result ? result.vmResults?.vmExitCode : undefined }
     }
     const transaction = loadTransaction(Cell.fromBase64(result.transaction).beginParse())
-    return { accepted: true, exitCode: phases(transaction).exitCode }
+    const { exitCode, actionCode } = phases(transaction)
+    return { accepted: true, exitCode, actionCode, payouts: transaction.outMessagesCount }
   }
 
   /** Replaces the account's data, for states that cannot be reached in a test's time. */
