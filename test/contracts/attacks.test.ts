@@ -133,7 +133,7 @@ describe('nobody but the client and the payees decides where coins go', () => {
   })
 })
 
-describe('nobody enlarges a message at the expense of client', () => {
+describe('nobody enlarges a message at the expense of the client', () => {
   test('a StateInit is refused before ACCEPT, in a reference and in place, for every operation', async () => {
     const on = await stage()
     const bodies = [
