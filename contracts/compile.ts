@@ -36,7 +36,7 @@ export async function compileEscrow(): Promise<CompiledContract> {
   }
 }
 
-if (process.argv[1] === import.meta.filename) {
+if (import.meta.main) {
   const compiled = await compileEscrow()
   writeFileSync(output, `${JSON.stringify(compiled, undefined, 2)}\n`)
   console.log(
