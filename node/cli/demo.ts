@@ -1,6 +1,7 @@
 // `silkmesh demo`: a whole mesh on this machine, every part the real command in its own process: a local chain, providers,
 // a settler, and a consumer with its gateway. Asks one question, pays for it, settles it, and keeps serving.
 
+import { randomInt } from 'node:crypto'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -77,7 +78,7 @@ async function startMesh(flags: Record<string, unknown>): Promise<Mesh> {
   if (count < 1) throw new MeshError('bad-request', '--providers 0, expected at least 1')
   const home = flags['home'] === undefined ? mkdtempSync(join(tmpdir(), 'silkmesh-demo-')) : String(flags['home'])
   const chainPort = await portOf('--chain-port', flags['chainPort'])
-  const gatewayPort = await portOf('--port', flags['port'])
+  const gatewayPort = flags['port'] === undefined ? 0 : await portOf('--port', flags['port'])
   const meshPort = await portOf('', undefined)
   const settlerHome = openHome(join(home, 'settler'))
   const settlerId = peerIdOf(publicKeyOfSeed(settlerHome.identitySeed))
@@ -269,22 +270,38 @@ function showNextSteps({ consumer: { gateway } }: ReadyMesh, terminal: Terminal)
   terminal.line()
 }
 
-/** A port asked for must be free; without one, any free port. */
+/**
+ * Ports that other parts must know before they listen. Below the range from which systems take ports for outgoing
+ * connections, or a stranger's connection could take one between here and there.
+ */
+const ownPorts = { first: 20_000, count: 10_000, triesMax: 20 }
+
+/** A port asked for must be free; without one, any free port of `ownPorts`. */
 async function portOf(flag: string, value: unknown): Promise<number> {
-  const wanted = value === undefined ? 0 : wholeNumber(flag, value, 65_535)
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.on('error', (error: NodeJS.ErrnoException) => {
-      const message =
-        error.code === 'EADDRINUSE'
-          ? `${flag} ${wanted} is in use; choose another, or leave the flag out`
-          : `${flag} ${wanted}: ${error.message}`
-      reject(new MeshError('bad-request', message))
+  if (value !== undefined) {
+    const port = wholeNumber(flag, value, 65_535)
+    const taken = await probe(port)
+    if (taken === undefined) return port
+    throw new MeshError('bad-request', `${flag} ${port}: ${taken}; choose another, or leave the flag out`)
+  }
+  for (let tries = 0; tries < ownPorts.triesMax; tries += 1) {
+    const port = ownPorts.first + randomInt(ownPorts.count)
+    if ((await probe(port)) === undefined) return port
+  }
+  throw new MeshError(
+    'bad-request',
+    `no free port found from ${ownPorts.first} on; name some with --port and --chain-port`,
+  )
+}
+
+/** Why a port cannot be listened on, or undefined. */
+function probe(port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.on('error', (error: NodeJS.ErrnoException) => {
+      resolve(error.code === 'EADDRINUSE' ? 'it is in use' : error.message)
     })
-    probe.listen(wanted, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : wanted))
-    })
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(undefined)))
   })
 }
 
