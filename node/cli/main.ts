@@ -1,8 +1,11 @@
 // `silkmesh`: one file a command; this one reads the words and loads the command that was asked for.
 
+import { enableCompileCache } from 'node:module'
 import { Command, CommanderError, Option } from 'commander'
 import { asExitCode, fail } from './exit.ts'
 import { parseAssignment } from './options.ts'
+
+enableCompileCache() // commands are imported below, so theirs is kept: half a second less at each later start
 
 export type FlagValues = Record<string, unknown>
 
