@@ -126,7 +126,7 @@ async function composeProvider(config: Config, ports: Ports, payout: Address, se
   const advertiser: Advertiser = new Advertiser(config, payout, price, engine, admission, ports)
   const accounts = new Accounts(payout, config.provider, ports)
   const service = new Service({ config, payout, price, engine, admission, accounts, book, ports })
-  const collector = new Collector(config, payout, ports, book, settler)
+  const collector = new Collector(config, ports, book, settler)
   return { admission, advertiser, book, collector, service }
 }
 

@@ -22,7 +22,7 @@ import type { InferenceEvent } from '../inference.ts'
 import type { Ports, Stream } from '../ports.ts'
 import { cancelled, Watchdog, within } from '../waits.ts'
 import type { Candidate } from './directory.ts'
-import type { TabStream, Tabs } from './tab.ts'
+import type { TabId, TabStream, Tabs } from './tab.ts'
 
 export interface SessionRequest {
   readonly requestId: string
@@ -79,6 +79,7 @@ export class Session {
   async *run(signal: AbortSignal): AsyncGenerator<InferenceEvent, EndReason, undefined> {
     const { config, ports, tabs } = this.#parts
     const { advert } = this.#candidate
+    const settledNano = await this.#settledBefore() // read first: nothing may happen between an accept and its check
     const stream = await within(
       ports.clock,
       config.consumer.connectMs,
@@ -110,16 +111,17 @@ export class Session {
         if (frame === undefined) throw new MeshError('unreachable', `${advert.peer} closed the stream before its end`)
         switch (frame.type) {
           case 'queued':
+            if (this.#accept) throw new MeshError('protocol-violation', `${advert.peer} queued what it had accepted`)
             watchdog.arm(config.consumer.queueMs, `place ${frame.position} in the queue of ${advert.peer}`)
             break
           case 'tab':
-            await this.#meet(tab, frame.tab, windowOf(config.consumer.creditTokensMax, open.priceMax))
+            this.#meet(tab, frame.tab, windowOf(config.consumer.creditTokensMax, open.priceMax), settledNano)
             break
           case 'fail':
             isAccounted = true // frames are in order: everything it delivered was received
             throw new MeshError(frame.code, `${advert.peer}: ${frame.message}`, { retryAfterMs: frame.retryAfterMs })
           case 'accept': {
-            await this.#accepted(tab, frame, open)
+            this.#accepted(tab, frame, open, settledNano)
             await this.#pay(stream)
             if (!signal.aborted) watchdog.arm(config.consumer.firstByteMs, `the first token of ${advert.peer}`)
             yield this.#acceptedEvent(frame)
@@ -183,7 +185,7 @@ export class Session {
 
   #openFrame(tabs: Tabs): Open {
     const { escrow } = this.#parts
-    const { advert, offer } = this.#candidate
+    const { offer } = this.#candidate
     const { requestId, messages, sampling, deadlineMs, resumeText, resumeTokenIds, tokensBudget } = this.#request
     return {
       type: 'open',
@@ -194,7 +196,7 @@ export class Session {
       priceMax: offer.price,
       escrow: escrow.address,
       deadlineMs,
-      best: tabs.best(advert.peer, advert.payout),
+      best: tabs.best(this.#tabId()),
       resumeText,
       resumeTokenIds,
       tokensBudget: Math.min(tokensBudget, limits.tokensMax),
@@ -213,9 +215,9 @@ export class Session {
   }
 
   /** Everything a provider could overstate is checked before the first voucher is signed. */
-  async #accepted(tab: TabStream, accept: Accept, open: Open): Promise<void> {
+  #accepted(tab: TabStream, accept: Accept, open: Open, settledNano: Nano): void {
     const { config } = this.#parts
-    const { advert } = this.#candidate
+    const { advert, offer } = this.#candidate
     if (this.#accept) throw new MeshError('protocol-violation', `${advert.peer} accepted twice`)
     if (!isWithin(accept.price, open.priceMax)) {
       throw new MeshError(
@@ -229,7 +231,7 @@ export class Session {
         `credit of ${accept.creditTokens} tokens, at most ${config.consumer.creditTokensMax}`,
       )
     }
-    const promptTokensMax = promptTokensBound(open)
+    const promptTokensMax = Math.min(promptTokensBound(open), offer.contextTokens)
     if (accept.promptTokens > promptTokensMax) {
       throw new MeshError(
         'overcharged',
@@ -239,25 +241,37 @@ export class Session {
     const usage = { promptTokens: accept.promptTokens, cachedTokens: accept.cachedTokens, completionTokens: 0 }
     const promptNano = costNano(usage, accept.price)
     this.#windowNano = windowOf(accept.creditTokens, accept.price)
-    await this.#meet(tab, accept.tab, this.#windowNano)
+    this.#meet(tab, accept.tab, this.#windowNano, settledNano)
     this.#accept = accept
     this.#usage = usage
     tab.prepay(promptNano)
   }
 
-  async #meet(tab: TabStream, claim: Accept['tab'], windowNano: Nano): Promise<void> {
-    const { escrow, ports, tabs } = this.#parts
-    const { advert } = this.#candidate
-    if (claim.payee !== advert.payout || claim.globalId !== escrow.globalId || claim.epoch !== escrow.epoch) {
+  #meet(tab: TabStream, claim: Accept['tab'], windowNano: Nano, settledNano: Nano): void {
+    const { payee, globalId, epoch } = this.#tabId()
+    const { peer } = this.#candidate.advert
+    if (claim.payee !== payee || claim.globalId !== globalId || claim.epoch !== epoch) {
       throw new MeshError(
         'overcharged',
-        `${advert.peer} wants vouchers for ${claim.payee}, chain ${claim.globalId}, epoch ${claim.epoch}; ` +
-          `expected ${advert.payout}, ${escrow.globalId}, ${escrow.epoch}`,
+        `${peer} wants vouchers for ${claim.payee}, chain ${claim.globalId}, epoch ${claim.epoch}; ` +
+          `expected ${payee}, ${globalId}, ${epoch}`,
       )
     }
-    const isKnown = tabs.isKnown(advert.peer, claim)
-    const settledNano = isKnown ? 0n : (await ports.chain.payee(escrow.address, claim.payee)).settledNano
     tab.accepted(claim, windowNano, settledNano)
+  }
+
+  #tabId(): TabId {
+    const { globalId, epoch } = this.#parts.escrow
+    const { peer, payout } = this.#candidate.advert
+    return { globalId, epoch, peer, payee: payout }
+  }
+
+  /** What the chain has paid on a tab that is not known here: this peer signed for it once. */
+  async #settledBefore(): Promise<Nano> {
+    const { escrow, ports, tabs } = this.#parts
+    const id = this.#tabId()
+    if (tabs.isKnown(id)) return 0n
+    return (await ports.chain.payee(escrow.address, id.payee)).settledNano
   }
 
   #received(delta: ProviderFrame & { readonly type: 'delta' }): void {

@@ -9,11 +9,15 @@ import { betterVoucher, signVoucher, type Voucher, verifyVoucher } from '../../p
 import type { Ports } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
 
-/** One channel: this peer's escrow, one epoch, one provider and the account it is paid to. */
-interface Tab {
+/** This peer's escrow on one chain in one epoch, one provider and the account it is paid to. */
+export interface TabId {
+  readonly globalId: number
+  readonly epoch: number
   readonly peer: PeerId
   readonly payee: Address
-  readonly epoch: number
+}
+
+interface Tab extends TabId {
   /** What this peer agrees it owes. */
   readonly owedNano: Nano
   readonly best: Voucher | undefined
@@ -29,11 +33,7 @@ interface Tab {
   readonly inFlightNano: Nano
 }
 
-export interface Debt {
-  readonly peer: PeerId
-  readonly payee: Address
-  readonly epoch: number
-  readonly globalId: number
+export interface Debt extends TabId {
   readonly unpaidNano: Nano
 }
 
@@ -55,26 +55,23 @@ export class Tabs {
 
   async recover(): Promise<void> {
     for (const { peer, voucher, creditNano = 0n } of await this.#log.read()) {
-      const { escrow, epoch, payee, amountNano } = voucher.terms
+      const { globalId, escrow, epoch, payee, amountNano } = voucher.terms
       if (escrow !== this.#escrow) continue // of an escrow this peer no longer uses
-      const before = this.#tabs.get(keyOf(peer, payee, epoch))
+      const id = { globalId, epoch, peer, payee }
+      const before = this.#tabs.get(keyOf(id))
       if (before?.best && before.best.terms.amountNano > amountNano) continue
       const owed = { owedNano: amountNano, best: voucher, baseNano: 0n, signingNano: 0n, signedNano: amountNano }
-      this.#put({ peer, payee, epoch, ...owed, openWindows: [], inFlightNano: creditNano })
+      this.#put({ ...id, ...owed, openWindows: [], inFlightNano: creditNano })
     }
   }
 
   /** The voucher to state when opening a stream, where this peer has one. */
-  best(peer: PeerId, payee: Address): Voucher | undefined {
-    let latest: Tab | undefined
-    for (const tab of this.#tabs.values()) {
-      if (tab.peer === peer && tab.payee === payee && (!latest || tab.epoch > latest.epoch)) latest = tab
-    }
-    return latest?.best
+  best(id: TabId): Voucher | undefined {
+    return this.#tabs.get(keyOf(id))?.best
   }
 
-  isKnown(peer: PeerId, claim: ProviderTab): boolean {
-    return this.#tabs.has(keyOf(peer, claim.payee, claim.epoch))
+  isKnown(id: TabId): boolean {
+    return this.#tabs.has(keyOf(id))
   }
 
   /** For one stream to a provider, from before its first frame to its end. */
@@ -89,12 +86,11 @@ export class Tabs {
    * for it once. Returns the tab's key. Throws `overcharged` where the provider claims more than can be in flight.
    */
   accepted(peer: PeerId, claim: ProviderTab, windowNano: Nano, settledNano: Nano): string {
-    const { payee, epoch } = claim
-    const key = keyOf(peer, payee, epoch)
+    const { globalId, epoch, payee } = claim
+    const id = { globalId, epoch, peer, payee }
+    const key = keyOf(id)
     const known = this.#tabs.get(key) ?? {
-      peer,
-      payee,
-      epoch,
+      ...id,
       owedNano: settledNano,
       best: undefined,
       baseNano: settledNano,
@@ -144,27 +140,25 @@ export class Tabs {
 
   debts(): readonly Debt[] {
     return [...this.#tabs.values()].flatMap((tab) => {
-      const globalId = tab.best?.terms.globalId // a prompt is paid first, so whoever is owed has a voucher
-      const { peer, payee, epoch } = tab
-      return globalId !== undefined && unpaidNano(tab) > 0n
-        ? [{ peer, payee, epoch, globalId, unpaidNano: unpaidNano(tab) }]
-        : []
+      const { best, globalId, epoch, peer, payee } = tab // a prompt is paid first, so whoever is owed has a voucher
+      const nano = unpaidNano(tab)
+      return best && nano > 0n ? [{ globalId, epoch, peer, payee, unpaidNano: nano }] : []
     })
   }
 
   /** A debt outside any stream, signed. */
-  signDebt({ peer, payee, epoch, globalId }: Debt): Promise<Voucher | undefined> {
-    return this.sign(keyOf(peer, payee, epoch), globalId)
+  signDebt(debt: Debt): Promise<Voucher | undefined> {
+    return this.sign(keyOf(debt))
   }
 
   /**
    * A voucher for everything owed, durable when it resolves; undefined where it would add nothing. `ending` is the window
    * of the stream that both sides have counted to its end: nothing of it is in flight any more.
    */
-  async sign(key: string, globalId: number, ending?: Nano): Promise<Voucher | undefined> {
+  async sign(key: string, ending?: Nano): Promise<Voucher | undefined> {
     const { clock, identity } = this.#ports
     const tab = this.#of(key)
-    const { payee, epoch, owedNano, peer } = tab
+    const { globalId, epoch, payee, owedNano, peer } = tab
     if (unpaidNano(tab) <= 0n || owedNano < tab.signedNano) return undefined
     const terms = { globalId, escrow: this.#escrow, epoch, payee, amountNano: owedNano }
     const voucher = signVoucher(terms, (digest) => identity.sign(digest))
@@ -228,7 +222,7 @@ export class Tabs {
   }
 
   #put(tab: Tab): void {
-    this.#tabs.set(keyOf(tab.peer, tab.payee, tab.epoch), tab)
+    this.#tabs.set(keyOf(tab), tab)
   }
 
   *#records(): Iterable<VoucherRecord> {
@@ -243,7 +237,7 @@ export class Tabs {
 export class TabStream {
   readonly #tabs: Tabs
   readonly #peer: PeerId
-  #tab: { readonly key: string; readonly globalId: number; readonly windowNano: Nano } | undefined
+  #tab: { readonly key: string; readonly windowNano: Nano } | undefined
   #isOpen = true
 
   constructor(tabs: Tabs, peer: PeerId) {
@@ -255,7 +249,7 @@ export class TabStream {
   accepted(claim: ProviderTab, windowNano: Nano, settledNano: Nano = 0n): void {
     if (this.#tab) throw new MeshError('protocol-violation', `${this.#peer} stated the tab of a stream twice`)
     const key = this.#tabs.accepted(this.#peer, claim, windowNano, settledNano)
-    this.#tab = { key, globalId: claim.globalId, windowNano }
+    this.#tab = { key, windowNano }
   }
 
   prepay(costNano: Nano): void {
@@ -272,12 +266,12 @@ export class TabStream {
   }
 
   sign(): Promise<Voucher | undefined> {
-    return this.#tabs.sign(this.#met.key, this.#met.globalId)
+    return this.#tabs.sign(this.#met.key)
   }
 
   /** The last voucher of a stream that both sides counted to the end. */
   signLast(): Promise<Voucher | undefined> {
-    return this.#tabs.sign(this.#met.key, this.#met.globalId, this.#met.windowNano)
+    return this.#tabs.sign(this.#met.key, this.#met.windowNano)
   }
 
   close(isClean: boolean): void {
@@ -311,6 +305,6 @@ function largest(first: Nano, ...others: readonly Nano[]): Nano {
   return others.reduce((max, nano) => (nano > max ? nano : max), first)
 }
 
-function keyOf(peer: PeerId, payee: Address, epoch: number): string {
-  return `${peer}/${payee}/${epoch}`
+function keyOf({ globalId, epoch, peer, payee }: TabId): string {
+  return `${globalId}/${epoch}/${peer}/${payee}`
 }

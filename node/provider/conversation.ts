@@ -14,7 +14,7 @@ import type { Address, PeerId } from '../../protocol/ids.ts'
 import { isWithin, type Nano, type Price } from '../../protocol/money.ts'
 import { signReceipt } from '../../protocol/receipt.ts'
 import type { Config } from '../config.ts'
-import type { Engine, EscrowState, Ports, Prompt, Stream } from '../ports.ts'
+import type { Delta, Engine, EscrowState, Ports, Prompt, Stream } from '../ports.ts'
 import type { Account, Book } from '../settlement/book.ts'
 import { type Channel, coveredNano, unpaidNano } from '../settlement/channel.ts'
 import { within } from '../waits.ts'
@@ -51,7 +51,10 @@ export class Conversation {
   readonly #startedAtMs: number
   /** Fires when the request must stop: cancelled, out of time, broken, shutting down. */
   readonly #stop = new AbortController()
+  /** Resolves when the consumer sends no more. */
+  #reading: Promise<void> = Promise.resolve()
   #meter: Meter
+  #isRunning = false
 
   constructor(parts: ServiceParts, running: Map<PeerId, number>, stream: Stream, open: Open, digest: Uint8Array) {
     this.#parts = parts
@@ -108,11 +111,13 @@ export class Conversation {
     const account = await accounts.of(address, this.#payer)
     const { escrow, coverNano } = account
     if (best && best.terms.epoch === escrow.epoch) await book.accept(best, account, this.#payer)
-    void this.#read(frames, account)
+    this.#reading = this.#read(frames, account)
 
     const channel = book.channel(account, this.#payer)
     assertOwnPayout(account, channel, payout)
-    if (unpaidNano(channel) > 0n && unpaidNano(channel) >= this.#windowNano) {
+    // while another stream runs the edge of the window is where it often is, and its own wait cuts off who does not pay
+    const isIdle = this.#otherRequests() === 0
+    if (isIdle && unpaidNano(channel) > 0n && unpaidNano(channel) >= this.#windowNano) {
       await this.#send({ type: 'tab', tab: tabOf(escrow, payout, channel) })
       throw new MeshError(
         'credit-exhausted',
@@ -145,7 +150,6 @@ export class Conversation {
   async #deliver({ account, prompt, lease }: Admitted): Promise<void> {
     const { admission, book, config, engine, payout, ports, price } = this.#parts
     const { promptTokens, cachedTokens } = prompt
-    const { owedNano } = book.channel(account, this.#payer)
     await this.#send({
       type: 'accept',
       price,
@@ -162,45 +166,37 @@ export class Conversation {
       promptTokens,
       active: admission.active,
     })
-    const others = this.#countRunning(1) - 1
     const promptNano = meteredNano(this.#meter)
-    book.delivered(account, this.#payer, promptNano)
-    let isPromptPaid = false
-    try {
-      // Tokens of this payer's other streams may be in flight: with such the window is allowed, never more.
-      const neededNano = owedNano + promptNano - (others > 0 ? this.#windowNano : 0n)
-      const isPaid = (channel: Channel): boolean => coveredNano(channel) >= neededNano
+    // Tokens of this payer's other streams may be in flight: with such the window is allowed, never more.
+    const isPaid = (channel: Channel): boolean =>
+      unpaidNano(channel) + promptNano <= (this.#otherRequests() > 0 ? this.#windowNano : 0n)
+    while (!isPaid(book.channel(account, this.#payer))) {
       await this.#awaitPayment(account, isPaid, config.provider.promptPaymentMs)
-      isPromptPaid = true
+    } // no await from the check to the count: another prompt may wait for the same voucher
+    this.#running.set(this.#payer, this.#otherRequests() + 1)
+    this.#isRunning = true
+    try {
+      book.delivered(account, this.#payer, promptNano)
       const finish = await this.#decode(account, engine.generate(prompt, this.#stop.signal))
       lease.release()
       await this.#finish(account, finish)
     } finally {
-      if (!isPromptPaid) book.delivered(account, this.#payer, -promptNano) // never prefilled, so never owed
-      this.#countRunning(-1)
+      const others = this.#otherRequests()
+      if (others === 0) this.#running.delete(this.#payer)
+      else this.#running.set(this.#payer, others)
     }
   }
 
   async #decode(account: Account, generation: ReturnType<Engine['generate']>): Promise<EndReason> {
-    const { book, config } = this.#parts
     try {
       for (;;) {
         const next = await generation.next()
         if (next.done) return next.value
-        const { text, tokens, tokenIds } = next.value
-        const index = this.#meter.usage.completionTokens
-        const after = afterDelta(this.#meter, tokens)
+        const after = afterDelta(this.#meter, next.value.tokens)
         if (after.usage.completionTokens > (this.#open.tokensBudget ?? Number.POSITIVE_INFINITY)) return 'length'
-        const deltaNano = meteredNano(after) - meteredNano(this.#meter)
-        const unpaidNanoMax = deltaNano < this.#windowNano ? this.#windowNano - deltaNano : 0n
-        const hasRoom = (channel: Channel): boolean => unpaidNano(channel) <= unpaidNanoMax
-        await this.#assertCovered(account, deltaNano)
-        while (!hasRoom(book.channel(account, this.#payer))) {
-          await this.#awaitPayment(account, hasRoom, config.provider.paymentMs)
-        } // no await from the check to the count: other streams of this payer share the window
-        book.delivered(account, this.#payer, deltaNano)
-        this.#meter = after
-        await this.#send({ type: 'delta', index, text, tokens, tokenIds })
+        for (const piece of piecesOf(next.value, this.#parts.config.provider.creditTokens)) {
+          await this.#deliverDelta(account, piece)
+        }
       }
     } catch (error) {
       if (!isCancelled(this.#stop.signal)) throw error
@@ -210,16 +206,31 @@ export class Conversation {
     }
   }
 
+  async #deliverDelta(account: Account, { text, tokens, tokenIds }: Delta): Promise<void> {
+    const { book, config } = this.#parts
+    const index = this.#meter.usage.completionTokens
+    const after = afterDelta(this.#meter, tokens)
+    const deltaNano = meteredNano(after) - meteredNano(this.#meter)
+    const unpaidNanoMax = deltaNano < this.#windowNano ? this.#windowNano - deltaNano : 0n
+    const hasRoom = (channel: Channel): boolean => unpaidNano(channel) <= unpaidNanoMax
+    await this.#assertCovered(account, deltaNano)
+    while (!hasRoom(book.channel(account, this.#payer))) {
+      await this.#awaitPayment(account, hasRoom, config.provider.paymentMs)
+    } // no await from the check to the count: other streams of this payer share the window
+    book.delivered(account, this.#payer, deltaNano)
+    this.#meter = after
+    await this.#send({ type: 'delta', index, text, tokens, tokenIds })
+  }
+
   async #finish(account: Account, finish: EndReason): Promise<void> {
     const { book, config, ports } = this.#parts
     const { price, usage } = this.#meter
     const served = { requestDigest: this.#digest, modelKey: this.#open.modelKey, price, usage }
     await this.#send({ type: 'end', finish, receipt: signReceipt(served, (message) => ports.identity.sign(message)) })
     this.#observeServed(finish, undefined)
-    const others = (this.#running.get(this.#payer) ?? 1) - 1
-    const unpaidNanoMax = others > 0 ? this.#windowNano : 0n
     await within(ports.clock, config.provider.paymentMs, 'the last voucher', (signal) =>
-      book.until(account, this.#payer, (channel) => unpaidNano(channel) <= unpaidNanoMax, signal),
+      // while other streams run something is always unpaid; a consumer closes when it has paid what it counted
+      Promise.race([this.#reading, book.until(account, this.#payer, (channel) => unpaidNano(channel) <= 0n, signal)]),
     ).catch(() => undefined) // stays on the payer's account and narrows its window next time
     await this.#stream.close()
   }
@@ -317,11 +328,9 @@ export class Conversation {
     })
   }
 
-  #countRunning(by: 1 | -1): number {
-    const running = (this.#running.get(this.#payer) ?? 0) + by
-    if (running === 0) this.#running.delete(this.#payer)
-    else this.#running.set(this.#payer, running)
-    return running
+  /** Of this payer, whose prompts are paid and whose tokens may be in flight. */
+  #otherRequests(): number {
+    return (this.#running.get(this.#payer) ?? 0) - (this.#isRunning ? 1 : 0)
   }
 
   #send(frame: ProviderFrame): Promise<void> {
@@ -347,6 +356,19 @@ export function failFrame({ code, message, retryAfterMs }: MeshError): ProviderF
 
 export function tabOf(escrow: EscrowState, payee: Address, { owedNano, best }: Channel): Tab {
   return { globalId: escrow.globalId, epoch: escrow.epoch, payee, owedNano, best }
+}
+
+/**
+ * A payer signs at half the window at the latest, so a delta of more than half could wait for a voucher that never comes.
+ * The pieces of a larger one bear no ids: text cannot be told apart by token, and nobody may go on between the two.
+ */
+function* piecesOf(delta: Delta, creditTokens: number): Generator<Delta> {
+  const tokensMax = Math.max(1, Math.floor(creditTokens / 2))
+  if (delta.tokens <= tokensMax) return yield delta
+  for (let sent = 0; sent < delta.tokens; sent += tokensMax) {
+    const tokens = Math.min(tokensMax, delta.tokens - sent)
+    yield { text: sent === 0 ? delta.text : '', tokens, tokenIds: [] }
+  }
 }
 
 /** A consumer that cancels, and a provider that shuts down, still get an account of what was delivered. */

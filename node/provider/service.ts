@@ -11,7 +11,7 @@ import { Conversation, failFrame, type ServiceParts, tabOf } from './conversatio
 
 export class Service {
   readonly #parts: ServiceParts
-  /** Requests between accept and end, by payer: their in-flight tokens share one window. */
+  /** Requests between the payment of their prompt and their end, by payer: their in-flight tokens share one window. */
   readonly #running = new Map<PeerId, number>()
   readonly #conversations = new Set<Conversation>()
 

@@ -6,7 +6,16 @@ import type { Nano } from '../../protocol/money.ts'
 import { type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
 import type { EscrowState, Ports } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
-import { type Channel, coveredNano, openChannel, recovered, step, unsettledNano } from './channel.ts'
+import {
+  type Channel,
+  type ChannelId,
+  channelKey,
+  coveredNano,
+  openChannel,
+  recovered,
+  step,
+  unsettledNano,
+} from './channel.ts'
 
 /** A payer's escrow as last read, and what it has paid here so far. */
 export interface Account {
@@ -32,8 +41,7 @@ export class Book {
   /** Reads the log; the book of a new home is empty. */
   async recover(): Promise<void> {
     for (const { peer, voucher, atMs } of await this.#log.read()) {
-      const { escrow, epoch } = voucher.terms
-      const channel = this.#channels.get(keyOf(escrow, epoch)) ?? openChannel(escrow, epoch, peer, 0n)
+      const channel = this.#channels.get(channelKey(voucher.terms)) ?? openChannel(voucher.terms, peer, 0n)
       this.#put(recovered(step(channel, { type: 'voucher', voucher, nowMs: atMs })))
     }
   }
@@ -44,8 +52,8 @@ export class Book {
 
   /** The channel with this payer in the escrow's epoch; one never seen begins at what the chain has paid already. */
   channel({ escrow, settledNano }: Account, payer: PeerId): Channel {
-    const { address, epoch } = escrow
-    return this.#channels.get(keyOf(address, epoch)) ?? openChannel(address, epoch, payer, settledNano)
+    const id = this.#idOf(escrow)
+    return this.#channels.get(channelKey(id)) ?? openChannel(id, payer, settledNano)
   }
 
   /**
@@ -97,14 +105,14 @@ export class Book {
     return this.#put(step(this.channel(account, payer), { type: 'acknowledged', owedNano: voucher.terms.amountNano }))
   }
 
-  settled(escrow: Address, epoch: number, settledNano: Nano): void {
-    const channel = this.#channels.get(keyOf(escrow, epoch))
+  settled(id: ChannelId, settledNano: Nano): void {
+    const channel = this.#channels.get(channelKey(id))
     if (channel) this.#put(step(channel, { type: 'settled', settledNano }))
   }
 
   /** The epoch is over: what was not settled in it never will be. The value that is lost. */
-  close(escrow: Address, epoch: number): Nano {
-    const key = keyOf(escrow, epoch)
+  close(id: ChannelId): Nano {
+    const key = channelKey(id)
     const channel = this.#channels.get(key)
     this.#channels.delete(key)
     return channel ? unsettledNano(channel) : 0n
@@ -117,7 +125,7 @@ export class Book {
     isEnough: (channel: Channel) => boolean,
     signal: AbortSignal,
   ): Promise<void> {
-    const key = keyOf(account.escrow.address, account.escrow.epoch)
+    const key = channelKey(this.#idOf(account.escrow))
     while (!isEnough(this.channel(account, payer))) {
       signal.throwIfAborted()
       await new Promise<void>((resolve) => {
@@ -135,8 +143,12 @@ export class Book {
     }
   }
 
+  #idOf({ globalId, address, epoch }: EscrowState): ChannelId {
+    return { globalId, escrow: address, epoch, payee: this.#payout }
+  }
+
   #put(channel: Channel): Channel {
-    const key = keyOf(channel.escrow, channel.epoch)
+    const key = channelKey(channel)
     this.#channels.set(key, channel)
     for (const wake of [...(this.#waiting.get(key) ?? [])]) wake()
     return channel
@@ -147,8 +159,4 @@ export class Book {
       if (best) yield { peer: payer, voucher: best, atMs: dueSinceMs ?? this.#ports.clock.now() }
     }
   }
-}
-
-function keyOf(escrow: Address, epoch: number): string {
-  return `${escrow}/${epoch}`
 }

@@ -4,9 +4,16 @@ import type { Address, PeerId } from '../../protocol/ids.ts'
 import type { Nano } from '../../protocol/money.ts'
 import type { Voucher } from '../../protocol/voucher.ts'
 
-export interface Channel {
+/** The tab that vouchers of one payer to this provider are of. An escrow's address says nothing of its chain. */
+export interface ChannelId {
+  readonly globalId: number
   readonly escrow: Address
   readonly epoch: number
+  /** This provider's payout; vouchers to one it had before are still its own to settle. */
+  readonly payee: Address
+}
+
+export interface Channel extends ChannelId {
   /** Whose vouchers count: the peer and its key inside the escrow are one. */
   readonly payer: PeerId
   /** Everything delivered in this epoch, at the agreed prices. After a restart: what the best voucher covers. */
@@ -28,10 +35,12 @@ export type ChannelEvent =
   | { readonly type: 'settled'; readonly settledNano: Nano }
 
 /** What the chain has paid in this epoch was once delivered, whether or not these books remember. */
-export function openChannel(escrow: Address, epoch: number, payer: PeerId, baseNano: Nano): Channel {
+export function openChannel({ globalId, escrow, epoch, payee }: ChannelId, payer: PeerId, baseNano: Nano): Channel {
   return {
+    globalId,
     escrow,
     epoch,
+    payee,
     payer,
     owedNano: baseNano,
     best: undefined,
@@ -39,6 +48,10 @@ export function openChannel(escrow: Address, epoch: number, payer: PeerId, baseN
     settledNano: baseNano,
     dueSinceMs: undefined,
   }
+}
+
+export function channelKey({ globalId, escrow, epoch, payee }: ChannelId): string {
+  return `${globalId}/${escrow}/${epoch}/${payee}`
 }
 
 /** Vouchers and settled sums only ever raise a channel, so replays and reordering change nothing. */

@@ -2,7 +2,7 @@
 // peer's where one is named, its own otherwise and whenever the other does not deliver.
 
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
-import { type Address, type PeerId, parsePeerId, settleProtocol } from '../../protocol/ids.ts'
+import { type PeerId, parsePeerId, settleProtocol } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
 import type { Nano } from '../../protocol/money.ts'
 import { decodeSettleReply, encodeSettleRequest } from '../../protocol/settlement.ts'
@@ -11,12 +11,11 @@ import type { Config } from '../config.ts'
 import type { Ports } from '../ports.ts'
 import { every, within } from '../waits.ts'
 import type { Book } from './book.ts'
-import { type Channel, coveredNano, isDue, unsettledNano } from './channel.ts'
+import { type Channel, channelKey, coveredNano, isDue, unsettledNano } from './channel.ts'
 import type { Settler } from './settler.ts'
 
 export class Collector {
   readonly #config: Config
-  readonly #payout: Address
   readonly #ports: Ports
   readonly #book: Book
   readonly #settler: Settler
@@ -24,10 +23,11 @@ export class Collector {
   readonly #handedOver = new Map<string, HandOver>()
   /** When each channel's escrow was last read, Unix milliseconds. */
   readonly #readAtMs = new Map<string, number>()
+  /** Channels that could not be settled from here when last tried: looked at like those that are not due. */
+  readonly #failed = new Set<string>()
 
-  constructor(config: Config, payout: Address, ports: Ports, book: Book, settler: Settler) {
+  constructor(config: Config, ports: Ports, book: Book, settler: Settler) {
     this.#config = config
-    this.#payout = payout
     this.#ports = ports
     this.#book = book
     this.#settler = settler
@@ -58,35 +58,42 @@ export class Collector {
     for (const channel of unsettled) {
       if (signal.aborted) return
       const nowMs = this.#ports.clock.now()
-      const isWorthReading = isDue(channel, policy, nowMs, isUrgent) || this.#isTimeToWatch(channel, nowMs)
+      const isWorthTrying = isUrgent || !this.#failed.has(channelKey(channel))
+      const isWorthReading =
+        (isWorthTrying && isDue(channel, policy, nowMs, isUrgent)) || this.#isTimeToWatch(channel, nowMs)
       if (!isWorthReading) continue
       const { now, isClosing } = await this.#read(channel)
       if (now && isDue(now, policy, nowMs, isUrgent || isClosing)) due.push(now)
-      else this.#handedOver.delete(keyOf(channel))
+      else this.#handedOver.delete(channelKey(channel))
     }
     await this.#handOver(due, signal)
   }
 
   /** Whether its owner closes the escrow shows only on chain. */
   #isTimeToWatch(channel: Channel, nowMs: number): boolean {
-    return nowMs - (this.#readAtMs.get(keyOf(channel)) ?? 0) >= this.#config.settlement.watchMs
+    return nowMs - (this.#readAtMs.get(channelKey(channel)) ?? 0) >= this.#config.settlement.watchMs
   }
 
-  async #read({ escrow, epoch, payer }: Channel): Promise<{ now: Channel | undefined; isClosing: boolean }> {
+  async #read(channel: Channel): Promise<{ now: Channel | undefined; isClosing: boolean }> {
     const { chain, clock, observe } = this.#ports
-    const key = keyOf({ escrow, epoch })
+    const { epoch, escrow, globalId, payee, payer } = channel
+    const key = channelKey(channel)
     const state = await chain.escrow(escrow)
-    if (state.isEscrow && state.epoch !== epoch) {
-      this.#readAtMs.delete(key)
-      this.#handedOver.delete(key)
-      observe({ type: 'channel-closed', peer: payer, escrow, lostNano: this.#book.close(escrow, epoch) })
+    this.#readAtMs.set(key, clock.now())
+    if (state.isEscrow && state.globalId !== globalId) {
+      this.#failed.add(key) // of another chain, which this home once served
       return { now: undefined, isClosing: false }
     }
-    const { settledNano } = await chain.payee(escrow, this.#payout)
-    this.#readAtMs.set(key, clock.now())
-    this.#book.settled(escrow, epoch, settledNano)
-    const now = this.#book.channels().find((open) => open.escrow === escrow && open.epoch === epoch)
-    return { now, isClosing: state.unlockAtMs !== 0 }
+    if (state.isEscrow && state.epoch > epoch) {
+      this.#readAtMs.delete(key)
+      this.#failed.delete(key)
+      this.#handedOver.delete(key)
+      observe({ type: 'channel-closed', peer: payer, escrow, lostNano: this.#book.close(channel) })
+      return { now: undefined, isClosing: false }
+    }
+    const { settledNano } = await chain.payee(escrow, payee)
+    this.#book.settled(channel, settledNano)
+    return { now: this.#book.channels().find((open) => channelKey(open) === key), isClosing: state.unlockAtMs !== 0 }
   }
 
   async #handOver(due: readonly Channel[], signal: AbortSignal): Promise<void> {
@@ -96,7 +103,8 @@ export class Collector {
     const theirs: Channel[] = []
     for (const channel of due) {
       if (settler === '' || this.#isOverdue(channel, nowMs)) await this.#settleHere(channel)
-      else if ((this.#handedOver.get(keyOf(channel))?.amountNano ?? 0n) < coveredNano(channel)) theirs.push(channel)
+      else if ((this.#handedOver.get(channelKey(channel))?.amountNano ?? 0n) < coveredNano(channel))
+        theirs.push(channel)
     }
     for (let at = 0; at < theirs.length; at += limits.voucherBatchMax) {
       const batch = theirs.slice(at, at + limits.voucherBatchMax)
@@ -113,13 +121,23 @@ export class Collector {
     }
   }
 
-  async #settleHere({ best }: Channel): Promise<void> {
-    if (best) await this.#settler.submit(best, this.#ports.identity.peerId)
+  /** One escrow that cannot pay, emptied by others perhaps, must not keep the next from being settled. */
+  async #settleHere(channel: Channel): Promise<void> {
+    const { best, escrow } = channel
+    if (!best) return
+    try {
+      await this.#settler.submit(best, this.#ports.identity.peerId)
+      this.#failed.delete(channelKey(channel))
+    } catch (error) {
+      this.#failed.add(channelKey(channel))
+      const { code, message } = asMeshError(error, 'internal')
+      this.#ports.observe({ type: 'settle-failed', escrow, code, message })
+    }
   }
 
   /** The settler's time runs from the first voucher it took until the chain has paid something, however many follow. */
   #noteHandOver(channel: Channel, nowMs: number): void {
-    const key = keyOf(channel)
+    const key = channelKey(channel)
     const before = this.#handedOver.get(key)
     const isSame = before && before.settledNano === channel.settledNano
     this.#handedOver.set(key, {
@@ -130,7 +148,7 @@ export class Collector {
   }
 
   #isOverdue(channel: Channel, nowMs: number): boolean {
-    const taken = this.#handedOver.get(keyOf(channel))
+    const taken = this.#handedOver.get(channelKey(channel))
     if (!taken || taken.settledNano !== channel.settledNano) return false
     return nowMs - taken.sinceMs > this.#config.settlement.settlerTrustMs
   }
@@ -174,8 +192,4 @@ interface HandOver {
   /** On chain at that time. */
   readonly settledNano: Nano
   readonly amountNano: Nano
-}
-
-function keyOf({ escrow, epoch }: Pick<Channel, 'escrow' | 'epoch'>): string {
-  return `${escrow}/${epoch}`
 }

@@ -4,7 +4,7 @@ import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { type Address, type PeerId, peerIdOf } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
 import { decodeSettleRequest, encodeSettleReply } from '../../protocol/settlement.ts'
-import { betterVoucher, type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
+import { betterVoucher, isSameTab, type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
 import type { Config } from '../config.ts'
 import type { EscrowState, PayeeState, Ports, Stream } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
@@ -90,7 +90,7 @@ export class Settler {
     const { terms } = voucher
     const payees = this.#held.get(terms.escrow)
     const best = payees?.get(terms.payee)
-    if (best && best.voucher.terms.epoch === terms.epoch && best.voucher.terms.amountNano >= terms.amountNano) return
+    if (best && isSameTab(best.voucher.terms, terms) && best.voucher.terms.amountNano >= terms.amountNano) return
     if (!best && (this.heldVouchers >= this.#config.settlement.queueMax || (payees?.size ?? 0) >= payeesMax)) {
       throw new MeshError(
         'busy',
@@ -155,11 +155,12 @@ export class Settler {
   /** What the escrow would pay now, largest claim first; what it has paid already is let go. */
   async #batchOf(escrow: EscrowState): Promise<readonly { voucher: Voucher; settledNano: bigint }[]> {
     const { chain } = this.#ports
+    if (!escrow.isEscrow) return [] // perhaps an endpoint that is behind: nothing is let go for that
     const settleNanoMin = await chain.settleNanoMin()
     const due: { voucher: Voucher; settledNano: bigint; dueNano: bigint }[] = []
     for (const [payee, { voucher }] of this.#held.get(escrow.address) ?? []) {
-      if (voucher.terms.epoch !== escrow.epoch) {
-        this.#release(voucher) // its epoch is over: the contract will never pay it
+      if (voucher.terms.epoch < escrow.epoch || voucher.terms.globalId !== escrow.globalId) {
+        this.#release(voucher) // its epoch is over, or it is of another chain: the contract will never pay it
         continue
       }
       const payeeState = await chain.payee(escrow.address, payee)
@@ -214,11 +215,11 @@ export class Settler {
   }
 
   #hold(voucher: Voucher, from: PeerId): void {
-    const { escrow, epoch, payee } = voucher.terms
+    const { escrow, epoch, globalId, payee } = voucher.terms
     const payees = this.#held.get(escrow) ?? new Map<Address, Held>()
     this.#held.set(escrow, payees)
     const before = payees.get(payee)
-    const isNewer = !before || before.voucher.terms.epoch < epoch
+    const isNewer = !before || before.voucher.terms.epoch < epoch || before.voucher.terms.globalId !== globalId
     const isBetter = before?.voucher.terms.epoch === epoch && betterVoucher(before.voucher, voucher) === voucher
     if (isNewer || isBetter) payees.set(payee, { voucher, from })
   }
