@@ -152,7 +152,7 @@ export class Settler {
     await this.#confirm(address, batch, posted.messageHash, signal)
   }
 
-  /** What the escrow would pay now, largest claim first; what it has paid already is let go. */
+  /** What the escrow would pay now, largest claim first; what it has paid, or cannot pay now, is let go. */
   async #batchOf(escrow: EscrowState): Promise<readonly { voucher: Voucher; settledNano: bigint }[]> {
     const { chain } = this.#ports
     if (!escrow.isEscrow) return [] // perhaps an endpoint that is behind: nothing is let go for that
@@ -163,6 +163,7 @@ export class Settler {
         this.#release(voucher) // its epoch is over, or it is of another chain: the contract will never pay it
         continue
       }
+      if (voucher.terms.epoch > escrow.epoch) continue // the endpoint is behind
       const payeeState = await chain.payee(escrow.address, payee)
       const { settledNano } = payeeState
       if (settledNano >= voucher.terms.amountNano) {
@@ -171,6 +172,7 @@ export class Settler {
       }
       const dueNano = dueOf(voucher, payeeState)
       if (dueNano >= settleNanoMin) due.push({ voucher, settledNano, dueNano })
+      else this.#release(voucher) // others were first: its payee watches, and posts when the escrow is filled up again
     }
     due.sort((a, b) => Number(b.dueNano > a.dueNano) - Number(b.dueNano < a.dueNano))
     return due.slice(0, limits.voucherBatchMax)
@@ -190,11 +192,13 @@ export class Settler {
       confirmMs,
       `confirming message ${messageHash} by the state of escrow ${address}`,
       async (stop) => {
-        while (open.size > 0) {
+        for (let isSettled = false; open.size > 0; ) {
+          const isLastLook = isSettled // one transaction settles them all: what it left out waits for the next pass
           for (const [payee, { voucher, settledNano: before }] of [...open]) {
             const { settledNano } = await chain.payee(address, payee)
             if (settledNano <= before) continue
             open.delete(payee)
+            isSettled = true
             if (settledNano >= voucher.terms.amountNano) this.#release(voucher)
             const transaction = await chain.settleTransaction(address, messageHash).catch(() => undefined) // told, not relied on
             observe({
@@ -207,6 +211,7 @@ export class Settler {
               feeNano: transaction?.feeNano,
             })
           }
+          if (isLastLook) return
           if (open.size > 0) await clock.sleep(confirmPollMs, stop)
         }
       },

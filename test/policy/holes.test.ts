@@ -9,9 +9,21 @@ import { coveredNano } from '../../node/settlement/channel.ts'
 import { encodeAdvert, type Offer } from '../../protocol/advert.ts'
 import type { ErrorCode } from '../../protocol/errors.ts'
 import { type Accept, decodeConsumerFrame, encodeFrame, type Open, type ProviderFrame } from '../../protocol/frames.ts'
-import { advertProtocol, declaredModelKeyOf, inferProtocol, meshKey, settleProtocol } from '../../protocol/ids.ts'
+import {
+  type Address,
+  advertProtocol,
+  declaredModelKeyOf,
+  inferProtocol,
+  meshKey,
+  settleProtocol,
+} from '../../protocol/ids.ts'
 import type { Price } from '../../protocol/money.ts'
-import { decodeSettleRequest, encodeSettleReply } from '../../protocol/settlement.ts'
+import {
+  decodeSettleReply,
+  decodeSettleRequest,
+  encodeSettleReply,
+  encodeSettleRequest,
+} from '../../protocol/settlement.ts'
 import { signVoucher } from '../../protocol/voucher.ts'
 import { countingEngine, MemoryChain, MemoryMesh, type Peer } from './memory-mesh.ts'
 import { addressOfNumber, escrowOf, identityOf } from './peers.ts'
@@ -154,6 +166,29 @@ test('an escrow that others emptied does not keep the next payer from being sett
   await mesh.clock.finish(provider.node.settleNow(new AbortController().signal))
   expect(eventsOf(provider, 'settle-failed')).toEqual([expect.objectContaining({ escrow: emptied })])
   expect(mesh.chain.settledOf(good, payout)).toBe(costNano)
+})
+
+test('vouchers that an emptied escrow cannot pay make room for others at a settler', async () => {
+  const mesh = new MemoryMesh()
+  mesh.chain.leastNano = 100n
+  const settlement = { queueMax: 2, intervalMs: 1_000 }
+  const settler = await mesh.start({ number: 3, roles: { settler: true }, config: { settlement } })
+  const payer = identityOf(1)
+  const submit = async (escrow: Address, payees: readonly number[]): Promise<number> => {
+    const vouchers = payees.map((number) =>
+      signVoucher({ globalId: -239, escrow, epoch: 0, payee: addressOfNumber(number), amountNano: 1_000n }, payer.sign),
+    )
+    const stream = await mesh.networkOf(identityOf(9)).open(settler.identity.peerId, settleProtocol)
+    await stream.send(encodeSettleRequest(vouchers))
+    for await (const frame of stream.frames) return decodeSettleReply(frame).accepted
+    throw new Error('no reply')
+  }
+  const small = mesh.escrow(1, { address: addressOfNumber(0xe1), freeNano: 150n })
+  const good = mesh.escrow(1, { address: addressOfNumber(0xe2) })
+  expect(await submit(small, [21, 22])).toBe(2)
+  expect(await submit(good, [23])).toBe(0)
+  await mesh.clock.advance(3_000)
+  expect(await submit(good, [23])).toBe(1)
 })
 
 test('a chain endpoint that is behind does not make a provider give up its vouchers', async () => {
