@@ -63,7 +63,8 @@ export class Pair {
   tabs = this.#newTabs()
   book = this.#newBook()
   #streams: Stream[] = []
-  #vouchers: Voucher[] = []
+  /** On their way; a debt is paid outside any stream. */
+  #vouchers: { readonly voucher: Voucher; readonly isDebt: boolean }[] = []
   #opened = 0
   /** The last amount handed out, since the consumer lost its records if it did. */
   #signedSinceNano: Nano = 0n
@@ -80,7 +81,8 @@ export class Pair {
   readonly faults: string[] = []
 
   get best(): Voucher | undefined {
-    return this.tabs.best(provider.peerId, payee)
+    const { globalId, epoch } = this.account.escrow
+    return this.tabs.best({ globalId, epoch, peer: provider.peerId, payee })
   }
 
   get channel(): Channel {
@@ -302,10 +304,10 @@ export class Pair {
   }
 
   #payDebts(): void {
-    for (const debt of this.tabs.debts()) this.#send(this.tabs.signDebt(debt))
+    for (const debt of this.tabs.debts()) this.#send(this.tabs.signDebt(debt), true)
   }
 
-  async #send(signing: Promise<Voucher | undefined>): Promise<void> {
+  async #send(signing: Promise<Voucher | undefined>, isDebt = false): Promise<void> {
     const { tabs } = this
     const voucher = await signing
     if (!voucher || tabs !== this.tabs) return
@@ -313,15 +315,19 @@ export class Pair {
     if (amountNano < this.#signedSinceNano) this.faults.push(`signed ${amountNano} after ${this.#signedSinceNano}`)
     this.#signedSinceNano = amountNano
     this.#noteSigned(amountNano)
-    this.#vouchers.push(voucher)
+    this.#vouchers.push({ voucher, isDebt })
   }
 
   #noteSigned(amountNano: Nano): void {
     if (amountNano > this.signedNano) this.signedNano = amountNano
   }
 
-  #book(voucher: Voucher): void {
-    this.book.accept(voucher, this.account, consumer.peerId).catch((error: unknown) => this.#fault(error))
+  #book({ voucher, isDebt }: { readonly voucher: Voucher; readonly isDebt: boolean }): void {
+    const { account, book } = this
+    const taken = isDebt
+      ? book.acceptDebt(voucher, account, consumer.peerId)
+      : book.accept(voucher, account, consumer.peerId)
+    taken.catch((error: unknown) => this.#fault(error))
   }
 
   #consumerLoses(stream: Stream | undefined): void {
