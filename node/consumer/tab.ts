@@ -107,8 +107,8 @@ export class Tabs {
     const isIdle = known.openWindows.length === 0 && this.#openingOf(peer) === 1
     const isUnsure = !isIdle || isRecovered || this.#lost.has(peer) // records that were lost may have been of one that broke
     const inFlight = isUnsure ? largest(known.inFlightNano, windowNano) : known.inFlightNano
-    // A provider delivers a window beyond what was signed, also where it had forgiven some of that before.
-    const certain = inFlight === 0n ? owed : largest(owed, best?.terms.amountNano ?? 0n)
+    // What was signed is paid for: a provider that forgave some of it, and forgot in a crash, asks for nothing new.
+    const certain = largest(owed, best?.terms.amountNano ?? 0n)
     if (claim.owedNano > certain + inFlight) {
       throw new MeshError(
         'overcharged',
