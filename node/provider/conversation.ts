@@ -150,13 +150,15 @@ export class Conversation {
   async #deliver({ account, prompt, lease }: Admitted): Promise<void> {
     const { admission, book, config, engine, payout, ports, price } = this.#parts
     const { promptTokens, cachedTokens } = prompt
+    const before = book.channel(account, this.#payer)
+    const unpaidBeforeNano = unpaidNano(before) > 0n ? unpaidNano(before) : 0n
     await this.#send({
       type: 'accept',
       price,
       promptTokens,
       cachedTokens,
       creditTokens: config.provider.creditTokens,
-      tab: tabOf(account.escrow, payout, book.channel(account, this.#payer)),
+      tab: tabOf(account.escrow, payout, before),
     })
     ports.observe({
       type: 'request-admitted',
@@ -167,9 +169,10 @@ export class Conversation {
       active: admission.active,
     })
     const promptNano = meteredNano(this.#meter)
-    // Tokens of this payer's other streams may be in flight: with such the window is allowed, never more.
+    // Tokens of this payer's other streams may be in flight: with such the window is allowed, never more. Without, what was
+    // unpaid before: the consumer may not know of it yet.
     const isPaid = (channel: Channel): boolean =>
-      unpaidNano(channel) + promptNano <= (this.#otherRequests() > 0 ? this.#windowNano : 0n)
+      unpaidNano(channel) + promptNano <= (this.#otherRequests() > 0 ? this.#windowNano : unpaidBeforeNano)
     while (!isPaid(book.channel(account, this.#payer))) {
       await this.#awaitPayment(account, isPaid, config.provider.promptPaymentMs)
     } // no await from the check to the count: another prompt may wait for the same voucher

@@ -114,6 +114,25 @@ test('prompts that are each worth more than the window are answered at the same 
   expect((await mesh.clock.finish(answers)).map(({ finish }) => finish)).toEqual(['length', 'length', 'length'])
 })
 
+test('tokens that were lost with their stream do not keep the next requests from being paid', async () => {
+  const mesh = new MemoryMesh()
+  const pause = (): Promise<void> => mesh.clock.sleep(10)
+  const provider = await mesh.start({ number: 2, roles: { provider: { payout } }, engine: countingEngine({ pause }) })
+  const roles = { consumer: { escrow: mesh.escrow(1) } }
+  const consumer = await mesh.start({ number: 1, roles, config: once })
+  const broken = ask(consumer).catch(() => undefined)
+  await mesh.clock.advance(300)
+  mesh.mute(consumer.identity.peerId)
+  await mesh.clock.advance(300)
+  mesh.cut(consumer.identity.peerId)
+  await mesh.clock.finish(broken)
+  await mesh.clock.advance(1_000) // now the provider knows, too
+  const [channel] = provider.node.channels()
+  expect(channel && channel.owedNano - coveredNano(channel)).toBeGreaterThan(0n)
+  const answers = await mesh.clock.finish(Promise.all([ask(consumer), ask(consumer)]))
+  expect(answers.map(({ finish }) => finish)).toEqual(['length', 'length'])
+})
+
 test('a slow chain does not make a consumer believe a claim that is out of date', async () => {
   const mesh = new MemoryMesh()
   await mesh.start({ number: 2, roles: { provider: { payout } }, engine: countingEngine() })

@@ -30,7 +30,13 @@ type Handler = (stream: Stream) => Promise<void>
 interface Member {
   readonly handlers: Map<ProtocolId, Handler>
   readonly provided: Set<ModelKey>
-  readonly streams: Set<Stream>
+  readonly ends: Set<End>
+}
+
+/** One end of a stream. */
+interface End {
+  readonly stream: Stream
+  readonly inward: Pipe
 }
 
 /** One direction of a stream. */
@@ -216,7 +222,7 @@ export class MemoryMesh {
 
   /** A network port without a node behind it, for peers that play by their own rules. */
   networkOf({ peerId }: Identity): Network {
-    const member: Member = { handlers: new Map(), provided: new Set(), streams: new Set() }
+    const member: Member = { handlers: new Map(), provided: new Set(), ends: new Set() }
     const members = this.#members
     members.set(peerId, member)
     return {
@@ -229,8 +235,8 @@ export class MemoryMesh {
         const [there, back] = [new Pipe(), new Pipe()]
         const own = streamOf(peer, back, there)
         const theirs = streamOf(peerId, there, back)
-        member.streams.add(own)
-        members.get(peer)?.streams.add(theirs)
+        member.ends.add({ stream: own, inward: back })
+        members.get(peer)?.ends.add({ stream: theirs, inward: there })
         const left = (): void => there.leave() // as a real network does it once the handler is done
         handler(theirs).then(left, (error: Error) => theirs.reset(error))
         return own
@@ -245,11 +251,22 @@ export class MemoryMesh {
     }
   }
 
+  /** Nothing that is sent on its streams arrives any more. */
+  mute(peer: PeerId): void {
+    for (const { inward } of this.#members.get(peer)?.ends ?? []) inward.leave()
+  }
+
+  /** Its streams break. */
+  cut(peer: PeerId): void {
+    const ends = [...(this.#members.get(peer)?.ends ?? [])]
+    this.#members.get(peer)?.ends.clear()
+    for (const { stream } of ends) stream.reset(new MeshError('unreachable', 'the connection broke'))
+  }
+
   /** Its streams break, and nobody reaches it any more. */
   kill(peer: PeerId): void {
-    const member = this.#members.get(peer)
+    this.cut(peer)
     this.#members.delete(peer)
-    for (const stream of member?.streams ?? []) stream.reset(new MeshError('unreachable', 'killed'))
   }
 
   /** An escrow of its own for the peer of this number. */
