@@ -27,6 +27,8 @@ export class Settler {
   readonly #held = new Map<Address, Map<Address, Held>>()
   /** Escrows whose last try failed: when to try again. */
   readonly #retryAtMs = new Map<Address, { atMs: number; pauseMs: number }>()
+  /** Vouchers being checked and written. */
+  #arriving = 0
   readonly #log: VoucherLog
 
   constructor(config: Config, ports: Pick<Ports, 'clock' | 'random' | 'store' | 'chain' | 'observe'>) {
@@ -63,8 +65,12 @@ export class Settler {
 
   /** Serves /silkmesh/settle/1.0.0: one request, one reply. */
   async serve(stream: Stream): Promise<void> {
-    for await (const frame of stream.frames) {
-      const vouchers = decodeSettleRequest(frame)
+    const { clock } = this.#ports
+    const frames = stream.frames[Symbol.asyncIterator]()
+    const { handoverMs } = this.#config.settlement
+    const frame = await within(clock, handoverMs, 'the vouchers of a new stream', () => frames.next())
+    if (!frame.done) {
+      const vouchers = decodeSettleRequest(frame.value)
       let accepted = 0
       try {
         for (const voucher of vouchers) {
@@ -76,7 +82,6 @@ export class Settler {
         const { code, message } = asMeshError(error, 'internal')
         await stream.send(encodeSettleReply({ accepted, code, message }))
       }
-      break
     }
     await stream.close()
   }
@@ -86,17 +91,25 @@ export class Settler {
    * could not pay it now, `busy`.
    */
   async submit(voucher: Voucher, from: PeerId): Promise<void> {
-    const { chain, clock } = this.#ports
     const { terms } = voucher
     const payees = this.#held.get(terms.escrow)
     const best = payees?.get(terms.payee)
     if (best && isSameTab(best.voucher.terms, terms) && best.voucher.terms.amountNano >= terms.amountNano) return
-    if (!best && (this.heldVouchers >= this.#config.settlement.queueMax || (payees?.size ?? 0) >= payeesMax)) {
-      throw new MeshError(
-        'busy',
-        `this settler holds ${this.heldVouchers} vouchers, ${payees?.size ?? 0} of that escrow`,
-      )
+    const held = this.heldVouchers + this.#arriving
+    if (!best && (held >= this.#config.settlement.queueMax || (payees?.size ?? 0) >= payeesMax)) {
+      throw new MeshError('busy', `this settler holds ${held} vouchers, ${payees?.size ?? 0} of that escrow`)
     }
+    this.#arriving += 1
+    try {
+      await this.#take(voucher, from)
+    } finally {
+      this.#arriving -= 1
+    }
+  }
+
+  async #take(voucher: Voucher, from: PeerId): Promise<void> {
+    const { chain, clock } = this.#ports
+    const { terms } = voucher
     const escrow = await chain.escrow(terms.escrow)
     const reason = refusalOf(voucher, escrow)
     if (reason) throw new MeshError('voucher-invalid', reason)
