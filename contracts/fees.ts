@@ -5,7 +5,7 @@ import { defaultConfig } from '@ton/sandbox'
 
 /** The configuration every chain test, gas table and local chain runs on: real prices instead of the sandbox's older ones. */
 export function mainnet2026Config(): Cell {
-  return sandboxConfig(MAINNET_2026)
+  return sandboxConfig(mainnet2026Fees)
 }
 
 /** Prices per 65 536 units where the name ends in `Q16`; everything else in nano, gas units, bits, cells or seconds. */
@@ -50,7 +50,7 @@ export interface ForwardPrices {
  * TON mainnet, masterchain block 84 773 657 (August 2026): parameters 18, 20, 21, 24 and 25.
  * Basechain storage, gas and forwarding were cut about six times by the validators' votes of 30 April and 1 May 2026.
  */
-export const MAINNET_2026: FeeSchedule = {
+export const mainnet2026Fees: FeeSchedule = {
   storage: [
     {
       sinceUnixSec: 0,

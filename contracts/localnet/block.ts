@@ -138,8 +138,8 @@ function refusedBy(error: unknown): MessageOutcome {
 }
 
 /** Mainnet aligns each block's first logical time to this. */
-const BLOCK_LT_STEP = 1_000_000n
+const blockLtStep = 1_000_000n
 
 export function nextBlockLt(lt: bigint): bigint {
-  return (lt / BLOCK_LT_STEP + 1n) * BLOCK_LT_STEP
+  return (lt / blockLtStep + 1n) * blockLtStep
 }

@@ -8,18 +8,18 @@ import type { Head, Store, StoredTransaction } from './store.ts'
 import type { GetMethodOutcome, MessageOutcome, Tvm } from './tvm.ts'
 
 /** Configuration parameter 19, an id no public chain has: what wallets and peers sign for play money is void elsewhere. */
-export const GLOBAL_ID = 31_337
+export const localGlobalId = 31_337
 /** Externals waiting for a block. Each is at most 64 KiB, so the mempool holds at most 32 MiB. */
-export const MEMPOOL_MAX = 512
+export const mempoolMax = 512
 /** Messages in flight above which new externals are refused, as a mainnet shard does when its out-queue is too long. */
-export const IN_FLIGHT_MAX = 10_000
+export const inFlightMax = 10_000
 /** At 3-12 ms a transaction a full block takes about a second. */
-export const BLOCK_TRANSACTIONS_MAX = 128
+export const blockTransactionsMax = 128
 /** A contract may answer itself for ever; a chain that mines at once stops to let the caller go on. */
-export const BLOCKS_AT_ONCE_MAX = 64
+export const blocksAtOnceMax = 64
 /** The chain's time is a `uint32`; wallets and contracts add their own terms to it. */
-const UTIME_MAX = 2 ** 32 - 1 - 366 * 86_400
-const VM_LOG_CHARS_MAX = 256
+const utimeMax = 2 ** 32 - 1 - 366 * 86_400
+const vmLogCharsMax = 256
 
 export interface Submitted {
   readonly external: External
@@ -138,7 +138,7 @@ export class Chain {
 
   mineUntilQuiet(): Promise<void> {
     return this.#inTurn(async () => {
-      for (let blocks = 0; blocks < BLOCKS_AT_ONCE_MAX; blocks += 1) {
+      for (let blocks = 0; blocks < blocksAtOnceMax; blocks += 1) {
         if (this.#mempool.size === 0 && this.inFlight === 0) return
         await this.#mineBlock()
       }
@@ -149,8 +149,8 @@ export class Chain {
   advance(seconds: number): Promise<void> {
     return this.#inTurn(async () => {
       const aheadSec = this.#head.aheadSec + seconds
-      if (wallSec() + aheadSec > UTIME_MAX) {
-        throw new ApiError(422, `the clock cannot go ${seconds} s on: the chain's time ends at ${UTIME_MAX}`)
+      if (wallSec() + aheadSec > utimeMax) {
+        throw new ApiError(422, `the clock cannot go ${seconds} s on: the chain's time ends at ${utimeMax}`)
       }
       this.#head = { ...this.#head, aheadSec }
       await this.#mineBlock()
@@ -186,11 +186,11 @@ export class Chain {
 
   #refuseWhenFull(): void {
     if (this.#failure !== undefined) throw new ApiError(503, this.#failure.message)
-    if (this.#mempool.size >= MEMPOOL_MAX) {
-      throw new ApiError(503, `mempool is full: ${MEMPOOL_MAX} externals are waiting, try again after the next block`)
+    if (this.#mempool.size >= mempoolMax) {
+      throw new ApiError(503, `mempool is full: ${mempoolMax} externals are waiting, try again after the next block`)
     }
-    if (this.inFlight > IN_FLIGHT_MAX) {
-      throw new ApiError(503, `more than ${IN_FLIGHT_MAX} messages are in flight, try again in some blocks`)
+    if (this.inFlight > inFlightMax) {
+      throw new ApiError(503, `more than ${inFlightMax} messages are in flight, try again in some blocks`)
     }
   }
 
@@ -209,9 +209,9 @@ export class Chain {
     const block = new Block(this.#head, this.#nowSec(), this.tvm, this.store)
     const pending: Pending[] = []
     try {
-      for (const message of this.store.queue(BLOCK_TRANSACTIONS_MAX)) await block.deliver(message)
+      for (const message of this.store.queue(blockTransactionsMax)) await block.deliver(message)
       for (const [key, entry] of this.#mempool) {
-        if (block.transactions.length >= BLOCK_TRANSACTIONS_MAX) break
+        if (block.transactions.length >= blockTransactionsMax) break
         this.#mempool.delete(key)
         pending.push(entry)
         await block.accept(entry.external)
@@ -244,7 +244,7 @@ function notAccepted(to: Address, outcome: Extract<MessageOutcome, { kind: 'refu
   }
   const { exitCode, log } = outcome.vm
   const steps = log.split('\n').filter((line) => line.startsWith('execute ')).length
-  const tail = log.length > VM_LOG_CHARS_MAX ? `...${log.slice(-VM_LOG_CHARS_MAX)}` : log
+  const tail = log.length > vmLogCharsMax ? `...${log.slice(-vmLogCharsMax)}` : log
   return new ApiError(
     500,
     `${refusal} transaction ${account}:\nexitcode=${exitCode}, steps=${steps}, gas_used=0\nVM Log (truncated):\n${tail}`,

@@ -3,17 +3,17 @@ import { type Address, beginCell, external, internal, SendMode, storeMessage, st
 import { type KeyPair, keyPairFromSeed } from '@ton/crypto'
 import { createShardAccount } from '@ton/sandbox'
 import { WalletContractV5R1 } from '@ton/ton'
-import { type Chain, GLOBAL_ID } from './chain.ts'
+import { type Chain, localGlobalId } from './chain.ts'
 import { ApiError } from './errors.ts'
 import { decodeExternal, transactionMessages } from './message.ts'
 import type { StoredTransaction } from './store.ts'
 
 /** Ten thousand GRAM a request: a thousand times what a demo spends, and a hundred thousand requests before it is empty. */
-export const FAUCET_MAX_NANO = 10_000_000_000_000n
+export const faucetNanoMax = 10_000_000_000_000n
 /** One billion GRAM. */
-const FAUCET_SUPPLY_NANO = 1_000_000_000_000_000_000n
+const faucetSupplyNano = 1_000_000_000_000_000_000n
 /** Only this process has the key, and the chain's clock may be moved: its transfers need no expiry. */
-const NO_EXPIRY = 0xffff_ffff
+const noExpiry = 0xffff_ffff
 
 export class Faucet {
   readonly address: Address
@@ -34,7 +34,7 @@ export class Faucet {
   /** The account that holds every coin at the chain's beginning. */
   static genesis(secret: Buffer): ReadonlyMap<string, string> {
     const { address, init } = walletOf(keyPairFromSeed(secret))
-    const account = createShardAccount({ address, code: init.code, data: init.data, balance: FAUCET_SUPPLY_NANO })
+    const account = createShardAccount({ address, code: init.code, data: init.data, balance: faucetSupplyNano })
     const state = beginCell().store(storeShardAccount(account)).endCell().toBoc().toString('base64')
     return new Map([[address.toRawString(), state]])
   }
@@ -48,7 +48,7 @@ export class Faucet {
     const body = this.#wallet.createTransfer({
       seqno,
       secretKey: this.#keys.secretKey,
-      timeout: NO_EXPIRY,
+      timeout: noExpiry,
       sendMode: SendMode.PAY_GAS_SEPARATELY | SendMode.IGNORE_ERRORS, // v5 demands the latter of externals
       messages: [internal({ to, value: amountNano, bounce: false })],
     })
@@ -77,5 +77,5 @@ export class Faucet {
 }
 
 function walletOf(keys: KeyPair): WalletContractV5R1 {
-  return WalletContractV5R1.create({ publicKey: keys.publicKey, walletId: { networkGlobalId: GLOBAL_ID } })
+  return WalletContractV5R1.create({ publicKey: keys.publicKey, walletId: { networkGlobalId: localGlobalId } })
 }

@@ -1,8 +1,8 @@
 /** The chain over HTTP: toncenter's routes and error shape, the faucet, and who may ask. */
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
-import { MAINNET_2026 } from '../fees.ts'
-import { type Chain, GLOBAL_ID } from './chain.ts'
+import { mainnet2026Fees } from '../fees.ts'
+import { type Chain, localGlobalId } from './chain.ts'
 import { ApiError, type ApiStatus, LocalnetError } from './errors.ts'
 import type { Faucet } from './faucet.ts'
 import { METHODS } from './methods.ts'
@@ -11,9 +11,9 @@ import { brief } from './stack.ts'
 import { transactionsByMessage } from './v3.ts'
 
 /** An external is at most 64 KiB, 88 KiB in base64: room for `estimateFee` with code and data. */
-export const BODY_BYTES_MAX = 256 * 1024
+export const bodyBytesMax = 256 * 1024
 /** A year a step: the longest terms of the escrow are 30 days. */
-export const ADVANCE_SEC_MAX = 366 * 86_400
+export const advanceSecMax = 366 * 86_400
 
 export interface HttpOptions {
   readonly chain: Chain
@@ -22,7 +22,7 @@ export interface HttpOptions {
   readonly hosts: ReadonlySet<string> | undefined
 }
 
-export const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
+export const loopbackHosts: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 export function localnetHttp({ chain, faucet, hosts }: HttpOptions): Hono {
   const app = new Hono()
@@ -34,7 +34,7 @@ export function localnetHttp({ chain, faucet, hosts }: HttpOptions): Hono {
     if (chain.closed) throw new LocalnetError('stopped', 'the local chain has been stopped')
     await next()
   })
-  app.use(bodyLimit({ maxSize: BODY_BYTES_MAX, onError: (context) => failure(context, tooLarge()) }))
+  app.use(bodyLimit({ maxSize: bodyBytesMax, onError: (context) => failure(context, tooLarge()) }))
 
   app.get('/', (context) => context.json(statusJson(chain, faucet, new URL(context.req.url).origin)))
 
@@ -79,7 +79,7 @@ export function localnetHttp({ chain, faucet, hosts }: HttpOptions): Hono {
 
   app.post('/advance', async (context) => {
     const params = new Params(await jsonBody(context))
-    await chain.advance(params.int('seconds', { min: 1, max: ADVANCE_SEC_MAX }))
+    await chain.advance(params.int('seconds', { min: 1, max: advanceSecMax }))
     return context.json({ ok: true, result: { seqno: chain.head.seqno, utime: chain.head.utimeSec } })
   })
 
@@ -131,16 +131,16 @@ function refusalOf(error: unknown): { readonly status: ApiStatus; readonly messa
 }
 
 function tooLarge(): ApiError {
-  return new ApiError(413, `Request Entity Too Large: the body is over ${BODY_BYTES_MAX} bytes`)
+  return new ApiError(413, `Request Entity Too Large: the body is over ${bodyBytesMax} bytes`)
 }
 
 function statusJson(chain: Chain, faucet: Faucet, origin: string) {
-  const { gasBasechain, forwardBasechain, storage } = MAINNET_2026
+  const { gasBasechain, forwardBasechain, storage } = mainnet2026Fees
   const { inFlight, undeliverable } = chain.store.queued()
   const perUnit = (q16: bigint) => Number(q16) / 65_536
   return {
     chain: 'silkmesh local TON chain: test coins only',
-    globalId: GLOBAL_ID,
+    globalId: localGlobalId,
     seqno: chain.head.seqno,
     utime: chain.head.utimeSec,
     ...(chain.failure === undefined ? {} : { stopped: chain.failure.message }),

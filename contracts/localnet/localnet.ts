@@ -9,10 +9,10 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
 import { mainnet2026Config, withGlobalId } from '../fees.ts'
-import { Chain, GLOBAL_ID } from './chain.ts'
+import { Chain, localGlobalId } from './chain.ts'
 import { LocalnetError } from './errors.ts'
-import { FAUCET_MAX_NANO, Faucet } from './faucet.ts'
-import { LOOPBACK_HOSTS, localnetHttp } from './http.ts'
+import { Faucet, faucetNanoMax } from './faucet.ts'
+import { localnetHttp, loopbackHosts } from './http.ts'
 import { Store } from './store.ts'
 import { Tvm } from './tvm.ts'
 
@@ -49,33 +49,33 @@ export interface Localnet {
 }
 
 /** Mainnet's interval between basechain blocks since April 2026. */
-export const BLOCK_MS = 400
-const BLOCK_MS_MAX = 60_000
+export const blockMsDefault = 400
+const blockMsMax = 60_000
 /** Long, because WASM work holds the event loop: a client that reuses a socket closed meanwhile sees ECONNRESET. */
-const KEEP_ALIVE_MS = 600_000
+const keepAliveMs = 600_000
 /** For a request to arrive in full. */
-const REQUEST_MS = 30_000
-const CONNECTIONS_MAX = 512
+const requestMs = 30_000
+const connectionsMax = 512
 /** For answers under way when the chain ends. */
-const CLOSE_GRACE_MS = 2_000
+const closeGraceMs = 2_000
 
 /** Throws a `LocalnetError`: a busy port, a directory in use, a state file that cannot be read. */
 export async function startLocalnet(options: LocalnetOptions): Promise<Localnet> {
-  const { host = '127.0.0.1', port, blockMs = BLOCK_MS, signal } = options
-  if (!Number.isInteger(blockMs) || blockMs < 0 || blockMs > BLOCK_MS_MAX) {
-    throw new RangeError(`blockMs is ${blockMs}, expected an integer from 0 (at once) to ${BLOCK_MS_MAX}`)
+  const { host = '127.0.0.1', port, blockMs = blockMsDefault, signal } = options
+  if (!Number.isInteger(blockMs) || blockMs < 0 || blockMs > blockMsMax) {
+    throw new RangeError(`blockMs is ${blockMs}, expected an integer from 0 (at once) to ${blockMsMax}`)
   }
   signal?.throwIfAborted()
   const store = Store.open(options.dir, options.historyTransactionsMax)
   try {
     const chain = new Chain(
-      await Tvm.create(withGlobalId(mainnet2026Config(), GLOBAL_ID)),
+      await Tvm.create(withGlobalId(mainnet2026Config(), localGlobalId)),
       store,
       blockMs,
       Faucet.genesis,
     )
-    const faucet = new Faucet(chain, options.faucetMaxNano ?? FAUCET_MAX_NANO)
-    const hosts = isLoopback(host) ? new Set([...LOOPBACK_HOSTS, host]) : undefined
+    const faucet = new Faucet(chain, options.faucetMaxNano ?? faucetNanoMax)
+    const hosts = isLoopback(host) ? new Set([...loopbackHosts, host]) : undefined
     const server = await listen(getRequestListener(localnetHttp({ chain, faucet, hosts }).fetch), host, port)
     return run(chain, server, urlOf(server, host), signal)
   } catch (error) {
@@ -103,7 +103,7 @@ function run(chain: Chain, server: Server, url: string, signal: AbortSignal | un
       await chain.close()
     } finally {
       const grace = new AbortController()
-      const answered = sleep(CLOSE_GRACE_MS, undefined, { signal: grace.signal }).catch(() => undefined)
+      const answered = sleep(closeGraceMs, undefined, { signal: grace.signal }).catch(() => undefined)
       await Promise.race([closed, answered])
       grace.abort()
       server.closeAllConnections()
@@ -140,8 +140,8 @@ async function blocksOnTheClock(chain: Chain, signal: AbortSignal): Promise<void
 }
 
 async function listen(answer: RequestListener, host: string, port: number): Promise<Server> {
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_MS }, answer)
-  server.maxConnections = CONNECTIONS_MAX
+  const server = createServer({ keepAliveTimeout: keepAliveMs, requestTimeout: requestMs }, answer)
+  server.maxConnections = connectionsMax
   server.listen(port, host)
   try {
     await once(server, 'listening')

@@ -3,8 +3,8 @@ import { type Address, beginCell, Cell, Dictionary, loadMessage, type Message, s
 import { ApiError } from './errors.ts'
 
 /** Configuration parameter 43 of mainnet: `max_ext_msg_size` and `max_ext_msg_depth`. */
-export const EXTERNAL_BYTES_MAX = 65_535
-export const EXTERNAL_DEPTH_MAX = 512
+export const externalBytesMax = 65_535
+export const externalDepthMax = 512
 
 export interface External {
   readonly cell: Cell
@@ -15,13 +15,11 @@ export interface External {
 
 /** Decodes an external message as a validator does before running it; refuses with toncenter's wording. */
 export function decodeExternal(boc: Buffer): External {
-  if (boc.length > EXTERNAL_BYTES_MAX) {
-    throw notParsed(`external message too large, rejecting: ${boc.length} bytes, at most ${EXTERNAL_BYTES_MAX}`)
+  if (boc.length > externalBytesMax) {
+    throw notParsed(`external message too large, rejecting: ${boc.length} bytes, at most ${externalBytesMax}`)
   }
   const cell = decodeBoc(boc, () =>
-    notParsed(
-      `external message is not a valid bag of cells with one root and a depth of at most ${EXTERNAL_DEPTH_MAX}`,
-    ),
+    notParsed(`external message is not a valid bag of cells with one root and a depth of at most ${externalDepthMax}`),
   )
   let message: Message
   try {
@@ -44,7 +42,7 @@ export function decodeBoc(boc: Buffer, refusal: () => ApiError): Cell {
     throw refusal()
   }
   const [root] = roots
-  if (root === undefined || roots.length !== 1 || root.depth() > EXTERNAL_DEPTH_MAX) throw refusal()
+  if (root === undefined || roots.length !== 1 || root.depth() > externalDepthMax) throw refusal()
   return root
 }
 

@@ -11,19 +11,19 @@ import {
   blockId,
   feesJson,
   lastTransactionId,
-  MASTERCHAIN,
+  masterchain,
   shortTransactionId,
   transactionJson,
-  WHOLE_SHARD,
+  wholeShard,
 } from './shapes.ts'
 import { decodeStack, encodeStack } from './stack.ts'
 import { walletInformation } from './wallets.ts'
 
 /** toncenter's largest page, and one more: `TonClient` asks for one more than its caller and drops the one it starts from. */
-export const PAGE_MAX = 101
-const PAGE_DEFAULT = 10
-const BLOCK_PAGE_MAX = 1_000
-const SEQNO_MAX = 2 ** 31 - 1
+export const pageMax = 101
+const pageDefault = 10
+const blockPageMax = 1_000
+const seqnoMax = 2 ** 31 - 1
 const INT32 = { min: -(2 ** 31), max: 2 ** 31 - 1 }
 
 export type Method = (chain: Chain, params: Params) => unknown
@@ -33,9 +33,9 @@ export const METHODS: Readonly<Record<string, Method>> = {
     const { seqno } = chain.head
     return {
       '@type': 'blocks.masterchainInfo',
-      last: blockId(chain, MASTERCHAIN, seqno),
-      state_root_hash: chain.blockHash('state', MASTERCHAIN, seqno).toString('base64'),
-      init: blockId(chain, MASTERCHAIN, 0),
+      last: blockId(chain, masterchain, seqno),
+      state_root_hash: chain.blockHash('state', masterchain, seqno).toString('base64'),
+      init: blockId(chain, masterchain, 0),
     }
   },
 
@@ -75,7 +75,7 @@ export const METHODS: Readonly<Record<string, Method>> = {
       code,
       data,
       last_transaction_id: lastTransactionId(account),
-      block_id: blockId(chain, MASTERCHAIN, chain.head.seqno),
+      block_id: blockId(chain, masterchain, chain.head.seqno),
       frozen_hash: frozenHash,
       sync_utime: chain.head.utimeSec,
       state,
@@ -92,7 +92,7 @@ export const METHODS: Readonly<Record<string, Method>> = {
       balance: String(balanceOf(account)),
       extra_currencies: [],
       last_transaction_id: lastTransactionId(account),
-      block_id: blockId(chain, MASTERCHAIN, chain.head.seqno),
+      block_id: blockId(chain, masterchain, chain.head.seqno),
       sync_utime: chain.head.utimeSec,
       account_state:
         state === 'uninitialized'
@@ -119,7 +119,7 @@ export const METHODS: Readonly<Record<string, Method>> = {
 
   getTransactions(chain, params) {
     const account = params.address('address').toRawString()
-    const limit = params.int('limit', { min: 1, max: PAGE_MAX, default: PAGE_DEFAULT })
+    const limit = params.int('limit', { min: 1, max: pageMax, default: pageDefault })
     const toLt = params.optionalLt('to_lt') ?? 0n
     const lt = params.optionalLt('lt')
     const hash = params.optionalHash('hash')
@@ -155,8 +155,8 @@ export const METHODS: Readonly<Record<string, Method>> = {
       '@type': 'smc.runResult',
       gas_used: result?.gasUsed ?? 0,
       stack: encodeStack(result?.stack ?? []),
-      exit_code: result?.exitCode ?? NOT_INITIALIZED,
-      block_id: blockId(chain, MASTERCHAIN, chain.head.seqno),
+      exit_code: result?.exitCode ?? notInitialized,
+      block_id: blockId(chain, masterchain, chain.head.seqno),
       last_transaction_id: lastTransactionId(chain.account(address)),
     }
   },
@@ -206,7 +206,7 @@ export const METHODS: Readonly<Record<string, Method>> = {
 }
 
 /** TVM's answer for an account with no code. */
-const NOT_INITIALIZED = -13
+const notInitialized = -13
 
 function locateByIncoming(chain: Chain, params: Params) {
   const { source, destination, createdLt } = messageKey(params)
@@ -233,7 +233,7 @@ function blockTransactions(chain: Chain, params: Params) {
   const workchain = knownShard(params)
   const seqno = pastSeqno(chain, params)
   // Whole blocks unless asked otherwise: `TonClient` gives no count and refuses an incomplete list.
-  const count = params.int('count', { min: 1, max: BLOCK_PAGE_MAX, default: BLOCK_PAGE_MAX })
+  const count = params.int('count', { min: 1, max: blockPageMax, default: blockPageMax })
   const afterHash = params.optionalHash('after_hash')
   const after = {
     account: afterHash === undefined ? '' : `${workchain}:${afterHash.toString('hex')}`,
@@ -249,17 +249,17 @@ function blockTransactions(chain: Chain, params: Params) {
 }
 
 function knownShard(params: Params): number {
-  const workchain = params.int('workchain', { min: MASTERCHAIN, max: 0 })
+  const workchain = params.int('workchain', { min: masterchain, max: 0 })
   const shard = String(params.raw('shard'))
   // JSON writers without 64-bit integers round it; there is only one shard it can mean
-  if (shard !== WHOLE_SHARD && shard !== '8000000000000000' && Number(shard) !== Number(WHOLE_SHARD)) {
-    throw params.refused('shard', WHOLE_SHARD)
+  if (shard !== wholeShard && shard !== '8000000000000000' && Number(shard) !== Number(wholeShard)) {
+    throw params.refused('shard', wholeShard)
   }
   return workchain
 }
 
 function pastSeqno(chain: Chain, params: Params): number {
-  const seqno = params.int('seqno', { min: 0, max: SEQNO_MAX })
+  const seqno = params.int('seqno', { min: 0, max: seqnoMax })
   if (seqno > chain.head.seqno) throw unknownBlock(`seqno ${seqno} (the last block is ${chain.head.seqno})`)
   return seqno
 }
@@ -267,7 +267,7 @@ function pastSeqno(chain: Chain, params: Params): number {
 /** State is kept as of the last block only. */
 function currentAddress(chain: Chain, params: Params): Address {
   const address = params.address('address')
-  const seqno = params.optionalInt('seqno', { min: 0, max: SEQNO_MAX })
+  const seqno = params.optionalInt('seqno', { min: 0, max: seqnoMax })
   if (seqno !== undefined && seqno !== chain.head.seqno) {
     throw notLocated(`the state of block ${seqno} is not kept, only that of the last block (${chain.head.seqno})`)
   }

@@ -5,7 +5,7 @@ import { decodeBoc } from './message.ts'
 import { brief } from './stack.ts'
 
 /** SQLite and the chain's own `int64` both end here. */
-export const INT64_MAX = 2n ** 63n - 1n
+export const int64Max = 2n ** 63n - 1n
 
 export class Params {
   readonly #values: Readonly<Record<string, unknown>>
@@ -50,7 +50,7 @@ export class Params {
     const value = this.raw(name)
     if (value === undefined) return undefined
     const text = typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value
-    if (typeof text !== 'string' || !/^[0-9]{1,19}$/.test(text) || BigInt(text) > INT64_MAX) {
+    if (typeof text !== 'string' || !/^[0-9]{1,19}$/.test(text) || BigInt(text) > int64Max) {
       throw this.refused(name, 'a logical time (an integer from 0 to 2^63-1)')
     }
     return BigInt(text)

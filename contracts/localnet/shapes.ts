@@ -12,17 +12,17 @@ import type { Chain } from './chain.ts'
 import { normalizedHash, transactionMessages } from './message.ts'
 import type { StoredTransaction } from './store.ts'
 
-export const MASTERCHAIN = -1
+export const masterchain = -1
 /** This chain never splits: one shard a workchain. As toncenter writes it, a signed decimal of 0x8000000000000000. */
-export const WHOLE_SHARD = '-9223372036854775808'
+export const wholeShard = '-9223372036854775808'
 
-const NO_HASH = Buffer.alloc(32).toString('base64')
+const noHash = Buffer.alloc(32).toString('base64')
 
 export function blockId(chain: Chain, workchain: number, seqno: number) {
   return {
     '@type': 'ton.blockIdExt',
     workchain,
-    shard: WHOLE_SHARD,
+    shard: wholeShard,
     seqno,
     root_hash: chain.blockHash('root', workchain, seqno).toString('base64'),
     file_hash: chain.blockHash('file', workchain, seqno).toString('base64'),
@@ -30,7 +30,7 @@ export function blockId(chain: Chain, workchain: number, seqno: number) {
 }
 
 export function lastTransactionId(account: ShardAccount | undefined) {
-  const hash = account === undefined ? NO_HASH : hash256(account.lastTransactionHash)
+  const hash = account === undefined ? noHash : hash256(account.lastTransactionHash)
   return transactionId(account?.lastTransactionLt ?? 0n, hash)
 }
 

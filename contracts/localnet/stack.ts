@@ -4,13 +4,13 @@ import { ApiError } from './errors.ts'
 import { decodeBoc } from './message.ts'
 
 /** Deepest nesting of tuples that is answered, and most items that are taken. */
-export const STACK_DEPTH_MAX = 64
-export const STACK_ITEMS_MAX = 255
+export const stackDepthMax = 64
+export const stackItemsMax = 255
 
 /** `["num","0x1f"]`, `["cell","<base64>"]`, `["slice","<base64>"]` and their `tvm.` spellings. */
 export function decodeStack(value: unknown): TupleItem[] {
   if (!Array.isArray(value)) throw refused('stack', 'an array of [type, value] pairs', value)
-  if (value.length > STACK_ITEMS_MAX) throw refused('stack', `at most ${STACK_ITEMS_MAX} items`, value.length)
+  if (value.length > stackItemsMax) throw refused('stack', `at most ${stackItemsMax} items`, value.length)
   return value.map((item: unknown, index) => decodeItem(item, `stack[${index}]`))
 }
 
@@ -78,7 +78,7 @@ function decodeCell(value: unknown, name: string) {
 }
 
 function encodeElement(item: TupleItem, depth: number): unknown {
-  if (depth > STACK_DEPTH_MAX) throw new ApiError(500, `the result nests tuples deeper than ${STACK_DEPTH_MAX}`)
+  if (depth > stackDepthMax) throw new ApiError(500, `the result nests tuples deeper than ${stackDepthMax}`)
   switch (item.type) {
     case 'int':
       return { '@type': 'tvm.stackEntryNumber', number: { '@type': 'tvm.numberDecimal', number: String(item.value) } }

@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { LocalnetError } from './errors.ts'
 
-export const STATE_FILE = 'localnet.sqlite'
+export const stateFile = 'localnet.sqlite'
 
 /** Opens the state in `dir`, making a new one where there is none. */
 export function openState(dir: string): DatabaseSync {
-  const file = join(dir, STATE_FILE)
+  const file = join(dir, stateFile)
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 })
     if (!existsSync(file)) {
@@ -26,8 +26,8 @@ export function openMemory(): DatabaseSync {
   return create(new DatabaseSync(':memory:'))
 }
 
-const APPLICATION_ID = 0x736d_6c6e // 'smln'
-const SCHEMA_VERSION = 1
+const applicationId = 0x736d_6c6e // 'smln'
+const schemaVersion = 1
 
 const SCHEMA = `
   CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), seqno INTEGER NOT NULL, utime INTEGER NOT NULL,
@@ -45,7 +45,7 @@ const SCHEMA = `
 `
 
 function create(db: DatabaseSync): DatabaseSync {
-  db.exec(`BEGIN; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`)
+  db.exec(`BEGIN; ${SCHEMA} PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion}; COMMIT`)
   return db
 }
 
@@ -79,8 +79,7 @@ function openFile(file: string): DatabaseSync {
   try {
     db.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT')
     const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'])
-    if (version !== SCHEMA_VERSION)
-      throw corrupt(file, `its format is ${version}, this program reads ${SCHEMA_VERSION}`)
+    if (version !== schemaVersion) throw corrupt(file, `its format is ${version}, this program reads ${schemaVersion}`)
     const check = db.prepare('PRAGMA quick_check(1)').get()?.['quick_check']
     if (check !== 'ok') throw corrupt(file, String(check))
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
@@ -99,7 +98,7 @@ function refuseForeign(file: string): void {
   closeSync(fd)
   if (length < header.length) throw corrupt(file, `${length} bytes, at least ${header.length} expected`)
   if (header.toString('latin1', 0, 16) !== 'SQLite format 3\0') throw corrupt(file, 'it is not a SQLite database')
-  if (header.readUInt32BE(68) !== APPLICATION_ID) throw corrupt(file, 'it is the database of another application')
+  if (header.readUInt32BE(68) !== applicationId) throw corrupt(file, 'it is the database of another application')
 }
 
 function asLocalnetError(error: unknown, file: string): Error {

@@ -4,7 +4,7 @@ import { Cell } from '@ton/core'
 import { openMemory, openState } from './statefile.ts'
 
 /** Transactions kept; the oldest go first. At about 2 kB each with its indices this bounds the file to some 100 MB. */
-export const HISTORY_TRANSACTIONS_MAX = 50_000
+export const historyMaxDefault = 50_000
 
 export interface Head {
   readonly seqno: number
@@ -60,7 +60,7 @@ export class Store {
   }
 
   /** Opens the state in `dir`, making a new one where there is none; without `dir` the state lives in memory. */
-  static open(dir: string | undefined, historyMax: number = HISTORY_TRANSACTIONS_MAX): Store {
+  static open(dir: string | undefined, historyMax: number = historyMaxDefault): Store {
     return new Store(dir === undefined ? openMemory() : openState(dir), historyMax)
   }
 

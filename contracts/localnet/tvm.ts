@@ -5,7 +5,7 @@ import { Executor } from '@ton/sandbox'
 import { ApiError } from './errors.ts'
 
 /** Gas of a get-method, as liteservers allow it. */
-export const GET_METHOD_GAS_MAX = 1_000_000n
+export const getMethodGasMax = 1_000_000n
 
 export interface MessageRun {
   /** The account before the message: a ShardAccount as base64 BoC; undefined where nothing exists at the address yet. */
@@ -63,7 +63,7 @@ export class Tvm {
         config: this.#configBoc,
         libs: null,
         verbosity: run.trace === true ? 'full' : 'short',
-        shardAccount: run.account ?? NO_ACCOUNT,
+        shardAccount: run.account ?? noAccount,
         message: run.message,
         now: run.nowSec,
         lt: run.lt,
@@ -92,7 +92,7 @@ export class Tvm {
         unixTime: run.nowSec,
         balance: run.balanceNano,
         randomSeed: randomBytes(32),
-        gasLimit: GET_METHOD_GAS_MAX,
+        gasLimit: getMethodGasMax,
         debugEnabled: false,
       }),
     )
@@ -119,7 +119,7 @@ export class Tvm {
   }
 }
 
-const NO_ACCOUNT = beginCell()
+const noAccount = beginCell()
   .store(storeShardAccount({ account: null, lastTransactionHash: 0n, lastTransactionLt: 0n }))
   .endCell()
   .toBoc()

@@ -7,9 +7,9 @@ import { boc, hash256, messageFields, storageFeeOf } from './shapes.ts'
 import type { StoredTransaction } from './store.ts'
 
 /** v3's own default and limit. */
-const LIMIT_DEFAULT = 10
-const LIMIT_MAX = 1_000
-const OFFSET_MAX = 100_000
+const limitDefault = 10
+const limitMax = 1_000
+const offsetMax = 100_000
 
 /** Finds an external by the hash of the bytes that were sent or by its normalized hash (TEP-467), an internal by its hash. */
 export function transactionsByMessage(chain: Chain, params: Params) {
@@ -17,8 +17,8 @@ export function transactionsByMessage(chain: Chain, params: Params) {
   if (direction !== undefined && direction !== 'in' && direction !== 'out') {
     throw params.refused('direction', '"in" or "out"')
   }
-  const limit = params.int('limit', { min: 1, max: LIMIT_MAX, default: LIMIT_DEFAULT })
-  const offset = params.int('offset', { min: 0, max: OFFSET_MAX, default: 0 })
+  const limit = params.int('limit', { min: 1, max: limitMax, default: limitDefault })
+  const offset = params.int('offset', { min: 0, max: offsetMax, default: 0 })
   const found = chain.store.transactionsByMessage(params.hash('msg_hash'), direction, limit, offset)
   return { transactions: found.map(transactionJson), address_book: {} }
 }

@@ -13,8 +13,8 @@ import {
 } from '../../contracts/escrow.ts'
 import {
   loadParameters,
-  MAINNET_2026,
   mainnet2026Config,
+  mainnet2026Fees,
   sandboxConfig,
   scaleBasechainPrices,
 } from '../../contracts/fees.ts'
@@ -273,7 +273,7 @@ describe('no input makes a transaction fail after ACCEPT', () => {
     'at %i/%i of the prices of 2026, the least voucher that is accepted pays its fees, even with nine worthless ones behind it',
     async (numerator, denominator) => {
       const on = await stage({
-        config: sandboxConfig(scaleBasechainPrices(MAINNET_2026, numerator, denominator)),
+        config: sandboxConfig(scaleBasechainPrices(mainnet2026Fees, numerator, denominator)),
         depositNano: 50n * gram,
       })
       const least = await leastAccepted(on, (nano) => settleOneBody(on.voucher(payee(1), nano)))
@@ -297,11 +297,11 @@ describe('no input makes a transaction fail after ACCEPT', () => {
   test('a price rise between signing and settling makes a small voucher wait, not drain', async () => {
     const on = await stage({ depositNano: 50n * gram })
     const small = settleOneBody(on.voucher(payee(1), 4_000_000n))
-    on.blockchain.setConfig(sandboxConfig(scaleBasechainPrices(MAINNET_2026, 6n)))
+    on.blockchain.setConfig(sandboxConfig(scaleBasechainPrices(mainnet2026Fees, 6n)))
     const before = await on.balance()
     expect(await on.post(small)).toEqual(refused(103))
     expect(await on.balance()).toBe(before)
-    on.blockchain.setConfig(sandboxConfig(MAINNET_2026))
+    on.blockchain.setConfig(sandboxConfig(mainnet2026Fees))
     expect(await on.post(small)).toMatchObject(done)
   })
 })

@@ -6,8 +6,8 @@ import { expect, test } from 'vitest'
 import {
   feeParameters,
   loadParameters,
-  MAINNET_2026,
   mainnet2026Config,
+  mainnet2026Fees,
   sandboxConfig,
   scaleBasechainPrices,
 } from '../../contracts/fees.ts'
@@ -16,7 +16,7 @@ const feeParameterIds = [18, 20, 21, 24, 25]
 const mainnetConfigFile = new URL('../../../shared/data/ton-mainnet-config-84773657.boc.b64', import.meta.url)
 
 test('each fee parameter serialises to the bytes the chain holds at block 84 773 657', () => {
-  const hashes = [...feeParameters(MAINNET_2026)].map(([index, cell]) => [index, cell.hash().toString('hex')])
+  const hashes = [...feeParameters(mainnet2026Fees)].map(([index, cell]) => [index, cell.hash().toString('hex')])
   expect(Object.fromEntries(hashes)).toMatchInlineSnapshot(`
     {
       "18": "0721d497c31b355ceb1ce1885d51a7d1b1f84a30a40400ebc6c792d76b23d5d8",
@@ -40,7 +40,7 @@ test.skipIf(!existsSync(mainnetConfigFile))(
 
 test('a scaled schedule moves only the basechain gas and forwarding parameters', () => {
   const before = loadParameters(mainnet2026Config())
-  const after = loadParameters(sandboxConfig(scaleBasechainPrices(MAINNET_2026, 6n)))
+  const after = loadParameters(sandboxConfig(scaleBasechainPrices(mainnet2026Fees, 6n)))
   const moved = [...before.keys()].filter((index) => before.get(index)?.toString() !== after.get(index)?.toString())
   expect(moved).toEqual([21, 25])
 })

@@ -4,7 +4,7 @@ import { beginCell, type Cell } from '@ton/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { settleBatchBody, settleOneBody } from '../../contracts/escrow.ts'
-import { MAINNET_2026, sandboxConfig, scaleBasechainPrices } from '../../contracts/fees.ts'
+import { mainnet2026Fees, sandboxConfig, scaleBasechainPrices } from '../../contracts/fees.ts'
 import { gram, payee, type Stage, stage } from './stage.ts'
 
 const seed = 20_261_121
@@ -40,7 +40,10 @@ const change: fc.Arbitrary<Change> = fc.oneof(
 test(`${runs} distorted messages at four price levels, seed ${seed}: none fails after it is accepted`, async () => {
   const stages = await Promise.all(
     priceFactors.map(([numerator, denominator]) =>
-      stage({ config: sandboxConfig(scaleBasechainPrices(MAINNET_2026, numerator, denominator)), depositNano: gram }),
+      stage({
+        config: sandboxConfig(scaleBasechainPrices(mainnet2026Fees, numerator, denominator)),
+        depositNano: gram,
+      }),
     ),
   )
   let acceptedCount = 0

@@ -1,8 +1,8 @@
 import { beginCell, external, internal, SendMode, storeMessage } from '@ton/core'
 import { describe, expect, it } from 'vitest'
 import { mainnet2026Config } from '../../../contracts/fees.ts'
-import { BLOCK_TRANSACTIONS_MAX, Chain, MEMPOOL_MAX } from '../../../contracts/localnet/chain.ts'
-import { FAUCET_MAX_NANO, Faucet } from '../../../contracts/localnet/faucet.ts'
+import { blockTransactionsMax, Chain, mempoolMax } from '../../../contracts/localnet/chain.ts'
+import { Faucet, faucetNanoMax } from '../../../contracts/localnet/faucet.ts'
 import { decodeExternal, type External } from '../../../contracts/localnet/message.ts'
 import { Store } from '../../../contracts/localnet/store.ts'
 import { Tvm } from '../../../contracts/localnet/tvm.ts'
@@ -31,7 +31,7 @@ describe('a block', () => {
       await chain.tick()
       inFlight.push(chain.inFlight)
     }
-    expect(inFlight).toEqual([200, 200 - BLOCK_TRANSACTIONS_MAX, 0, 0])
+    expect(inFlight).toEqual([200, 200 - blockTransactionsMax, 0, 0])
     await chain.close()
   })
 
@@ -51,11 +51,11 @@ describe('a block', () => {
 describe('the mempool', () => {
   it('takes externals up to its bound and refuses the next until a block is made', async () => {
     const { chain } = await unclocked()
-    for (let index = 0; index < MEMPOOL_MAX; index += 1) await chain.enqueue(numbered(index))
-    await expect(chain.enqueue(numbered(MEMPOOL_MAX))).rejects.toMatchObject({ status: 503 })
+    for (let index = 0; index < mempoolMax; index += 1) await chain.enqueue(numbered(index))
+    await expect(chain.enqueue(numbered(mempoolMax))).rejects.toMatchObject({ status: 503 })
     await expect(chain.enqueue(numbered(0)), 'one that already waits').resolves.toBeDefined()
     await chain.tick()
-    await expect(chain.enqueue(numbered(MEMPOOL_MAX))).resolves.toBeDefined()
+    await expect(chain.enqueue(numbered(mempoolMax))).resolves.toBeDefined()
     await chain.close()
   })
 
@@ -76,7 +76,7 @@ async function unclocked(): Promise<{ chain: Chain; store: Store }> {
 }
 
 async function fundedBy(chain: Chain, amountNano: bigint): Promise<void> {
-  const sent = new Faucet(chain, FAUCET_MAX_NANO).send(walletOf(1).address, amountNano)
+  const sent = new Faucet(chain, faucetNanoMax).send(walletOf(1).address, amountNano)
   await chain.tick()
   await sent
   await chain.tick()

@@ -6,11 +6,11 @@ import { type Address, beginCell, type Cell, external, internal, SendMode, store
 import { type KeyPair, keyPairFromSeed } from '@ton/crypto'
 import { TonClient, WalletContractV5R1 } from '@ton/ton'
 import { onTestFinished } from 'vitest'
-import { GLOBAL_ID } from '../../../contracts/localnet/chain.ts'
+import { localGlobalId } from '../../../contracts/localnet/chain.ts'
 import { type Localnet, type LocalnetOptions, startLocalnet } from '../../../contracts/localnet/localnet.ts'
 
 export const GRAM = 1_000_000_000n
-const NO_EXPIRY = 0xffff_fffe
+const noExpiry = 0xffff_fffe
 
 /** Ends with the test. Blocks are made at once unless the test says otherwise. */
 export async function chainFor(options: Partial<LocalnetOptions> = {}): Promise<Localnet> {
@@ -37,7 +37,10 @@ export interface TestWallet {
 
 export function walletOf(seed: number): TestWallet {
   const keys = keyPairFromSeed(Buffer.alloc(32, seed))
-  const contract = WalletContractV5R1.create({ publicKey: keys.publicKey, walletId: { networkGlobalId: GLOBAL_ID } })
+  const contract = WalletContractV5R1.create({
+    publicKey: keys.publicKey,
+    walletId: { networkGlobalId: localGlobalId },
+  })
   return { contract, keys, address: contract.address }
 }
 
@@ -59,7 +62,7 @@ export interface Transfer {
   readonly timeout?: number
 }
 
-export function transferBody(wallet: TestWallet, { seqno, to, amountNano, body, timeout = NO_EXPIRY }: Transfer): Cell {
+export function transferBody(wallet: TestWallet, { seqno, to, amountNano, body, timeout = noExpiry }: Transfer): Cell {
   return wallet.contract.createTransfer({
     seqno,
     secretKey: wallet.keys.secretKey,

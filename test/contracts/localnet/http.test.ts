@@ -2,9 +2,9 @@ import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { beginCell } from '@ton/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { BODY_BYTES_MAX } from '../../../contracts/localnet/http.ts'
+import { bodyBytesMax } from '../../../contracts/localnet/http.ts'
 import { type Localnet, startLocalnet } from '../../../contracts/localnet/localnet.ts'
-import { PAGE_MAX } from '../../../contracts/localnet/methods.ts'
+import { pageMax } from '../../../contracts/localnet/methods.ts'
 import {
   chainFor,
   clientOf,
@@ -231,17 +231,17 @@ describe('a request that cannot be served', () => {
 
   it('because its page is too long is refused, and the longest is served', async () => {
     const url = `${shared.url}/api/v2/getTransactions?address=${walletOf(1).address}`
-    expect((await get(`${url}&limit=${PAGE_MAX}`)).status).toBe(200)
-    expect((await get(`${url}&limit=${PAGE_MAX + 1}`)).status).toBe(422)
+    expect((await get(`${url}&limit=${pageMax}`)).status).toBe(200)
+    expect((await get(`${url}&limit=${pageMax + 1}`)).status).toBe(422)
     expect((await get(`${url}&limit=0`)).status).toBe(422)
   })
 
   it('because its body is too long is refused, and the longest is read', async () => {
     const body = (length: number) => JSON.stringify({ boc: 'A'.repeat(length - '{"boc":""}'.length) })
-    expect((await post(`${shared.url}/api/v2/sendBoc`, body(BODY_BYTES_MAX))).body['error']).toContain(
+    expect((await post(`${shared.url}/api/v2/sendBoc`, body(bodyBytesMax))).body['error']).toContain(
       'external message too large',
     )
-    expect(await post(`${shared.url}/api/v2/sendBoc`, body(BODY_BYTES_MAX + 1))).toMatchObject({
+    expect(await post(`${shared.url}/api/v2/sendBoc`, body(bodyBytesMax + 1))).toMatchObject({
       status: 413,
       body: { ok: false, code: 413 },
     })

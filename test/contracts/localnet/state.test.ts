@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
 import { startLocalnet } from '../../../contracts/localnet/localnet.ts'
 import { transactionMessages } from '../../../contracts/localnet/message.ts'
-import { STATE_FILE } from '../../../contracts/localnet/statefile.ts'
+import { stateFile } from '../../../contracts/localnet/statefile.ts'
 import {
   chainFor,
   clientOf,
@@ -110,7 +110,7 @@ describe('a state that cannot be used', () => {
 
   it.each(unusable)('because it %s is refused by name and left as it is', async (_what, spoil, reason) => {
     const dir = temporaryDir()
-    const file = join(dir, STATE_FILE)
+    const file = join(dir, stateFile)
     const chain = await chainFor({ dir })
     await deployedWallet(chain, 1, GRAM)
     await chain.close()
@@ -140,11 +140,11 @@ describe('a state that cannot be used', () => {
     const dir = temporaryDir()
     await deployedWallet(await chainFor({ dir }), 1, GRAM)
     const moved = temporaryDir()
-    copyFileSync(join(dir, `${STATE_FILE}-wal`), join(moved, `${STATE_FILE}-wal`))
+    copyFileSync(join(dir, `${stateFile}-wal`), join(moved, `${stateFile}-wal`))
     const refused = startLocalnet({ dir: moved, port: 0 })
     await expect(refused).rejects.toMatchObject({ code: 'corrupt' })
-    await expect(refused).rejects.toThrow(`${STATE_FILE}-wal`)
-    expect(existsSync(join(moved, STATE_FILE))).toBe(false)
+    await expect(refused).rejects.toThrow(`${stateFile}-wal`)
+    expect(existsSync(join(moved, stateFile))).toBe(false)
   })
 
   it('because its directory is a file is refused by name', async () => {
@@ -156,8 +156,8 @@ describe('a state that cannot be used', () => {
   it('leaves no half-made file behind where a new one is made', async () => {
     const dir = join(temporaryDir(), 'new', 'nested')
     await chainFor({ dir })
-    expect(readdirSync(dir).filter((name) => !name.startsWith(STATE_FILE) || name.endsWith('.new'))).toEqual([])
-    expect(existsSync(join(dir, STATE_FILE))).toBe(true)
+    expect(readdirSync(dir).filter((name) => !name.startsWith(stateFile) || name.endsWith('.new'))).toEqual([])
+    expect(existsSync(join(dir, stateFile))).toBe(true)
   })
 })
 

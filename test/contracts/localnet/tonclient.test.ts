@@ -220,13 +220,13 @@ describe('an unmodified TonClient', () => {
     expect(forwarded).toMatchObject({ type: 'internal', forwardFee: 66_667n - (66_667n * 21_845n) / 65_536n })
   })
 
-  it('signs for the global id of mainnet', async () => {
+  it('signs for an id of its own: what it signs is void on mainnet and testnet', async () => {
     const chain = await chainFor()
-    const keys = walletOf(1).keys
-    const testnet = WalletContractV5R1.create({ publicKey: keys.publicKey, walletId: { networkGlobalId: -3 } })
-    const mainnet = WalletContractV5R1.create({ publicKey: keys.publicKey })
-    expect(mainnet.address.equals(walletOf(1).address)).toBe(true)
-    expect(testnet.address.equals(walletOf(1).address)).toBe(false)
+    const { address, keys } = walletOf(1)
+    for (const networkGlobalId of [-239, -3]) {
+      const elsewhere = WalletContractV5R1.create({ publicKey: keys.publicKey, walletId: { networkGlobalId } })
+      expect(elsewhere.address.equals(address)).toBe(false)
+    }
     expect((await get(chain.url)).body['globalId']).toBe(31_337)
   })
 })
