@@ -188,7 +188,7 @@ export class Wallet {
   async #ownAccount(what: string, escrow: Address, signal: AbortSignal | undefined): Promise<EscrowAccount> {
     const account = await this.#account(what, escrow, signal)
     if (!account.owner.equals(this.#sender.address)) {
-      const owner = account.owner.toString({ bounceable: false })
+      const owner = this.#sender.friendlyOf(account.owner)
       throw new MeshError('bad-request', `${what}: it belongs to ${owner}, and this wallet is ${this.friendly}`)
     }
     return account

@@ -148,7 +148,7 @@ describe('a transfer', () => {
     await expect(wallet.transfer(freshAddress(), gram)).rejects.toMatchObject({
       code: 'chain-unavailable',
       message: expect.stringMatching(
-        /not seen in a block; look at the balance of UQ.* before trying again .*key withdrawn/,
+        /not seen in a block; look at the balance of 0Q.* before trying again .*key withdrawn/,
       ),
     })
   })

@@ -73,6 +73,7 @@ export class TonSender {
   readonly address: TonAddress
   /** As people write it: `UQ…`, to which coins may be sent before the wallet has ever been used. */
   readonly friendly: string
+  readonly #isTestOnly: boolean
   readonly #wallet: WalletContractV5R1
   readonly #keys: KeyPair
   readonly #endpoint: TonEndpoint
@@ -92,7 +93,13 @@ export class TonSender {
       walletId: { networkGlobalId: globalId },
     })
     this.address = this.#wallet.address
-    this.friendly = this.address.toString({ bounceable: false, testOnly: globalId !== mainnetGlobalId })
+    this.#isTestOnly = globalId !== mainnetGlobalId
+    this.friendly = this.friendlyOf(this.address)
+  }
+
+  /** An account as people of this chain write it, for coins that stay wherever nothing runs. */
+  friendlyOf(address: TonAddress): string {
+    return address.toString({ bounceable: false, testOnly: this.#isTestOnly })
   }
 
   async balanceNano(signal?: AbortSignal): Promise<Nano> {
