@@ -1,38 +1,50 @@
 // A home's accounts on the chain: its wallet, and the escrow that wallet owns for this home's peer.
 
-import { Address as TonAddress } from '@ton/core'
 import { MeshError } from '../../protocol/errors.ts'
-import { type Address, parseAddress } from '../../protocol/ids.ts'
 import { formatGram, type Nano } from '../../protocol/money.ts'
 import { systemClock } from '../adapters/system.ts'
 import type { TonChain } from '../adapters/ton/chain.ts'
 import { type EscrowTerms, Wallet } from '../adapters/wallet.ts'
 import type { Config } from '../config.ts'
 import type { Identity } from '../ports.ts'
+import { rememberEscrow } from './escrows.ts'
 import type { Home } from './home.ts'
 
 /** The chain's id is part of the address: a wallet of one chain is not that of another. */
-export async function walletOf(home: Home, chain: TonChain): Promise<Wallet> {
-  return new Wallet({ seed: home.walletSeed, chain, globalId: await chain.globalId(), clock: systemClock })
+export async function walletOf(home: Home, chain: TonChain, signal?: AbortSignal): Promise<Wallet> {
+  return new Wallet({ seed: home.walletSeed, chain, globalId: await chain.globalId(signal), clock: systemClock })
 }
 
 export function escrowTermsOf(identity: Identity, config: Config): EscrowTerms {
   return { signer: identity.publicKey, unlockDelaySec: config.chain.unlockDelayS }
 }
 
-/** A payout address as people paste it (`UQ…`, `EQ…`) or raw. Throws `bad-request`. */
-export function parsePayout(text: string): Address {
-  try {
-    const address = TonAddress.parse(text)
-    if (address.workChain !== 0) throw new RangeError('it is not on the basechain')
-    return parseAddress(address.toRawString())
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+/** What the wallet keeps back for the fees of one transfer. */
+const feesNano: Nano = 10_000_000n
+
+/**
+ * From the wallet into its escrow, which is opened where needed. Throws `bad-request` where the wallet has too little,
+ * saying where coins come from.
+ */
+export async function deposit(
+  { wallet, terms, chain, home }: { wallet: Wallet; terms: EscrowTerms; chain: TonChain; home: Home },
+  amountNano: Nano,
+  signal: AbortSignal,
+) {
+  const haveNano = await wallet.balanceNano(signal)
+  const neededNano = amountNano + feesNano
+  if (haveNano < neededNano) {
+    const faucet = isLocal(chain.endpoint.url)
+      ? `, or take play money: silkmesh wallet faucet ${formatGram(neededNano)}`
+      : ''
     throw new MeshError(
       'bad-request',
-      `"${text.slice(0, 80)}" is not a TON address (${reason}), expected one such as UQ…`,
+      `a deposit of ${formatGram(amountNano)} GRAM needs ${formatGram(neededNano)} with its fees and the wallet holds ` +
+        `${formatGram(haveNano)}; send ${formatGram(neededNano - haveNano)} GRAM to ${wallet.friendly}${faucet}`,
     )
   }
+  rememberEscrow(home, wallet.escrowAddress(terms)) // first: from here on coins may be there
+  return wallet.deployAndDeposit(terms, amountNano, signal)
 }
 
 /** Asks a local chain's faucet, and waits for the coins. False where the endpoint has no faucet. */
@@ -42,8 +54,7 @@ export async function askFaucet(
   amountNano: Nano,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { hostname } = new URL(endpoint)
-  if (!['127.0.0.1', 'localhost', '[::1]'].includes(hostname)) return false
+  if (!isLocal(endpoint)) return false
   const before = await wallet.balanceNano(signal)
   const response = await fetch(new URL('/faucet', endpoint), {
     method: 'POST',
@@ -52,11 +63,14 @@ export async function askFaucet(
     signal,
   })
   if (response.status === 404) return false
-  if (!response.ok)
+  if (!response.ok) {
+    const { error } = (await response.json().catch(() => ({}))) as { error?: unknown }
+    const isRefused = response.status === 422
     throw new MeshError(
-      'chain-unavailable',
-      `the faucet answered ${response.status}: ${(await response.text()).slice(0, 200)}`,
+      isRefused ? 'bad-request' : 'chain-unavailable',
+      `the faucet ${isRefused ? 'refuses' : 'failed at'} ${formatGram(amountNano)} GRAM: ${String(error ?? response.status).slice(0, 200)}`,
     )
+  }
   const deadlineMs = systemClock.now() + 20_000
   while ((await wallet.balanceNano(signal)) <= before) {
     if (systemClock.now() > deadlineMs)
@@ -64,4 +78,10 @@ export async function askFaucet(
     await systemClock.sleep(100, signal)
   }
   return true
+}
+
+/** Whether the endpoint is on this machine, as a chain with a faucet is. */
+function isLocal(endpoint: string): boolean {
+  const { hostname } = new URL(endpoint)
+  return ['127.0.0.1', 'localhost', '[::1]'].includes(hostname)
 }

@@ -3,33 +3,37 @@
 import { createInterface } from 'node:readline/promises'
 import { MeshError } from '../../protocol/errors.ts'
 import { formatGram } from '../../protocol/money.ts'
-import { wholeNumber } from './chain.ts'
-import { untilStopped } from './exit.ts'
+import { fail, untilStopped } from './exit.ts'
 import { invocationOf } from './flags.ts'
-import { ask, type GatewayAddress, modelNames, runningGateway } from './gateway-client.ts'
+import { ask, type GatewayAddress, modelNames } from './gateway-client.ts'
+import { runningNode } from './running.ts'
 import { printJson } from './terminal.ts'
+import { wholeNumber } from './words.ts'
 
 export async function run(flags: Record<string, unknown>, words: readonly string[]): Promise<void> {
   const { home, isJson, terminal } = invocationOf({ ...flags, model: undefined })
-  const signal = untilStopped(false)
+  const question = words.join(' ').trim()
+  if (question === '' && (isJson || !process.stdin.isTTY)) {
+    throw new MeshError('bad-request', 'no question; pass it as words: silkmesh chat "What is a provider?"')
+  }
   const gateway = addressOf(flags, home)
-  const model = flags['model'] === undefined ? await firstModel(gateway, signal) : String(flags['model'])
   const maxTokens =
-    flags['maxTokens'] === undefined ? undefined : wholeNumber('--max-tokens', flags['maxTokens'], 1_000_000)
+    flags['maxTokens'] === undefined ? undefined : wholeNumber('--max-tokens', flags['maxTokens'], 1_000_000, 1)
+  const signal = untilStopped(false)
+  const model = flags['model'] === undefined ? await firstModel(gateway, signal) : String(flags['model'])
   const messages: { role: string; content: string }[] = []
 
   const turn = async (content: string): Promise<void> => {
     messages.push({ role: 'user', content })
     let text = ''
-    const summary = await ask(
-      gateway,
-      { model, messages, maxTokens },
-      (part) => {
-        text += part
-        terminal.write(part)
-      },
-      signal,
-    )
+    const show = (part: string): void => {
+      text += part
+      terminal.write(part)
+    }
+    const summary = await ask(gateway, { model, messages, maxTokens }, show, signal).catch((error: unknown) => {
+      if (text !== '') terminal.line() // what went wrong begins on a line of its own
+      throw error
+    })
     messages.push({ role: 'assistant', content: text })
     if (isJson) return printJson({ ok: true, model, text, ...summary })
     const { usage, costNano, provider } = summary
@@ -37,31 +41,48 @@ export async function run(flags: Record<string, unknown>, words: readonly string
     terminal.line(`  ${usage.completionTokens} tokens · ${formatGram(BigInt(costNano))} GRAM · ${provider}`)
   }
 
-  const question = words.join(' ').trim()
   if (question !== '') return turn(question)
-  if (isJson || !process.stdin.isTTY)
-    throw new MeshError('bad-request', 'no question; pass it as words: silkmesh chat "What is a provider?"')
   terminal.line(`${model}: ask away; Ctrl-C ends.`)
-  const reader = createInterface({ input: process.stdin, output: process.stdout })
+  for await (const line of linesOf(signal)) {
+    try {
+      await turn(line)
+    } catch (error) {
+      if (signal.aborted) return
+      fail(error, false)
+      messages.pop() // the conversation goes on as if it had not been asked
+    }
+  }
+}
+
+/** What is typed, line by line, until Ctrl-C or Ctrl-D. */
+async function* linesOf(signal: AbortSignal): AsyncGenerator<string> {
+  const reader = createInterface({ input: process.stdin, output: process.stdout, prompt: '> ' })
   signal.addEventListener('abort', () => reader.close())
   reader.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
-  try {
-    while (!signal.aborted) {
-      const line = (await reader.question('> ', { signal })).trim()
-      if (line !== '') await turn(line)
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error
-  } finally {
-    reader.close()
+  reader.prompt()
+  for await (const line of reader) {
+    if (line.trim() !== '') yield line.trim()
+    if (signal.aborted) return
+    reader.prompt()
   }
 }
 
 function addressOf(flags: Record<string, unknown>, home: string): GatewayAddress {
   const { url, key } = flags
-  if (url === undefined) return runningGateway(home)
-  if (key === undefined) throw new MeshError('bad-request', '--url needs --key, the key that gateway printed')
-  return { baseUrl: String(url).replace(/\/+$/, ''), apiKey: String(key) }
+  const running = runningNode(home)?.gateway
+  if (url !== undefined) {
+    const protocol = URL.parse(String(url))?.protocol
+    if (protocol !== 'http:' && protocol !== 'https:') {
+      throw new MeshError('bad-request', `--url "${String(url)}", expected such as http://127.0.0.1:8333/v1`)
+    }
+    if (key === undefined) throw new MeshError('bad-request', '--url needs --key, the key that `silkmesh up` printed')
+    return { baseUrl: String(url).replace(/\/+$/, ''), apiKey: String(key) }
+  }
+  if (running) return { ...running, ...(key === undefined ? {} : { apiKey: String(key) }) }
+  throw new MeshError(
+    'bad-request',
+    `no gateway runs for home ${home}; start one with \`silkmesh up\`, or pass --url and --key`,
+  )
 }
 
 async function firstModel(gateway: GatewayAddress, signal: AbortSignal): Promise<string> {

@@ -11,13 +11,12 @@ import { MeshError } from '../../protocol/errors.ts'
 import { type PeerId, peerIdOf } from '../../protocol/ids.ts'
 import { formatGram } from '../../protocol/money.ts'
 import { publicKeyOfSeed } from '../../protocol/signature.ts'
-import { wholeNumber } from './chain.ts'
-import { asExitCode, fail, stopped, untilStopped } from './exit.ts'
-import { invocationOf } from './flags.ts'
+import { endWith, stopped, untilStopped } from './exit.ts'
 import { type AnswerSummary, ask, type GatewayAddress } from './gateway-client.ts'
 import { openHome } from './home.ts'
 import { Part } from './part.ts'
-import { printJson, type Terminal } from './terminal.ts'
+import { printJson, silentTerminal, type Terminal, terminalOn } from './terminal.ts'
+import { wholeNumber } from './words.ts'
 
 /** Play money at play prices: high enough that one answer is worth a transaction. GRAM a million tokens. */
 const demoPrices = { prompt: 200, completion: 1_000, step: 100 }
@@ -45,7 +44,7 @@ interface Mesh {
 export async function run(flags: Record<string, unknown>): Promise<void> {
   const isJson = flags['json'] === true
   const signal = untilStopped(flags['exitWithParent'] === true)
-  const { terminal } = invocationOf({ json: flags['json'] })
+  const terminal = isJson ? silentTerminal : terminalOn(process.stdout)
   const startedAtMs = Date.now()
   const mesh = await startMesh(flags)
   // the order in which they end: who owes pays, who is owed hands over, who settles posts, and the chain is last
@@ -63,19 +62,19 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
       await Promise.race([stopped(signal), ...stages.flat().map((part) => part.failed())])
     }
   } catch (error) {
-    if (!signal.aborted) failure = error
+    failure = error
   }
   if (!isJson) terminal.line('Ending: streams finish, vouchers settle…')
   for (const stage of stages) await Promise.all(stage.map((part) => part.stop(stopMs)))
-  if (failure !== undefined) {
-    fail(failure, isJson)
-    process.exitCode = asExitCode(failure) === 2 ? 2 : 1
-  }
+  if (failure !== undefined) endWith(failure, isJson)
 }
 
 async function startMesh(flags: Record<string, unknown>): Promise<Mesh> {
-  const count = wholeNumber('--providers', flags['providers'], 16)
-  if (count < 1) throw new MeshError('bad-request', '--providers 0, expected at least 1')
+  const count = wholeNumber('--providers', flags['providers'], 16, 1)
+  const assigned = (flags['set'] as readonly (readonly [string, string])[]).flatMap(([setting, value]) => [
+    '--set',
+    `${setting}=${value}`,
+  ])
   const home = flags['home'] === undefined ? mkdtempSync(join(tmpdir(), 'silkmesh-demo-')) : String(flags['home'])
   const chainPort = await portOf('--chain-port', flags['chainPort'])
   const gatewayPort = flags['port'] === undefined ? 0 : await portOf('--port', flags['port'])
@@ -94,7 +93,7 @@ async function startMesh(flags: Record<string, unknown>): Promise<Mesh> {
     const path = join(home, name)
     openHome(path)
     writeFileSync(join(path, 'config.yaml'), stringify({ ...shared, ...settings }))
-    return new Part(name, [...args, '--home', path, '--json', '--exit-with-parent'])
+    return new Part(name, [...args, ...assigned, '--home', path, '--json', '--exit-with-parent'])
   }
   const chain = new Part('chain', [
     'chain',

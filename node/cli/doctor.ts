@@ -1,14 +1,17 @@
 // `silkmesh doctor`: checks what a node stands on, one line a check, with the fix beside every failing one.
 
-import { existsSync } from 'node:fs'
-import { styleText } from 'node:util'
+import { randomBytes } from 'node:crypto'
 import { formatGram } from '../../protocol/money.ts'
 import { identityFrom } from '../adapters/libp2p/identity.ts'
 import { systemClock } from '../adapters/system.ts'
 import { escrowTermsOf, walletOf } from './accounts.ts'
 import { startEngine } from './engine.ts'
 import { type Invocation, invocationOf } from './flags.ts'
+import { graphicsAdvice, graphicsHere } from './graphics.ts'
 import { type Home, openHome } from './home.ts'
+import { variableOf } from './options.ts'
+import { isTaken } from './ports.ts'
+import { runningNode } from './running.ts'
 import { openChain, openHomeStore, startNetwork } from './runtime.ts'
 import { explain, printJson, silentTerminal } from './terminal.ts'
 
@@ -25,10 +28,12 @@ const clockSkewMsMax = 10_000
 
 const checks: readonly (readonly [what: string, check: Check])[] = [
   ['node', checkNode],
+  ['settings', checkSettings],
   ['keys', checkKeys],
   ['books', checkBooks],
   ['engine', checkEngine],
   ['graphics', checkGraphics],
+  ['gateway', checkGateway],
   ['network', checkNetwork],
   ['chain', checkChain],
   ['clock', checkClock],
@@ -48,18 +53,36 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
     terminal.progress('')
     findings.push({ what, ...finding })
     if (finding.state === 'ok') terminal.ok(what, finding.detail)
-    else if (finding.state === 'warn')
-      terminal.warn(what, `${finding.detail}${finding.next ? styleText('dim', ` · ${finding.next}`) : ''}`)
-    else terminal.bad(what, finding.detail, finding.next)
+    else terminal[finding.state](what, finding.detail, finding.next)
   }
-  const isWell = findings.every(({ state }) => state !== 'bad')
+  const count = (state: Finding['state']): number => findings.filter((finding) => finding.state === state).length
+  const isWell = count('bad') === 0
   if (isJson) printJson({ ok: isWell, checks: findings })
-  else terminal.line(isWell ? 'All well.' : 'Something needs a fix, see above.')
+  else
+    terminal.line(
+      isWell ? `All well${count('warn') > 0 ? ', but see each !' : ''}.` : `${count('bad')} to fix, see each ✗.`,
+    )
   process.exitCode = isWell ? 0 : 1
 }
 
 async function checkNode(): Promise<Finding> {
   return { state: 'ok', detail: `Node ${process.versions.node} on ${process.platform} ${process.arch}` }
+}
+
+/** The configuration file was read with the invocation; a misspelt variable is seen by nobody else. */
+async function checkSettings({ home, origins }: Invocation): Promise<Finding> {
+  const known = new Set([...origins.keys()].map((name) => variableOf(...(name.split('.') as [string, string]))))
+  const unknown = Object.keys(process.env).filter(
+    (name) => /^SILKMESH_[A-Z]+_/.test(name) && !known.has(name) && name !== 'SILKMESH_DEBUG',
+  )
+  const given = [...origins.values()].filter((origin) => origin !== 'default').length
+  return unknown.length === 0
+    ? { state: 'ok', detail: `${given} of ${origins.size} set, for home ${home}` }
+    : {
+        state: 'warn',
+        detail: `no setting: ${unknown.join(', ')}`,
+        next: '`silkmesh config --json` names the variables',
+      }
 }
 
 async function checkKeys({ home }: Invocation): Promise<Finding> {
@@ -69,6 +92,7 @@ async function checkKeys({ home }: Invocation): Promise<Finding> {
 
 async function checkBooks({ home }: Invocation): Promise<Finding> {
   const opened = openHome(home)
+  if (isInUse(opened)) return { state: 'ok', detail: `${opened.storePath} is in use: a node runs for this home` }
   const store = openHomeStore(opened)
   const [book, tabs] = [await store.read('book'), await store.read('tabs')]
   await store.close()
@@ -78,32 +102,68 @@ async function checkBooks({ home }: Invocation): Promise<Finding> {
   }
 }
 
+/** A node holds its books for as long as it runs. */
+function isInUse(home: Home): boolean {
+  try {
+    void openHomeStore(home).close()
+    return false
+  } catch (error) {
+    const { cause } = error as Error
+    const result = cause instanceof Error && 'errcode' in cause ? Number(cause.errcode) & 0xff : undefined
+    return result === 5 || result === 6 // SQLITE_BUSY, SQLITE_LOCKED
+  }
+}
+
 async function checkEngine(invocation: Invocation): Promise<Finding> {
-  const { engine, summary } = await startEngine({ ...invocation, terminal: silentTerminal })
+  const { engine, summary } = await startEngine(
+    { ...invocation, terminal: silentTerminal },
+    new AbortController().signal,
+  )
   await engine.stop()
   return { state: 'ok', detail: summary }
 }
 
 async function checkGraphics(): Promise<Finding> {
-  if (!existsSync('/proc/driver/nvidia/version'))
-    return { state: 'ok', detail: 'no NVIDIA card here; llama.cpp runs on the processor' }
-  const isInstalled = import.meta.resolve('@node-llama-cpp/linux-x64-cuda').includes('@node-llama-cpp/linux-x64-cuda/')
-  return isInstalled
-    ? { state: 'ok', detail: 'an NVIDIA card and its build of llama.cpp' }
+  switch (graphicsHere()) {
+    case 'none':
+      return { state: 'ok', detail: 'no NVIDIA card here; llama.cpp runs on the processor' }
+    case 'ready':
+      return { state: 'ok', detail: 'an NVIDIA card and its build of llama.cpp' }
+    case 'without its build':
+      return { state: 'warn', detail: 'an NVIDIA card, and no build of llama.cpp for it', next: graphicsAdvice }
+  }
+}
+
+async function checkGateway({ config: { gateway }, home }: Invocation): Promise<Finding> {
+  const running = runningNode(home)?.gateway
+  if (!(await isTaken(gateway.host, gateway.port))) {
+    return { state: 'ok', detail: `port ${gateway.port} on ${gateway.host} is free` }
+  }
+  return running && new URL(running.baseUrl).port === String(gateway.port)
+    ? { state: 'ok', detail: `runs at ${running.baseUrl}` }
     : {
         state: 'warn',
-        detail: 'an NVIDIA card, but the build for it is not installed',
-        next: 'see README, Graphics cards',
+        detail: `port ${gateway.port} on ${gateway.host} is in use by another program`,
+        next: 'only needed to buy: choose another with --port, or --set gateway.port=0',
       }
 }
 
 async function checkNetwork({ config, home }: Invocation): Promise<Finding> {
-  const { identitySeed } = openHome(home)
-  const network = await startNetwork(config, identitySeed)
+  const isRunning = isInUse(openHome(home))
+  // with another identity: this home's may be connected already
+  const settings = isRunning ? { ...config.network, listen: [] } : config.network
+  const network = await startNetwork({ ...config, network: settings }, randomBytes(32))
   try {
     const { bootstrap } = config.network
+    const listening = isRunning
+      ? 'a node of this home listens'
+      : `listening works: ${network.addresses().map(hostOf).join(', ')}`
     if (bootstrap.length === 0 && !config.network.mdns) {
-      return { state: 'warn', detail: 'no bootstrap peer is set', next: 'pass --bootstrap, or --set network.mdns=true' }
+      return {
+        state: 'warn',
+        detail: `${listening}; no bootstrap peer is set`,
+        next: 'pass --bootstrap with the address of a peer, or --set network.mdns=true on a local network',
+      }
     }
     const failed: string[] = []
     for (const address of bootstrap)
@@ -113,21 +173,35 @@ async function checkNetwork({ config, home }: Invocation): Promise<Finding> {
     }
     return {
       state: 'ok',
-      detail: `${bootstrap.length - failed.length} of ${bootstrap.length} bootstrap peers reached; listening on ${network.addresses().join(', ')}`,
+      detail: `${bootstrap.length - failed.length} of ${bootstrap.length} bootstrap peers answer; ${listening}`,
     }
   } finally {
     await network.stop()
   }
 }
 
-async function checkChain({ config }: Invocation): Promise<Finding> {
-  const settleNano = await openChain(config).settleNanoMin()
-  return { state: 'ok', detail: `${config.chain.endpoint}; the least that settles is ${formatGram(settleNano)} GRAM` }
+/** `/ip4/192.0.2.7/tcp/4001/p2p/12D3…` → `192.0.2.7` */
+function hostOf(address: string): string {
+  return address.split('/')[2] ?? address
 }
 
+async function checkChain({ config }: Invocation): Promise<Finding> {
+  const id = await openChain(config).globalId()
+  return { state: 'ok', detail: `${config.chain.endpoint} answers for ${chainNames.get(id) ?? `chain ${id}`}` }
+}
+
+const chainNames: ReadonlyMap<number, string> = new Map([
+  [-239, 'mainnet'],
+  [-3, 'testnet'],
+])
+
 async function checkClock({ config }: Invocation): Promise<Finding> {
-  if (config.chain.endpoint === '') return { state: 'warn', detail: 'nothing to compare with without a chain endpoint' }
-  const response = await fetch(new URL('/', config.chain.endpoint), { signal: AbortSignal.timeout(10_000) })
+  const next = 'with the --endpoint of a chain that answers, it is compared with that one'
+  if (config.chain.endpoint === '') return { state: 'warn', detail: 'nothing to compare it with', next }
+  const response = await fetch(new URL('/', config.chain.endpoint), { signal: AbortSignal.timeout(10_000) }).catch(
+    () => undefined,
+  )
+  if (!response) return { state: 'warn', detail: 'nothing to compare it with: the chain does not answer', next }
   const stated = Date.parse(response.headers.get('date') ?? '')
   if (Number.isNaN(stated)) return { state: 'warn', detail: 'the chain endpoint states no time' }
   const skewMs = Math.abs(systemClock.now() - stated)

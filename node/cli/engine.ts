@@ -1,6 +1,7 @@
 // The engine a provider asked for: llama.cpp in a process of its own, or somebody's OpenAI-compatible server.
 
 import { join } from 'node:path'
+import { MeshError } from '../../protocol/errors.ts'
 import { startLlamaEngine } from '../adapters/llama/engine.ts'
 import { startOpenAiEngine } from '../adapters/openai-engine.ts'
 import type { Engine } from '../ports.ts'
@@ -12,7 +13,23 @@ export interface RunningEngine {
   readonly summary: string
 }
 
-export async function startEngine({ config, home, terminal }: Invocation): Promise<RunningEngine> {
+/** `signal` gives up the start. Throws `bad-request` for what its operator can correct, `engine-failed` for the rest. */
+export async function startEngine(invocation: Invocation, signal: AbortSignal): Promise<RunningEngine> {
+  const starting = new AbortController() // of its own: once it runs, the engine outlives the signal until streams finished
+  const giveUp = (): void => starting.abort(signal.reason)
+  signal.addEventListener('abort', giveUp, { once: true })
+  if (signal.aborted) giveUp()
+  try {
+    return await start(invocation, starting.signal)
+  } catch (error) {
+    throw error instanceof RangeError ? new MeshError('bad-request', error.message, { cause: error }) : error
+  } finally {
+    signal.removeEventListener('abort', giveUp)
+    invocation.terminal.progress('')
+  }
+}
+
+async function start({ config, home, terminal }: Invocation, signal: AbortSignal): Promise<RunningEngine> {
   const { apiKey, contextTokens, gpu, model, slots, threads, url } = config.engine
   if (url !== '') {
     const engine = await startOpenAiEngine({
@@ -21,9 +38,12 @@ export async function startEngine({ config, home, terminal }: Invocation): Promi
       ...(model === 'builtin' ? {} : { model }),
       slots,
       ...(contextTokens === 0 ? {} : { contextTokens }),
+      signal,
     })
     return { engine, summary: `${engine.models.map(({ name }) => name).join(', ')} at ${url}` }
   }
+  terminal.progress('starting the engine')
+  let isStarted = false
   const engine = await startLlamaEngine({
     model,
     slots,
@@ -31,13 +51,16 @@ export async function startEngine({ config, home, terminal }: Invocation): Promi
     threads: threads === 0 ? 'auto' : threads,
     gpu: gpu === 'off' ? false : 'auto',
     modelsDir: join(home, 'models'),
+    signal,
     onProgress: (progress) => {
       if (progress.phase === 'note') terminal.warn('engine', progress.message)
+      else if (isStarted)
+        return // it was restarted: the notes say so
       else if (progress.phase === 'measure') terminal.progress('measuring tokens/s')
       else terminal.progress(`${progress.phase} ${model} ${Math.floor(progress.ratio * 100)} %`)
     },
   })
-  terminal.progress('')
+  isStarted = true
   const [served] = engine.models
   const { build } = engine
   return {

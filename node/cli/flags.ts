@@ -27,9 +27,13 @@ export interface Invocation extends Resolved {
 
 /** Settings and output of one command, from its flags. */
 export function invocationOf(flags: Record<string, unknown>): Invocation {
-  const given = new Map<string, unknown>((flags['set'] as readonly [string, string][] | undefined) ?? [])
-  for (const [flag, setting] of Object.entries(settingOfFlag)) {
-    if (flags[flag] !== undefined) given.set(setting, flags[flag])
+  const assigned = (flags['set'] as readonly [string, string][] | undefined) ?? []
+  const given = new Map(
+    assigned.map(([setting, value]) => [setting, { value: value as unknown, flag: `--set ${setting}` }]),
+  )
+  for (const [name, setting] of Object.entries(settingOfFlag)) {
+    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+    if (flags[name] !== undefined) given.set(setting, { value: flags[name], flag })
   }
   const isJson = flags['json'] === true
   return {

@@ -1,27 +1,11 @@
 // A gateway as its clients see it: plain HTTP and server-sent events, as any OpenAI client speaks them.
 
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { createParser } from 'eventsource-parser'
-import { MeshError } from '../../protocol/errors.ts'
+import { type ErrorCode, failures, MeshError } from '../../protocol/errors.ts'
 
 export interface GatewayAddress {
   readonly baseUrl: string
   readonly apiKey: string
-}
-
-/** What `silkmesh up` leaves in its home while it runs. */
-export const gatewayFile = 'gateway.json'
-
-export function runningGateway(home: string): GatewayAddress {
-  const path = join(home, gatewayFile)
-  if (!existsSync(path)) {
-    throw new MeshError(
-      'bad-request',
-      `no gateway runs for home ${home}; start one with \`silkmesh up\`, or pass --url and --key`,
-    )
-  }
-  return JSON.parse(readFileSync(path, 'utf8')) as GatewayAddress
 }
 
 /** The last object of an answer: what it cost and who gave it. */
@@ -58,7 +42,7 @@ export async function ask(
     onEvent: ({ data }) => {
       if (data === '[DONE]') return
       const chunk = JSON.parse(data) as Chunk
-      if (chunk.error) failure = new MeshError('internal', chunk.error.message)
+      if (chunk.error) failure = failureOf(chunk.error)
       const text = chunk.choices?.[0]?.delta?.content
       if (text) onText(text)
       if (chunk.silkmesh) {
@@ -75,7 +59,16 @@ export async function ask(
     },
   })
   const decoder = new TextDecoder()
-  for await (const bytes of response.body ?? []) parser.feed(decoder.decode(bytes as Uint8Array, { stream: true }))
+  try {
+    for await (const bytes of response.body ?? []) parser.feed(decoder.decode(bytes as Uint8Array, { stream: true }))
+  } catch (error) {
+    if (signal.aborted) throw error
+    throw new MeshError(
+      'unreachable',
+      `the gateway at ${gateway.baseUrl} went away in the middle of the answer; what arrived is paid for, and asking again costs again`,
+      { cause: error },
+    )
+  }
   if (failure) throw failure
   if (!summary) throw new MeshError('internal', 'the gateway ended the stream without an account of it')
   return summary
@@ -83,12 +76,19 @@ export async function ask(
 
 export async function modelNames(gateway: GatewayAddress, signal: AbortSignal): Promise<readonly string[]> {
   const response = await request(gateway, '/models', signal)
-  const { data } = (await response.json()) as { data: { id: string }[] }
+  const { data } = ((await response.json().catch(() => undefined)) ?? {}) as { data?: { id: string }[] }
+  if (!Array.isArray(data)) throw noGateway(gateway, response)
   return data.map(({ id }) => id)
 }
 
+/** An error as it comes over HTTP, or from a part with --json: the code is one of our table where we wrote it. */
+export interface Stated {
+  readonly message: string
+  readonly code?: string | null | undefined
+}
+
 interface Chunk {
-  readonly error?: { readonly message: string }
+  readonly error?: Stated
   readonly choices?: readonly { readonly delta?: { readonly content?: string } }[]
   readonly usage?: { readonly prompt_tokens: number; readonly completion_tokens: number } | null
   readonly silkmesh?: { readonly provider: string; readonly cost_nano: string; readonly failovers: number }
@@ -110,12 +110,17 @@ async function request(gateway: GatewayAddress, path: string, signal: AbortSigna
     })
   }
   if (response.ok) return response
-  const text = await response.text()
-  let message = `the gateway answered ${response.status}`
-  try {
-    message = (JSON.parse(text) as { error: { message: string } }).error.message
-  } catch {
-    // not the error shape: the status has to do
-  }
-  throw new MeshError('internal', message)
+  const answer = (await response.json().catch(() => undefined)) as { error?: Partial<Stated> } | undefined
+  const { code, message } = answer?.error ?? {}
+  if (typeof message === 'string') throw failureOf({ code, message })
+  throw noGateway(gateway, response)
+}
+
+function noGateway({ baseUrl }: GatewayAddress, { status }: Response): MeshError {
+  return new MeshError('unreachable', `${baseUrl} answered ${status}, and not as a gateway does; is the address right?`)
+}
+
+export function failureOf({ code, message }: Stated): MeshError {
+  const isKnown = typeof code === 'string' && Object.hasOwn(failures, code)
+  return new MeshError(isKnown ? (code as ErrorCode) : 'internal', message)
 }

@@ -34,7 +34,9 @@ export function openHome(path: string): Home {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
   } catch (error) {
-    throw new MeshError('bad-request', `home ${path} cannot be made: ${String(error)}`, { cause: error })
+    throw new MeshError('bad-request', `home ${path} cannot be made (${reasonOf(error)}); choose another with --home`, {
+      cause: error,
+    })
   }
   return {
     path,
@@ -64,13 +66,17 @@ function textAt(path: string, form: RegExp, what: string, make: () => string): s
     if (!form.test(text)) {
       throw new MeshError(
         'bad-request',
-        `${path} does not hold ${what}; restore it from a backup, or move it away to start with a new one`,
+        `${path} does not hold ${what}; restore it from a backup, or move it away to start with a new one, which owns nothing of what this one did`,
       )
     }
     return text
   } catch (error) {
     if (error instanceof MeshError) throw error
-    throw new MeshError('bad-request', `${path} cannot be used: ${String(error)}`, { cause: error })
+    throw new MeshError(
+      'bad-request',
+      `${path} cannot be used (${reasonOf(error)}), expected ${what} in a file of this user's`,
+      { cause: error },
+    )
   }
 }
 
@@ -91,4 +97,8 @@ function create(path: string, text: string): void {
   } finally {
     unlinkSync(scratch)
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

@@ -1,26 +1,34 @@
 // `silkmesh join`: serve a model to the mesh, be paid by voucher, settle.
 
 import { formatGram } from '../../protocol/money.ts'
-import { parsePayout, walletOf } from './accounts.ts'
-import { startEngine } from './engine.ts'
+import { walletOf } from './accounts.ts'
+import { type RunningEngine, startEngine } from './engine.ts'
 import { stopped, untilStopped } from './exit.ts'
 import { invocationOf } from './flags.ts'
+import { graphicsAdvice, graphicsHere } from './graphics.ts'
 import { startRuntime } from './runtime.ts'
 import { printJson } from './terminal.ts'
+import { accountOf } from './words.ts'
 
 export async function run(flags: Record<string, unknown>): Promise<void> {
   const invocation = invocationOf(flags)
   const { config, isJson, terminal } = invocation
   const signal = untilStopped(invocation.withParent)
-  const chosen = flags['payout'] === undefined ? undefined : parsePayout(String(flags['payout']))
-  const { engine, summary } = await startEngine(invocation)
-  terminal.ok('engine', summary)
+  const chosen = flags['payout'] === undefined ? undefined : accountOf('--payout', String(flags['payout']))
+  if (config.engine.url === '' && config.engine.gpu === 'auto' && graphicsHere() === 'without its build')
+    terminal.warn('graphics', `this machine has an NVIDIA card, and llama.cpp no build for it; ${graphicsAdvice}`)
   let payout = chosen
+  let running: RunningEngine | undefined
   const runtime = await startRuntime({
     invocation,
-    engine,
+    signal,
+    engine: async (starting) => {
+      running = await startEngine(invocation, starting)
+      terminal.ok('engine', running.summary)
+      return running.engine
+    },
     roles: async ({ chain, home }) => {
-      payout ??= (await walletOf(home, chain)).address
+      payout ??= (await walletOf(home, chain, signal)).address
       return { provider: { payout } }
     },
   })
@@ -37,8 +45,8 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
       peerId: runtime.identity.peerId,
       payout,
       addresses: runtime.network.addresses(),
-      models: engine.models,
-      engine: summary,
+      models: running?.engine.models,
+      engine: running?.summary,
     })
   }
   terminal.line('Serving. Ctrl-C lets streams finish, hands vouchers over and ends.')

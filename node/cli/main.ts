@@ -1,9 +1,12 @@
 // `silkmesh`: one file a command; this one reads the words and loads the command that was asked for.
 
+import { readFileSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'
 import { Command, CommanderError, Option } from 'commander'
-import { asExitCode, fail } from './exit.ts'
+import { MeshError } from '../../protocol/errors.ts'
+import { endWith } from './exit.ts'
 import { parseAssignment } from './options.ts'
+import { silentTerminal, terminalOn } from './terminal.ts'
 
 enableCompileCache() // commands are imported below, so theirs is kept: half a second less at each later start
 
@@ -11,10 +14,16 @@ export type FlagValues = Record<string, unknown>
 
 const program = new Command('silkmesh')
   .description('An open peer-to-peer compute mesh for AI: rent out a GPU, or use one, and pay as you go on TON.')
-  .version('0.1.0')
-  .showHelpAfterError('(add --help for what is expected)')
-  .showSuggestionAfterError()
-  .exitOverride()
+  .version(version())
+  .configureOutput({ outputError: () => undefined }) // said once, below
+  .exitOverride(refusal('silkmesh'))
+  .addHelpText(
+    'after',
+    examples(
+      ['silkmesh demo', 'a whole mesh on this machine, with play money'],
+      ['silkmesh <command> --help', 'what a command takes, with examples'],
+    ),
+  )
 
 /** A command with the flags that all share; `load` imports what it needs only when it runs. */
 function command(
@@ -23,27 +32,40 @@ function command(
   load: () => Promise<{ run: (flags: FlagValues, words: readonly string[]) => Promise<void> }>,
   parent = program,
 ): Command {
+  const name = `${parent === program ? '' : `${parent.name()} `}${words.split(' ')[0]}`
   return parent
     .command(words)
     .description(summary)
+    .exitOverride(refusal(`silkmesh ${name}`))
     .option('--home <dir>', 'where keys and books live (default: ~/.silkmesh)')
     .option('--set <group.name=value>', 'any setting that `silkmesh config` lists; repeatable', collect, [])
     .option('--json', 'print JSON objects, one a line, for machines')
     .action(async (...parameters: unknown[]) => {
       const self = parameters.at(-1) as Command
+      const terminal = self.opts()['json'] === true ? silentTerminal : terminalOn(process.stdout)
+      terminal.progress('starting') // libraries take a second to load
       const { run } = await load()
-      await run(self.opts(), self.processedArgs.map(String))
+      terminal.progress('')
+      await run(
+        self.opts(),
+        (self.processedArgs as unknown[])
+          .flat()
+          .filter((word) => word !== undefined)
+          .map(String),
+      )
     })
 }
 
+const withParent = (built: Command): Command =>
+  built.addOption(new Option('--exit-with-parent', 'end when standard input closes').hideHelp())
+
 const mesh = (built: Command): Command =>
-  built
+  withParent(built)
     .option('--bootstrap <multiaddr,…>', 'peers to dial first, each ending in /p2p/<peer id>')
     .option('--listen <multiaddr,…>', 'where to listen, such as /ip4/0.0.0.0/tcp/4001')
     .option('--endpoint <url>', 'toncenter v2 API of the chain')
-    .addOption(new Option('--exit-with-parent', 'end when standard input closes').hideHelp())
 
-mesh(
+withParent(
   command('demo', 'a whole mesh on this machine: local chain, providers, settler, gateway', () => import('./demo.ts')),
 )
   .option('--providers <n>', 'how many', '3')
@@ -51,6 +73,14 @@ mesh(
   .option('--chain-port <port>', "the local chain's port (default: a free one)")
   .option('--ask <question>', 'what to ask', 'What is a provider?')
   .option('--once', 'end after settling')
+  .addHelpText(
+    'after',
+    examples(
+      ['silkmesh demo', 'until Ctrl-C'],
+      ['silkmesh demo --once --json', 'for a script: its last line is one object'],
+      ['silkmesh demo --providers 5 --ask "What is gossipsub?"', ''],
+    ),
+  )
 
 mesh(command('join', 'serve a model to the mesh and earn', () => import('./join.ts')))
   .option('--model <model>', 'builtin, a path to a GGUF file, or hf:owner/repository/file.gguf')
@@ -60,12 +90,27 @@ mesh(command('join', 'serve a model to the mesh and earn', () => import('./join.
   .option('--prompt-price <gram>', 'a million prompt tokens')
   .option('--slots <n>', 'requests decoded at once')
   .option('--settler <peer id>', 'hand vouchers to this settler')
+  .addHelpText(
+    'after',
+    examples(
+      ['silkmesh join --bootstrap /ip4/203.0.113.7/tcp/4001/p2p/12D3… --model model.gguf --price 0.12', ''],
+      ['silkmesh join --bootstrap … --engine-url http://127.0.0.1:8000/v1', 'in front of a server that runs already'],
+      ['silkmesh join --endpoint http://127.0.0.1:8081/api/v2/jsonRPC', 'with the chain of `silkmesh chain`'],
+    ),
+  )
 
 mesh(command('up', 'use the mesh: an OpenAI-compatible gateway on this machine', () => import('./up.ts')))
   .option('--host <host>', 'where to listen (default: 127.0.0.1)')
   .option('--port <port>', 'the port (default: 8333)')
   .option('--allow-public', 'let other machines use the gateway')
   .option('--deposit <gram>', 'top the escrow up to this much first')
+  .addHelpText(
+    'after',
+    examples(
+      ['silkmesh up --bootstrap /ip4/203.0.113.7/tcp/4001/p2p/12D3… --deposit 2', ''],
+      ['silkmesh chat What is gossipsub?', 'then, in a second terminal'],
+    ),
+  )
 
 mesh(command('settle', 'settle vouchers for others', () => import('./settle.ts')))
 
@@ -75,18 +120,28 @@ command('chat [question...]', 'talk to the mesh through a running gateway', () =
   .option('--key <key>', "its key (default: this home's)")
   .option('--max-tokens <n>', 'stop after this many')
 
-mesh(command('models', 'what the mesh serves now, and at what price', () => import('./models.ts'))).option(
-  '--wait <seconds>',
-  'how long to look',
-  '5',
-)
-mesh(command('peers', 'which providers are found now', () => import('./peers.ts'))).option(
-  '--wait <seconds>',
-  'how long to look',
-  '5',
-)
+for (const [name, summary, load] of [
+  ['models', 'what the mesh serves now, and at what price', () => import('./models.ts')],
+  ['peers', 'which providers are found now', () => import('./peers.ts')],
+] as const) {
+  mesh(command(name, summary, load))
+    .option('--wait <seconds>', 'how long to look', '5')
+    .addHelpText('after', '\nWithout --bootstrap it asks the node that runs for this home.')
+}
 
-const wallet = program.command('wallet').description('the TON wallet of this home, and its escrow')
+const wallet = program
+  .command('wallet')
+  .description('the TON wallet of this home, and its escrow')
+  .exitOverride(refusal('silkmesh wallet'))
+  .addHelpText(
+    'after',
+    examples(
+      ['silkmesh wallet address', 'where to send coins to'],
+      ['silkmesh wallet deposit 2', 'opens the escrow that requests are paid from'],
+      ['silkmesh wallet unlock', 'begins to take it back; a day later:'],
+      ['silkmesh wallet finalize', ''],
+    ),
+  )
 const walletCommand = (words: string, summary: string): Command =>
   command(
     words,
@@ -98,25 +153,26 @@ const walletCommand = (words: string, summary: string): Command =>
     },
     wallet,
   ).option('--endpoint <url>', 'toncenter v2 API of the chain')
+const escrowCommand = (words: string, summary: string): Command =>
+  walletCommand(words, summary).option('--escrow <address>', 'an earlier escrow that `wallet balance` shows')
 walletCommand('address', 'the addresses of wallet and escrow')
 walletCommand('balance', 'what wallet and escrow hold')
-walletCommand('faucet [gram]', 'coins from the faucet of a local chain')
+walletCommand('faucet [gram]', 'coins from the faucet of a local chain (default: 10)')
 walletCommand('deposit <gram>', 'from the wallet into the escrow, opening it where needed')
 walletCommand('reserve <payee> <gram> <hours>', 'set aside for one provider')
-walletCommand('unlock', 'begin to close the escrow; providers settle meanwhile')
-walletCommand('cancel-unlock', 'keep the escrow open after all')
-walletCommand('finalize', 'take back what is left once the delay is over')
+escrowCommand('unlock', 'begin to close the escrow; providers settle meanwhile')
+escrowCommand('cancel-unlock', 'keep the escrow open after all')
+escrowCommand('finalize', 'take back what is left once the delay is over')
 
-command('chain', 'a local TON chain with a faucet, for development', () => import('./chain.ts'))
+withParent(command('chain', 'a local TON chain with a faucet, for development', () => import('./chain.ts')))
   .option('--port <port>', 'the port', '8081')
-  .option('--block-ms <ms>', 'time between blocks')
-  .addOption(new Option('--exit-with-parent', 'end when standard input closes').hideHelp())
+  .option('--block-ms <ms>', 'time between blocks; 0 makes them at once (default: 400)')
 
 command('config', 'every setting, its value, and where that came from', () => import('./config.ts'))
-mesh(command('doctor', 'check this machine, and say how to fix what is wrong', () => import('./doctor.ts'))).option(
-  '--model <model>',
-  'the model to check',
-)
+mesh(command('doctor', 'check this machine, and say how to fix what is wrong', () => import('./doctor.ts')))
+  .option('--model <model>', 'the model to check')
+  .option('--engine-url <url>', 'the server to check instead')
+  .option('--port <port>', "the gateway's port to check")
 
 // whoever read the output has gone (`| head`): the work goes on, unheard
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
@@ -124,15 +180,38 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 try {
   await program.parseAsync()
 } catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2
-  else {
-    fail(error, process.argv.includes('--json'))
-    process.exitCode = asExitCode(error)
-  }
+  if (!(error instanceof CommanderError)) endWith(error, process.argv.includes('--json'))
+  else process.exitCode = error.exitCode === 0 ? 0 : 2 // help was shown
 }
 // every command has waited for its own work; libp2p's debounce timers would hold the process two seconds longer
 process.stdout.write('', () => process.exit())
 
 function collect(text: string, before: readonly (readonly [string, string])[]): readonly (readonly [string, string])[] {
   return [...before, parseAssignment(text)]
+}
+
+/** Wrong words as any other mistake; what commander shows by itself, such as help, stays its own. */
+function refusal(name: string): (error: CommanderError) => void {
+  return (error) => {
+    if (!error.message.startsWith('error: ')) throw error
+    const message = error.message
+      .slice('error: '.length)
+      .replace(/\n\(Did /, ' (did ')
+      .replace(/\.$/, '')
+    throw new MeshError('bad-request', `${message}; \`${name} --help\` shows what is expected`)
+  }
+}
+
+function examples(...lines: readonly (readonly [line: string, comment: string])[]): string {
+  const width = Math.max(...lines.filter(([, comment]) => comment !== '').map(([line]) => line.length))
+  const shown = lines.map(([line, comment]) => (comment === '' ? line : `${line.padEnd(width)}  # ${comment}`))
+  return `\nExamples:\n${shown.map((line) => `  ${line}`).join('\n')}`
+}
+
+/** The package's own; its manifest lies two folders up, in a checkout and in a build. */
+function version(): string {
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  return manifest.version
 }

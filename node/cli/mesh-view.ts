@@ -8,23 +8,25 @@ import { identityFrom } from '../adapters/libp2p/identity.ts'
 import { systemClock, systemRandom } from '../adapters/system.ts'
 import { Directory } from '../consumer/directory.ts'
 import type { Invocation } from './flags.ts'
+import { runningNode } from './running.ts'
 import { startNetwork } from './runtime.ts'
 
-export async function lookAtMesh({ config, terminal }: Invocation, seconds: number): Promise<readonly Advert[]> {
-  if (config.network.bootstrap.length === 0 && !config.network.mdns) {
+/** Starts from the configured bootstrap peers and the node that runs for this home. Throws `unreachable` where none answers. */
+export async function lookAtMesh({ config, home, terminal }: Invocation, seconds: number): Promise<readonly Advert[]> {
+  const bootstrap = [...config.network.bootstrap, ...runningAddresses(home)]
+  if (bootstrap.length === 0 && !config.network.mdns) {
     throw new MeshError(
       'bad-request',
-      'no peer to start from; pass --bootstrap /ip4/…/tcp/…/p2p/…, or --set network.mdns=true',
+      `no peer to start from, and no node runs for home ${home}; pass --bootstrap /ip4/…/tcp/…/p2p/…, or --set network.mdns=true`,
     )
   }
   const seed = randomBytes(32)
-  const identity = identityFrom(seed)
-  const network = await startNetwork({ ...config, network: { ...config.network, dhtServer: false } }, seed)
+  const network = await startNetwork({ ...config, network: { ...config.network, ...passing, bootstrap } }, seed)
   const done = new AbortController()
   try {
     const directory = new Directory(
       { ...config, discovery: { ...config.discovery, lookupIntervalMs: 1_000 } },
-      { clock: systemClock, random: systemRandom, identity, network, observe: () => undefined },
+      { clock: systemClock, random: systemRandom, identity: identityFrom(seed), network, observe: () => undefined },
     )
     network.subscribe(capacityTopic, (from, message) => directory.validate(from, message))
     const looking = directory.run(done.signal)
@@ -37,9 +39,34 @@ export async function lookAtMesh({ config, terminal }: Invocation, seconds: numb
     terminal.progress('')
     done.abort()
     await looking
+    if (bootstrap.length > 0 && network.connections().length === 0) {
+      throw new MeshError(
+        'unreachable',
+        `no answer within ${seconds} s from ${bootstrap.join(', ')}; is that peer up? --wait 30 tries longer`,
+      )
+    }
     return directory.adverts()
   } finally {
     done.abort()
     await network.stop()
   }
+}
+
+/** The home's own node may hold its ports, and nobody needs to dial a peer that is about to leave. */
+const passing = {
+  listen: [],
+  announce: [],
+  dhtServer: false,
+  websockets: false,
+  relayServer: false,
+  upnp: false,
+} as const
+
+/** Loopback alone where there is one: the same peer is not dialled at each of its addresses. */
+function runningAddresses(home: string): readonly string[] {
+  const addresses = runningNode(home)?.addresses ?? []
+  return addresses
+    .filter((address) => address.startsWith('/ip4/127.'))
+    .concat(addresses)
+    .slice(0, 1)
 }

@@ -2,14 +2,14 @@
 
 import type { Offer } from '../../protocol/advert.ts'
 import { formatGram } from '../../protocol/money.ts'
-import { wholeNumber } from './chain.ts'
 import { invocationOf } from './flags.ts'
 import { lookAtMesh } from './mesh-view.ts'
 import { printJson } from './terminal.ts'
+import { wholeNumber } from './words.ts'
 
 export async function run(flags: Record<string, unknown>): Promise<void> {
   const invocation = invocationOf(flags)
-  const adverts = await lookAtMesh(invocation, wholeNumber('--wait', flags['wait'], 3_600))
+  const adverts = await lookAtMesh(invocation, wholeNumber('--wait', flags['wait'], 3_600, 1))
   const byKey = new Map<string, Offer[]>()
   for (const offer of adverts.flatMap(({ offers }) => offers)) {
     byKey.set(offer.modelKey, [...(byKey.get(offer.modelKey) ?? []), offer])
@@ -28,7 +28,8 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   })
   if (invocation.isJson) return printJson({ ok: true, models })
   const { terminal } = invocation
-  if (models.length === 0) terminal.warn('no models', 'no provider answered; is the bootstrap peer up?')
+  if (models.length === 0)
+    terminal.warn('no models', 'no provider was found; is the bootstrap peer up? --wait 30 looks longer')
   for (const model of models) {
     const { completionNanoMin, completionNanoMax, contextTokens, name, providers, slotsFree } = model
     const price =
@@ -37,7 +38,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
         : `${formatGram(completionNanoMin)} to ${formatGram(completionNanoMax)}`
     terminal.ok(
       name,
-      `${providers} providers, ${slotsFree} slots free, context ${contextTokens}, ${price} GRAM a million completion tokens`,
+      `${providers} ${providers === 1 ? 'provider' : 'providers'}, ${slotsFree} slots free, context ${contextTokens}, ${price} GRAM a million completion tokens`,
     )
   }
 }

@@ -2,13 +2,13 @@
 
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { LineCounter, parseDocument } from 'yaml'
 import { MeshError } from '../../protocol/errors.ts'
 import { type Layer, type ResolvedConfig, resolveConfig, settings } from '../config.ts'
 
-/** Values by `group.name`, as flags gave them. */
-export type Flags = ReadonlyMap<string, unknown>
+/** By `group.name`: the value a flag gave, and the flag as it was written. */
+export type Flags = ReadonlyMap<string, { readonly value: unknown; readonly flag: string }>
 
 export interface Resolved extends ResolvedConfig {
   /** Absolute. */
@@ -19,13 +19,13 @@ export interface Resolved extends ResolvedConfig {
 export function readConfig(flags: Flags, environment: NodeJS.ProcessEnv, extra: readonly Layer[] = []): Resolved {
   const flagLayer: Layer = {
     origin: 'flag',
-    describe: (group, name) => `flag for ${group}.${name}`,
-    lookup: (group, name) => flags.get(`${group}.${name}`),
+    describe: (group, name) => flags.get(`${group}.${name}`)?.flag ?? `${group}.${name}`,
+    lookup: (group, name) => flags.get(`${group}.${name}`)?.value,
   }
   const environmentLayer: Layer = {
     origin: 'environment',
     describe: (group, name) => `environment ${variableOf(group, name)}`,
-    lookup: (group, name) => environment[variableOf(group, name)],
+    lookup: (group, name) => environment[variableOf(group, name)] || undefined, // set to nothing is not set
   }
   const given = resolveConfig([flagLayer, environmentLayer]).config.node.home
   const home = resolve(given === '' ? join(homedir(), '.silkmesh') : given)
@@ -63,20 +63,30 @@ function readSettingsFile(path: string): ReadonlyMap<string, unknown> {
   try {
     text = readFileSync(path, 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map()
-    throw new MeshError('bad-request', `${path} cannot be read: ${String(error)}`, { cause: error })
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return new Map()
+    if (code === 'ENOTDIR') {
+      throw new MeshError('bad-request', `home ${dirname(path)} is not a directory; choose another with --home`, {
+        cause: error,
+      })
+    }
+    throw new MeshError('bad-request', `${path}: ${reasonOf(code)}, expected a readable YAML file`, { cause: error })
   }
   const lineCounter = new LineCounter()
   const document = parseDocument(text, { lineCounter })
   const [problem] = document.errors
-  if (problem)
-    throw new MeshError('bad-request', `${path}:${problem.linePos?.[0].line ?? 1}: ${problem.message.split('\n')[0]}`)
+  if (problem) {
+    const reason = problem.message.split(' at line ')[0]
+    throw new MeshError('bad-request', `${path}:${problem.linePos?.[0].line ?? 1} is not YAML: ${reason}`)
+  }
   const root: unknown = document.toJS({ maxAliasCount: 10 })
   if (root === null || root === undefined) return new Map()
   if (!isRecord(root)) throw new MeshError('bad-request', `${path}: expected groups of settings, such as "provider:"`)
   const values = new Map<string, unknown>()
   for (const [group, members] of Object.entries(root)) {
-    if (!isRecord(members)) throw new MeshError('bad-request', `${path}: ${group}: expected settings below it`)
+    if (members === null) continue // a group with every setting commented out
+    if (!isRecord(members))
+      throw new MeshError('bad-request', `${path}: "${group}: ${JSON.stringify(members)}", expected settings below it`)
     for (const [name, value] of Object.entries(members)) {
       assertKnown(path, group, name)
       values.set(`${group}.${name}`, value)
@@ -86,14 +96,19 @@ function readSettingsFile(path: string): ReadonlyMap<string, unknown> {
 }
 
 function assertKnown(source: string, group: string, name: string): void {
-  const groups: Record<string, object> = settings
-  const members = groups[group]
-  if (members && name in members) return
-  const names = members ? Object.keys(members) : Object.keys(groups)
+  const members = Object.hasOwn(settings, group) ? settings[group as keyof typeof settings] : undefined
+  if (members && Object.hasOwn(members, name)) return
+  const names = members ? Object.keys(members) : Object.keys(settings)
   throw new MeshError(
     'bad-request',
-    `${source}: there is no setting ${group}.${name}; ${members ? `${group} has` : 'the groups are'} ${names.join(', ')}`,
+    `${source}: there is no setting ${group}.${name}; ${members ? `${group} has` : 'the groups are'} ${names.join(', ')} (\`silkmesh config\` explains them)`,
   )
+}
+
+function reasonOf(code: string | undefined): string {
+  if (code === 'EISDIR') return 'it is a directory'
+  if (code === 'EACCES') return 'this user may not read it'
+  return `it cannot be read (${code ?? 'unknown'})`
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { MeshError } from '../../protocol/errors.ts'
+import { failureOf, type Stated } from './gateway-client.ts'
 
 const eventsMax = 100_000
 const stderrCharsMax = 4_000
@@ -22,7 +23,11 @@ export class Part {
     this.name = name
     const main = fileURLToPath(import.meta.url).replace(/part\.(ts|js)$/, 'main.$1')
     // a group of its own: Ctrl-C reaches the parent alone, which then ends the parts in their order
-    this.#child = spawn(process.execPath, [main, ...args], { stdio: ['pipe', 'pipe', 'pipe'], detached: true })
+    this.#child = spawn(process.execPath, [main, ...args], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+      env: environment(),
+    })
     const { stdout, stderr } = this.#child
     if (!stdout || !stderr) throw new TypeError('a child without pipes')
     createInterface({ input: stdout }).on('line', (line) => this.#said(line))
@@ -124,16 +129,20 @@ export class Part {
 
   #endedEarly(): MeshError {
     const { code, signal } = this.#exit ?? { code: null, signal: null }
-    const stated = this.events.find((event) => event['ok'] === false)?.['error'] as { message?: string } | undefined
+    const stated = this.events.find((event) => event['ok'] === false)?.['error'] as Partial<Stated> | undefined
     const how = signal ? `was ended by ${signal}` : `ended with code ${code}`
-    return new MeshError(
-      'internal',
-      `${this.name} ${how}: ${stated?.message ?? (this.#lastWords() || 'it said nothing')}`,
-    )
+    const message = stated?.message ?? (this.#lastWords() || 'it said nothing')
+    return failureOf({ code: stated?.code, message: `${this.name} ${how}: ${message}` })
   }
 
   #lastWords(): string {
     const text = this.#stderr.trim()
     return text === '' ? '' : `; it said: ${text.split('\n').slice(-3).join(' ')}`
   }
+}
+
+/** A part's settings are those of its home and its words: the user's own, for another mesh, are not for it. */
+function environment(): NodeJS.ProcessEnv {
+  const isSetting = (name: string): boolean => name.startsWith('SILKMESH_') && name !== 'SILKMESH_DEBUG'
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isSetting(name)))
 }

@@ -1,17 +1,18 @@
 // `silkmesh peers`: which providers are found now, what they serve and ask.
 
 import { formatGram } from '../../protocol/money.ts'
-import { wholeNumber } from './chain.ts'
 import { invocationOf } from './flags.ts'
 import { lookAtMesh } from './mesh-view.ts'
 import { printJson } from './terminal.ts'
+import { wholeNumber } from './words.ts'
 
 export async function run(flags: Record<string, unknown>): Promise<void> {
   const invocation = invocationOf(flags)
-  const adverts = await lookAtMesh(invocation, wholeNumber('--wait', flags['wait'], 3_600))
+  const adverts = await lookAtMesh(invocation, wholeNumber('--wait', flags['wait'], 3_600, 1))
   if (invocation.isJson) return printJson({ ok: true, providers: adverts })
   const { terminal } = invocation
-  if (adverts.length === 0) terminal.warn('no providers', 'none answered; is the bootstrap peer up?')
+  if (adverts.length === 0)
+    terminal.warn('no providers', 'none was found; is the bootstrap peer up? --wait 30 looks longer')
   for (const { peer, offers, payout } of adverts) {
     terminal.ok('provider', peer)
     terminal.line(`    paid to ${payout}`)

@@ -2,6 +2,7 @@
 
 import { MeshError } from '../../protocol/errors.ts'
 import { parsePeerId } from '../../protocol/ids.ts'
+import { parseOwnAddress, parsePeerAddress } from '../adapters/libp2p/addresses.ts'
 import { identityFrom } from '../adapters/libp2p/identity.ts'
 import { type Libp2pNetwork, startLibp2p } from '../adapters/libp2p/network.ts'
 import { type OpenStore, openStore } from '../adapters/sqlite.ts'
@@ -13,6 +14,7 @@ import { type MeshNode, type Roles, startNode } from '../node.ts'
 import type { Engine, Identity, Observe } from '../ports.ts'
 import type { Invocation } from './flags.ts'
 import { type Home, openHome } from './home.ts'
+import { forgetRunning, noteRunning } from './running.ts'
 import { printJson } from './terminal.ts'
 
 /** The largest entry any log is given: a voucher record is under 1 KiB. */
@@ -32,30 +34,34 @@ export interface Runtime {
 
 export interface RuntimeParts {
   readonly invocation: Invocation
+  /** Gives up the start. Once that is done, `stop` is what ends the node. */
+  readonly signal: AbortSignal
   readonly roles: (parts: {
     readonly home: Home
     readonly identity: Identity
     readonly chain: TonChain
   }) => Promise<Roles>
-  readonly engine?: (Engine & { stop(): Promise<void> }) | undefined
-  /** Also told of everything the node says. */
-  readonly observe?: Observe
+  readonly engine?: ((signal: AbortSignal) => Promise<Engine & { stop(): Promise<void> }>) | undefined
 }
 
-export async function startRuntime({ invocation, roles, engine, observe }: RuntimeParts): Promise<Runtime> {
+/** What is quick to check comes first: nobody waits for a model to load to be told that a flag is wrong. */
+export async function startRuntime({ invocation, signal, roles, engine: startEngine }: RuntimeParts): Promise<Runtime> {
   const { config, home: path, isJson, terminal } = invocation
   assertUsable(config)
+  const chain = openChain(config)
   const home = openHome(path)
   const identity = identityFrom(home.identitySeed)
-  const closing: (() => Promise<void>)[] = engine ? [() => engine.stop()] : []
+  const closing: (() => void | Promise<void>)[] = []
   const closeAll = async (): Promise<void> => {
     for (const close of closing.reverse()) await close()
   }
+  const failed = new AbortController()
   try {
     const store = openHomeStore(home)
     closing.push(() => store.close())
-    const chain = openChain(config)
-    const wanted = await roles({ home, identity, chain })
+    const starting = startEngine?.(AbortSignal.any([signal, failed.signal]))
+    closing.push(() => starting?.then((started) => started.stop()).catch(() => undefined))
+    const [wanted, engine] = await Promise.all([roles({ home, identity, chain }), starting])
     const metrics = prometheus()
     const network = await startNetwork(config, home.identitySeed)
     closing.push(() => network.stop())
@@ -69,12 +75,17 @@ export async function startRuntime({ invocation, roles, engine, observe }: Runti
       engine,
       store,
       chain,
-      observe: fanOut(metrics.observe, logOf(config, isJson), ...(observe ? [observe] : [])),
+      observe: fanOut(metrics.observe, logOf(config, isJson)),
     }
     const node = await startNode(config, ports, wanted)
     closing.push(() => node.stop())
+    if (signal.aborted) throw signal.reason
+    noteRunning(path, { addresses: network.addresses() })
+    closing.push(() => forgetRunning(path))
     return { home, identity, network, chain, node, metrics: () => metrics.metrics(), stop: closeAll }
   } catch (error) {
+    failed.abort()
+    terminal.progress('')
     await closeAll()
     throw error
   }
@@ -100,8 +111,10 @@ export function startNetwork(config: Config, seed: Uint8Array): Promise<Libp2pNe
   return startLibp2p({ ...network, seed, dhtMode: dhtServer ? 'server' : 'client' })
 }
 
-function assertUsable(config: Config): void {
-  const { settler } = config.settlement
+function assertUsable({ network, settlement: { settler } }: Config): void {
+  for (const text of network.listen) parseOwnAddress('listen', text)
+  for (const text of network.announce) parseOwnAddress('announce', text)
+  for (const text of network.bootstrap) parsePeerAddress('bootstrap address', text)
   if (settler === '') return
   try {
     parsePeerId(settler)

@@ -9,7 +9,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   const invocation = invocationOf(flags)
   const { isJson, terminal } = invocation
   const signal = untilStopped(invocation.withParent)
-  const runtime = await startRuntime({ invocation, roles: async () => ({ settler: true }) })
+  const runtime = await startRuntime({ invocation, signal, roles: async () => ({ settler: true }) })
   const addresses = runtime.network.addresses()
   if (isJson) printJson({ type: 'ready', role: 'settler', peerId: runtime.identity.peerId, addresses })
   terminal.line(

@@ -1,13 +1,13 @@
 // What a person sees: check lines, failures with a next step, progress while something takes long.
 
 import { styleText } from 'node:util'
-import { failures, MeshError } from '../../protocol/errors.ts'
+import { type ErrorCode, failures, MeshError } from '../../protocol/errors.ts'
 
 export interface Terminal {
   /** `✓ what  detail` */
   ok(what: string, detail?: string): void
   /** `! what  detail`: worth knowing, not fatal. */
-  warn(what: string, detail?: string): void
+  warn(what: string, detail?: string, next?: string): void
   /** `✗ what  detail`, and what to do about it. */
   bad(what: string, detail: string, next?: string): void
   line(text?: string): void
@@ -33,19 +33,20 @@ export function terminalOn(stream: NodeJS.WriteStream): Terminal {
     clear()
     stream.write(`${text}\n`)
   }
+  const printWithNext = (text: string, next: string | undefined): void => {
+    print(text)
+    if (next) print(`  ${''.padEnd(whatWidth)} ${paint('dim', `next: ${plain(next)}`)}`)
+  }
   const check = (mark: string, what: string, detail = ''): string =>
-    `${mark} ${what.padEnd(whatWidth)} ${detail}`.trimEnd()
+    `${mark} ${plain(what).padEnd(whatWidth)}${what.length > whatWidth ? '  ' : ' '}${plain(detail)}`.trimEnd()
   return {
     ok: (what, detail) => print(check(paint('green', '✓'), what, detail)),
-    warn: (what, detail) => print(check(paint('yellow', '!'), what, detail)),
-    bad: (what, detail, next) => {
-      print(check(paint('red', '✗'), what, detail))
-      if (next) print(`  ${''.padEnd(whatWidth)} ${paint('dim', `next: ${next}`)}`)
-    },
-    line: (text = '') => print(text),
+    warn: (what, detail, next) => printWithNext(check(paint('yellow', '!'), what, detail), next),
+    bad: (what, detail, next) => printWithNext(check(paint('red', '✗'), what, detail), next),
+    line: (text = '') => print(plain(text)),
     write: (text) => {
       clear()
-      stream.write(text)
+      stream.write(plain(text))
     },
     progress: (text) => {
       clear()
@@ -54,6 +55,11 @@ export function terminalOn(stream: NodeJS.WriteStream): Terminal {
       hasProgress = true
     },
   }
+}
+
+/** Much of it is other peers' texts: none of their control characters reaches the terminal. */
+function plain(text: string): string {
+  return text.replace(/(?![\n\t])\p{Cc}/gu, ' ')
 }
 
 /** Says nothing; with `--json` the objects on standard output are the whole output. */
@@ -82,15 +88,28 @@ export function explain(error: unknown): {
   readonly next: string | undefined
 } {
   if (error instanceof MeshError) {
-    return {
-      code: error.code,
-      message: error.message,
-      next: error.code === 'bad-request' ? undefined : failures[error.code].advice,
-    }
+    const { code, message } = error
+    return { code, message, next: code in nextSteps ? nextSteps[code] : failures[code].advice }
   }
-  if (error instanceof Error) {
-    const { code } = error as NodeJS.ErrnoException
-    return { code: typeof code === 'string' ? code : 'internal', message: error.message, next: undefined }
-  }
-  return { code: 'internal', message: String(error), next: undefined }
+  const message = error instanceof Error ? error.message : String(error)
+  return { code: 'internal', message, next: nextSteps.internal }
+}
+
+/** Where the next step at a command line is another than an API's caller has, or is in the message already. */
+const nextSteps: { readonly [Code in ErrorCode]?: string | undefined } = {
+  internal: 'this looks like a fault of silkmesh; SILKMESH_DEBUG=1 in the environment shows where',
+  'bad-request': undefined,
+  'unknown-model': '`silkmesh models` lists what the mesh serves now',
+  'no-provider': '`silkmesh models` lists what the mesh serves now; is --bootstrap the address of a peer that is up?',
+  'escrow-unusable': '`silkmesh wallet balance` shows what there is, `silkmesh wallet deposit <gram>` fills the escrow',
+  'engine-failed': '`silkmesh doctor` checks the engine; --model and --engine-url choose another',
+  'chain-unavailable':
+    'is --endpoint right (it ends in /api/v2/jsonRPC), and that chain up? `silkmesh chain` runs a local one',
+  unreachable: '`silkmesh models` and `silkmesh doctor` show what can be reached',
+  timeout: 'try again; `silkmesh doctor` checks network and chain',
+  cancelled: undefined,
+  'store-failed': undefined,
+  unauthorized: 'use the key that `silkmesh up` printed, with --key',
+  forbidden: 'use the address that `silkmesh up` printed, with --url',
+  'not-found': 'use the address that `silkmesh up` printed, with --url',
 }

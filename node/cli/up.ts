@@ -1,22 +1,22 @@
 // `silkmesh up`: a consumer with its gateway, paying from this home's escrow.
 
-import { rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { MeshError } from '../../protocol/errors.ts'
 import type { Address } from '../../protocol/ids.ts'
-import { formatGram, parseGram } from '../../protocol/money.ts'
+import { formatGram } from '../../protocol/money.ts'
 import { systemClock } from '../adapters/system.ts'
 import type { TonChain } from '../adapters/ton/chain.ts'
 import { createGateway, keyRing } from '../gateway/http.ts'
 import { serveGateway } from '../gateway/listen.ts'
 import type { Identity } from '../ports.ts'
-import { askFaucet, escrowTermsOf, walletOf } from './accounts.ts'
-import { stopped, untilStopped } from './exit.ts'
+import { askFaucet, deposit, escrowTermsOf, walletOf } from './accounts.ts'
+import { stopped, unlessStopped, untilStopped } from './exit.ts'
 import { type Invocation, invocationOf } from './flags.ts'
-import { gatewayFile } from './gateway-client.ts'
 import type { Home } from './home.ts'
+import { assertFree } from './ports.ts'
+import { forgetRunning, noteRunning } from './running.ts'
 import { startRuntime } from './runtime.ts'
 import { printJson } from './terminal.ts'
+import { amountOf } from './words.ts'
 
 /** What a deposit leaves for fees when the faucet is asked. */
 const feesNano = 200_000_000n
@@ -26,9 +26,12 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   const { config, home: path, isJson, terminal } = invocation
   const signal = untilStopped(invocation.withParent)
   const depositNano = flags['deposit'] === undefined ? undefined : amountOf('--deposit', String(flags['deposit']))
+  const { bodyBytesMax, host, port, requestsMax } = config.gateway
+  await assertFree(host, port) // before coins move: the gateway itself comes last
   let escrow: Address | undefined
   const runtime = await startRuntime({
     invocation,
+    signal,
     roles: async ({ home, identity, chain }) => {
       escrow = await openEscrow({ invocation, home, identity, chain, depositNano, signal })
       return { consumer: { escrow } }
@@ -36,7 +39,6 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   })
   const { inference } = runtime.node
   if (!inference) throw new MeshError('internal', 'a consumer without inference')
-  const { bodyBytesMax, host, port, requestsMax } = config.gateway
   try {
     const served = await serveGateway(
       createGateway({
@@ -51,8 +53,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
       { host, port, allowPublic: flags['allowPublic'] === true },
     )
     const gateway = { baseUrl: `${served.url}/v1`, apiKey: runtime.home.apiKey }
-    const addressFile = join(path, gatewayFile)
-    writeFileSync(addressFile, `${JSON.stringify(gateway)}\n`, { mode: 0o600 })
+    noteRunning(path, { addresses: runtime.network.addresses(), gateway })
     terminal.ok('gateway', `${gateway.baseUrl}  key ${gateway.apiKey}`)
     if (isJson) {
       const { peerId } = runtime.identity
@@ -60,7 +61,8 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
     }
     terminal.line('Serving. Ctrl-C lets answers finish, pays what is owed and ends.')
     await stopped(signal)
-    rmSync(addressFile, { force: true })
+    terminal.line('Ending: answers finish, debts are paid…')
+    forgetRunning(path)
     await served.stop(config.provider.drainMs)
   } finally {
     await runtime.stop()
@@ -79,11 +81,12 @@ interface EscrowParts {
 /** The home's escrow, topped up to `depositNano` where that is asked for. */
 async function openEscrow({ invocation, home, identity, chain, depositNano, signal }: EscrowParts): Promise<Address> {
   const { config, terminal } = invocation
-  const wallet = await walletOf(home, chain)
+  terminal.progress('asking the chain')
+  const wallet = await walletOf(home, chain, signal)
   const terms = escrowTermsOf(identity, config)
   const escrow = wallet.escrowAddress(terms)
   terminal.progress('reading the escrow')
-  const { isEscrow, freeNano } = await chain.escrow(escrow)
+  const { isEscrow, freeNano } = await unlessStopped(chain.escrow(escrow), signal)
   terminal.progress('')
   const missingNano = depositNano === undefined ? 0n : depositNano - freeNano
   // not for a small part of it: each top-up costs a fee, and the rent reserve is never free
@@ -92,7 +95,7 @@ async function openEscrow({ invocation, home, identity, chain, depositNano, sign
     terminal.progress(`depositing ${formatGram(missingNano)} GRAM`)
     if ((await wallet.balanceNano(signal)) < neededNano)
       await askFaucet(wallet, config.chain.endpoint, neededNano, signal)
-    await wallet.deployAndDeposit(terms, missingNano, signal)
+    await deposit({ wallet, terms, chain, home }, missingNano, signal)
     terminal.progress('')
     terminal.ok('escrow', `${escrow} holds ${formatGram((await chain.escrow(escrow)).freeNano)} GRAM`)
   } else if (isEscrow && freeNano > 0n) {
@@ -104,12 +107,4 @@ async function openEscrow({ invocation, home, identity, chain, depositNano, sign
     )
   }
   return escrow
-}
-
-export function amountOf(flag: string, text: string): bigint {
-  try {
-    return parseGram(text)
-  } catch (error) {
-    throw new MeshError('bad-request', `${flag}: ${error instanceof Error ? error.message : String(error)}`)
-  }
 }

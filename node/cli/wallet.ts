@@ -1,96 +1,147 @@
 // `silkmesh wallet`: what this home's wallet and escrow hold, and every order an escrow's owner can give.
 
 import { MeshError } from '../../protocol/errors.ts'
+import type { Address } from '../../protocol/ids.ts'
 import { formatGram } from '../../protocol/money.ts'
 import { identityFrom } from '../adapters/libp2p/identity.ts'
 import { systemClock } from '../adapters/system.ts'
 import type { TonChain } from '../adapters/ton/chain.ts'
 import type { EscrowTerms, Sent, Wallet } from '../adapters/wallet.ts'
-import { askFaucet, escrowTermsOf, parsePayout, walletOf } from './accounts.ts'
-import { wholeNumber } from './chain.ts'
+import { askFaucet, deposit, escrowTermsOf, walletOf } from './accounts.ts'
+import { earlierEscrows } from './escrows.ts'
 import { untilStopped } from './exit.ts'
 import { type Invocation, invocationOf } from './flags.ts'
-import { openHome } from './home.ts'
+import { type Home, openHome } from './home.ts'
 import { openChain } from './runtime.ts'
 import { printJson } from './terminal.ts'
-import { amountOf } from './up.ts'
+import { accountOf, amountOf, wholeNumber } from './words.ts'
 
 interface Accounts {
   readonly invocation: Invocation
+  readonly home: Home
   readonly wallet: Wallet
   readonly terms: EscrowTerms
+  /** The one named with --escrow, else that of the terms. */
+  readonly escrow: Address
   readonly chain: TonChain
   readonly signal: AbortSignal
 }
 
-type Verb = (accounts: Accounts, words: readonly string[]) => Promise<Record<string, unknown>>
+/** Takes its words, and throws for wrong ones before the chain is asked anything. */
+type Verb = (words: readonly string[]) => (accounts: Accounts) => Promise<Record<string, unknown>>
 
 const verbs: Readonly<Record<string, Verb>> = {
-  address: async ({ wallet, terms, invocation: { terminal } }) => {
-    const escrow = wallet.escrowAddress(terms)
-    terminal.ok('wallet', `${wallet.friendly}  (${wallet.address})`)
-    terminal.ok('escrow', escrow)
-    return { wallet: wallet.address, friendly: wallet.friendly, escrow }
-  },
-  balance: async ({ wallet, terms, chain, signal, invocation: { terminal } }) => {
-    const walletNano = await wallet.balanceNano(signal)
-    const { isEscrow, freeNano, unlockAtMs, epoch } = await chain.escrow(wallet.escrowAddress(terms))
-    terminal.ok('wallet', `${formatGram(walletNano)} GRAM`)
-    if (isEscrow) terminal.ok('escrow', `${formatGram(freeNano)} GRAM free, epoch ${epoch}`)
-    else terminal.warn('escrow', 'not deployed; `silkmesh wallet deposit <gram>` opens it')
-    if (unlockAtMs !== 0) terminal.warn('closing', `finalize is possible from ${new Date(unlockAtMs).toISOString()}`)
-    return { walletNano, escrow: { isDeployed: isEscrow, freeNano, unlockAtMs, epoch } }
-  },
-  faucet: async ({ wallet, signal, invocation: { config, terminal } }, [text = '10']) => {
+  address:
+    () =>
+    async ({ wallet, escrow, invocation: { terminal } }) => {
+      terminal.ok('wallet', `${wallet.friendly}  (${wallet.address})`)
+      terminal.ok('escrow', escrow)
+      return { wallet: wallet.address, friendly: wallet.friendly, escrow }
+    },
+  balance:
+    () =>
+    async ({ home, wallet, escrow, chain, signal, invocation: { terminal } }) => {
+      const walletNano = await wallet.balanceNano(signal)
+      const { isEscrow, freeNano, unlockAtMs, epoch } = await chain.escrow(escrow)
+      const earlier = await earlierEscrows(home, escrow, chain, signal)
+      terminal.ok('wallet', `${formatGram(walletNano)} GRAM`)
+      if (isEscrow) terminal.ok('escrow', `${formatGram(freeNano)} GRAM free, epoch ${epoch}`)
+      else terminal.warn('escrow', 'not deployed; `silkmesh wallet deposit <gram>` opens it')
+      if (unlockAtMs !== 0) terminal.warn('closing', `finalize is possible from ${new Date(unlockAtMs).toISOString()}`)
+      for (const { address, balanceNano, isUsable } of earlier) {
+        const how = isUsable
+          ? `take it back with \`silkmesh wallet unlock --escrow ${address}\`, later finalize`
+          : 'its contract is of another version of silkmesh: take it back with that one'
+        terminal.warn('earlier', `escrow ${address} holds ${formatGram(balanceNano)} GRAM; ${how}`)
+      }
+      return { walletNano, escrow: { isDeployed: isEscrow, freeNano, unlockAtMs, epoch }, earlierEscrows: earlier }
+    },
+  faucet: ([text = '10']) => {
     const amountNano = amountOf('faucet', text)
-    if (!(await askFaucet(wallet, config.chain.endpoint, amountNano, signal))) {
-      throw new MeshError('bad-request', `${config.chain.endpoint} has no faucet; only a local chain does`)
+    return async ({ wallet, signal, invocation: { config, terminal } }) => {
+      terminal.progress('waiting for the coins')
+      if (!(await askFaucet(wallet, config.chain.endpoint, amountNano, signal))) {
+        throw new MeshError('bad-request', `${config.chain.endpoint} has no faucet; only a local chain does`)
+      }
+      const walletNano = await wallet.balanceNano(signal)
+      terminal.ok('wallet', `${formatGram(walletNano)} GRAM of play money`)
+      return { walletNano }
     }
-    const walletNano = await wallet.balanceNano(signal)
-    terminal.ok('wallet', `${formatGram(walletNano)} GRAM of play money`)
-    return { walletNano }
   },
-  deposit: async ({ wallet, terms, signal, chain, invocation: { terminal } }, [text = '']) => {
-    const sent = await wallet.deployAndDeposit(terms, amountOf('deposit', text), signal)
-    const { freeNano } = await chain.escrow(sent.escrow)
-    terminal.ok('escrow', `${sent.escrow} holds ${formatGram(freeNano)} GRAM`)
-    return { ...shown(sent, terminal), escrow: sent.escrow, freeNano }
+  deposit: ([text = '']) => {
+    const amountNano = amountOf('deposit', text)
+    return async (accounts) => {
+      const { signal, chain, invocation } = accounts
+      invocation.terminal.progress(`depositing ${formatGram(amountNano)} GRAM`)
+      const sent = await deposit(accounts, amountNano, signal)
+      const { freeNano } = await chain.escrow(sent.escrow)
+      invocation.terminal.ok('escrow', `${sent.escrow} holds ${formatGram(freeNano)} GRAM`)
+      return { ...shown(sent, invocation), escrow: sent.escrow, freeNano }
+    }
   },
-  reserve: async ({ wallet, terms, signal, invocation: { terminal } }, [payee = '', gram = '', hours = '']) => {
-    const untilMs = systemClock.now() + wholeNumber('hours', hours, 720) * 3_600_000
-    const reservation = { payee: parsePayout(payee), amountNano: amountOf('reserve', gram), untilMs }
-    const sent = await wallet.reserve(wallet.escrowAddress(terms), reservation, signal)
-    terminal.ok('reserved', `${gram} GRAM until ${new Date(untilMs).toISOString()}`)
-    return { ...shown(sent, terminal), ...reservation }
+  reserve: ([account = '', gram = '', hours = '']) => {
+    const payee = accountOf('payee', account)
+    const amountNano = amountOf('reserve', gram)
+    const seconds = wholeNumber('hours', hours, 720, 1) * 3_600
+    return async ({ wallet, escrow, signal, invocation }) => {
+      const untilMs = (Math.floor(systemClock.now() / 1_000) + seconds) * 1_000 // the escrow counts whole seconds
+      invocation.terminal.progress('waiting for the escrow')
+      const sent = await wallet.reserve(escrow, { payee, amountNano, untilMs }, signal)
+      invocation.terminal.ok('reserved', `${formatGram(amountNano)} GRAM until ${new Date(untilMs).toISOString()}`)
+      return { ...shown(sent, invocation), payee, amountNano, untilMs }
+    }
   },
-  unlock: async ({ wallet, terms, signal, invocation: { terminal } }) => {
-    const sent = await wallet.startUnlock(wallet.escrowAddress(terms), signal)
-    terminal.ok('closing', `finalize is possible from ${new Date(sent.unlockAtMs).toISOString()}`)
-    return { ...shown(sent, terminal), unlockAtMs: sent.unlockAtMs }
-  },
-  'cancel-unlock': async ({ wallet, terms, signal, invocation: { terminal } }) => {
-    return shown(await wallet.cancelUnlock(wallet.escrowAddress(terms), signal), terminal)
-  },
-  finalize: async ({ wallet, terms, signal, invocation: { terminal } }) => {
-    const sent = await wallet.finalize(wallet.escrowAddress(terms), signal)
-    terminal.ok('refunded', `${formatGram(sent.refundedNano)} GRAM are back in the wallet`)
-    return { ...shown(sent, terminal), refundedNano: sent.refundedNano }
-  },
+  unlock:
+    () =>
+    async ({ wallet, escrow, signal, invocation }) => {
+      invocation.terminal.progress('waiting for the escrow')
+      const sent = await wallet.startUnlock(escrow, signal)
+      invocation.terminal.ok('closing', `finalize is possible from ${new Date(sent.unlockAtMs).toISOString()}`)
+      return { ...shown(sent, invocation), unlockAtMs: sent.unlockAtMs }
+    },
+  'cancel-unlock':
+    () =>
+    async ({ wallet, escrow, signal, invocation }) => {
+      invocation.terminal.progress('waiting for the escrow')
+      const sent = await wallet.cancelUnlock(escrow, signal)
+      invocation.terminal.ok('open', 'the escrow stays open')
+      return shown(sent, invocation)
+    },
+  finalize:
+    () =>
+    async ({ wallet, escrow, signal, invocation }) => {
+      invocation.terminal.progress('waiting for the escrow')
+      const sent = await wallet.finalize(escrow, signal)
+      invocation.terminal.ok('refunded', `${formatGram(sent.refundedNano)} GRAM are back in the wallet`)
+      return { ...shown(sent, invocation), refundedNano: sent.refundedNano }
+    },
 }
+
+/** These leave nothing half done, so that Ctrl-C may end the process as it is. */
+const reading: ReadonlySet<string> = new Set(['address', 'balance'])
 
 export async function run(verb: string, flags: Record<string, unknown>, words: readonly string[]): Promise<void> {
   const invocation = invocationOf(flags)
-  const act = verbs[verb]
-  if (!act) throw new MeshError('bad-request', `wallet ${verb}: no such order`)
-  const home = openHome(invocation.home)
+  const order = verbs[verb]
+  if (!order) throw new MeshError('bad-request', `wallet ${verb}: no such order`)
+  const act = order(words)
+  const named = flags['escrow'] === undefined ? undefined : accountOf('--escrow', String(flags['escrow']))
   const chain = openChain(invocation.config)
-  const wallet = await walletOf(home, chain)
+  const home = openHome(invocation.home)
+  const signal = reading.has(verb) ? new AbortController().signal : untilStopped(false)
+  invocation.terminal.progress('asking the chain')
+  const wallet = await walletOf(home, chain, signal)
   const terms = escrowTermsOf(identityFrom(home.identitySeed), invocation.config)
-  const result = await act({ invocation, wallet, terms, chain, signal: untilStopped(false) }, words)
-  if (invocation.isJson) printJson({ ok: true, ...result })
+  const escrow = named ?? wallet.escrowAddress(terms)
+  try {
+    const result = await act({ invocation, home, wallet, terms, escrow, chain, signal })
+    if (invocation.isJson) printJson({ ok: true, ...result })
+  } finally {
+    invocation.terminal.progress('')
+  }
 }
 
-function shown({ transaction, feeNano }: Sent, terminal: Invocation['terminal']): Record<string, unknown> {
+function shown({ transaction, feeNano }: Sent, { terminal }: Invocation): Record<string, unknown> {
   terminal.ok('transaction', `${transaction}  fee ${formatGram(feeNano)} GRAM`)
   return { transaction, feeNano }
 }
