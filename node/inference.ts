@@ -9,7 +9,7 @@ export interface InferenceRequest {
   readonly model: string
   readonly messages: readonly ChatMessage[]
   readonly sampling: Sampling
-  /** Spend at most this on the request; the stream ends with `over-budget` before it would be exceeded. */
+  /** Spend at most this on the request; the answer ends with `length` before it would be exceeded. */
   readonly costNanoMax?: Nano | undefined
 }
 

