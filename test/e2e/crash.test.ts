@@ -42,7 +42,7 @@ function start(
     network: { listen: ['/ip4/127.0.0.1/tcp/0'], bootstrap: bootstrap.flatMap(({ network }) => network.addresses()) },
     discovery: { lookupIntervalMs: 1_000, advertIntervalMs: 1_000, advertGapMs: 300 },
     settlement: { thresholdNano: '0.000000001', intervalMs: 300, confirmPollMs: 50 },
-    consumer: { priceNanoMax: '100000', cooldownMs: 0 },
+    consumer: { priceNanoMax: '100000', requestNanoMax: '10', cooldownMs: 0 },
     provider: {
       creditTokens,
       promptPriceNano: formatGram(prices.promptPriceNano),
@@ -86,7 +86,7 @@ it('a provider killed mid-answer: the text goes on elsewhere without a gap, and 
     roles: { consumer: { escrow } },
     bootstrap: [hub],
     seed,
-    config: { consumer: { cooldownMs: 0, priceNanoMax: 100_000n * 1_000_000_000n } },
+    config: { consumer: { cooldownMs: 0, priceNanoMax: 100_000n * 1_000_000_000n, requestNanoMax: 10_000_000_000n } },
   })
   for (const { peerId } of [cheap, other]) await consumer.until('advert-accepted', ({ peer }) => peer === peerId)
   const request = { model: 'silkmesh-tiny', messages: [question], sampling: { temperature: 0 } }

@@ -127,7 +127,7 @@ describe('a consumer that knows one bootstrap address', () => {
 describe('a consumer with several providers', () => {
   it('takes the cheapest, serves many at once, and every coin adds up', async () => {
     const payouts = [freshPayout(), freshPayout()]
-    const dear = { provider: { completionPriceNano: 1_500_000_000_000n } }
+    const dear = { provider: { completionPriceNano: 15_000_000_000_000n } }
     const cheap = await mesh.peer({ roles: { provider: { payout: payouts[0] ?? freshPayout() } }, engine })
     const other = await mesh.peer({
       roles: { provider: { payout: payouts[1] ?? freshPayout() } },

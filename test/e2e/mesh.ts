@@ -19,7 +19,11 @@ import { type MeshNode, type Roles, startNode } from '../../node/node.ts'
 import type { Engine, Identity } from '../../node/ports.ts'
 import { type Address, addressOf } from '../../protocol/ids.ts'
 
-export const prices = { promptPriceNano: 200_000_000_000n, completionPriceNano: 1_000_000_000_000n }
+/**
+ * One token is worth settling by itself: otherwise the last tokens of an answer could stay below the least that the chain
+ * settles, and the sums here would depend on when a settlement happened.
+ */
+export const prices = { promptPriceNano: 200_000_000_000n, completionPriceNano: 10_000_000_000_000n }
 
 export interface Peer {
   readonly node: MeshNode
@@ -223,7 +227,7 @@ function quick(config: Overrides): Config {
     discovery: { lookupIntervalMs: 1_000, advertIntervalMs: 1_000, advertGapMs: 300 },
     settlement: { thresholdNano: 1n, intervalMs: 200, confirmPollMs: 50 },
     provider: { ...prices, cachedPriceNano: prices.promptPriceNano },
-    consumer: { priceNanoMax: 10n * prices.completionPriceNano },
+    consumer: { priceNanoMax: 10n * prices.completionPriceNano, requestNanoMax: 10_000_000_000n },
   }
   return configOf(base, config)
 }
