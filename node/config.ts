@@ -148,6 +148,8 @@ export const settings = {
   gateway: {
     host: text('127.0.0.1', 'where the API listens; anything but loopback also needs --allow-public'),
     port: integer(8_333, 0, 65_535, '0 takes a free one'),
+    hosts: list([], 16, 'further names that clients may call the gateway by; loopback names always work'),
+    origins: list([], 16, 'web origins whose pages may call the gateway from a browser'),
     bodyBytesMax: integer(1_572_864, 1_024, 16_777_216, 'an HTTP body: a prompt at its limit with JSON escapes'),
     requestsMax: integer(256, 1, 10_000, 'HTTP requests at once'),
   },

@@ -5,6 +5,7 @@ import type { Address } from '../../protocol/ids.ts'
 import { formatGram } from '../../protocol/money.ts'
 import { systemClock } from '../adapters/system.ts'
 import type { TonChain } from '../adapters/ton/chain.ts'
+import { loopbackHosts } from '../gateway/access.ts'
 import { createGateway, keyRing } from '../gateway/http.ts'
 import { serveGateway } from '../gateway/listen.ts'
 import type { Identity } from '../ports.ts'
@@ -26,7 +27,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   const { config, home: path, isJson, terminal } = invocation
   const signal = untilStopped(invocation.withParent)
   const depositNano = flags['deposit'] === undefined ? undefined : amountOf('--deposit', String(flags['deposit']))
-  const { bodyBytesMax, host, port, requestsMax } = config.gateway
+  const { bodyBytesMax, host, hosts, origins, port, requestsMax } = config.gateway
   await assertFree(host, port) // before coins move: the gateway itself comes last
   let escrow: Address | undefined
   const runtime = await startRuntime({
@@ -47,6 +48,8 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
         apiKeys: keyRing([runtime.home.apiKey]),
         metrics: () => runtime.metrics(),
         health: () => ({ ok: true }),
+        hosts: [...loopbackHosts, ...hosts],
+        origins,
         bodyBytesMax,
         requestsMax,
       }),
