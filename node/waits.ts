@@ -47,7 +47,9 @@ export class Watchdog {
   #dueAtMs = Number.POSITIVE_INFINITY
   #what = ''
   #ms = 0
+  /** Set while somebody sleeps; until `#wakesAtMs`, unless woken. */
   #wake: AbortController | undefined
+  #wakesAtMs = Number.POSITIVE_INFINITY
 
   constructor(clock: Clock, expire: (error: MeshError) => void) {
     this.#clock = clock
@@ -58,16 +60,14 @@ export class Watchdog {
   arm(ms: number, what: string): void {
     this.#ms = ms
     this.#what = what
-    const dueAtMs = this.#clock.now() + ms
-    const sooner = dueAtMs < this.#dueAtMs
-    this.#dueAtMs = dueAtMs
+    this.#dueAtMs = this.#clock.now() + ms
     if (this.#wake === undefined) void this.#watch()
-    else if (sooner) this.#wake.abort()
+    else if (this.#dueAtMs < this.#wakesAtMs) this.#wake.abort()
   }
 
+  /** Nothing is due until armed again. Costs nothing: the sleeper finds out when it wakes. */
   disarm(): void {
     this.#dueAtMs = Number.POSITIVE_INFINITY
-    this.#wake?.abort()
   }
 
   end(): void {
@@ -84,6 +84,7 @@ export class Watchdog {
         return
       }
       this.#wake = new AbortController()
+      this.#wakesAtMs = this.#dueAtMs
       await this.#clock.sleep(leftMs, this.#wake.signal).catch(() => undefined) // woken: look again
     }
     this.#wake = undefined

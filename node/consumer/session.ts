@@ -123,16 +123,19 @@ export class Session {
           case 'accept': {
             this.#accepted(tab, frame, open, settledNano)
             await this.#pay(stream)
-            if (!signal.aborted) watchdog.arm(config.consumer.firstByteMs, `the first token of ${advert.peer}`)
+            if (!signal.aborted) watchdog.disarm() // a caller that takes its time is no fault of the provider
             yield this.#acceptedEvent(frame)
+            if (!signal.aborted) watchdog.arm(config.consumer.firstByteMs, `the first token of ${advert.peer}`)
             break
           }
           case 'delta': {
             this.#received(frame)
-            if (!signal.aborted && frame.tokens > 0)
-              watchdog.arm(config.consumer.betweenDeltasMs, `the next token of ${advert.peer}`)
             if (this.#isPaymentDue()) await this.#pay(stream)
+            const isProgress = frame.tokens > 0 // a delta without tokens is no sign of life
+            if (isProgress && !signal.aborted) watchdog.disarm()
             yield { type: 'delta', text: frame.text, tokens: frame.tokens, tokenIds: frame.tokenIds }
+            if (isProgress && !signal.aborted)
+              watchdog.arm(config.consumer.betweenDeltasMs, `the next token of ${advert.peer}`)
             break
           }
           case 'end':
