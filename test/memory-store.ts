@@ -11,14 +11,21 @@ interface Write {
 export class MemoryStore implements Store {
   readonly #logs: Map<string, readonly Uint8Array[]>
   readonly #entryBytesMax: number
+  /** How long a write takes to reach the disk. */
+  readonly #pause: () => Promise<void>
   #waiting: Write[] = []
   #isHeld = false
   #isDead = false
   #failure: Error | undefined
 
-  constructor(logs: ReadonlyMap<string, readonly Uint8Array[]> = new Map(), entryBytesMax = 65_536) {
+  constructor(
+    logs: ReadonlyMap<string, readonly Uint8Array[]> = new Map(),
+    entryBytesMax = 65_536,
+    pause: () => Promise<void> = () => Promise.resolve(),
+  ) {
     this.#logs = new Map(logs)
     this.#entryBytesMax = entryBytesMax
+    this.#pause = pause
   }
 
   /** Writes not yet durable. */
@@ -65,7 +72,7 @@ export class MemoryStore implements Store {
     for (const { apply } of this.#waiting.slice(0, durable)) apply(logs)
     this.#waiting = []
     this.#isDead = true
-    return new MemoryStore(logs, this.#entryBytesMax)
+    return new MemoryStore(logs, this.#entryBytesMax, this.#pause)
   }
 
   #checked(entry: Uint8Array): Uint8Array {
@@ -79,9 +86,10 @@ export class MemoryStore implements Store {
         reject(this.#failure)
         return
       }
-      this.#waiting.push({ apply, resolve, reject })
-      queueMicrotask(() => {
-        if (!this.#isHeld && !this.#isDead) this.flush()
+      const write = { apply, resolve, reject }
+      this.#waiting.push(write)
+      void this.#pause().then(() => {
+        if (!this.#isHeld && !this.#isDead) this.flush(1 + this.#waiting.indexOf(write))
       })
     })
   }

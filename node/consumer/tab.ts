@@ -41,8 +41,8 @@ export class Tabs {
   readonly #escrow: Address
   readonly #ports: Pick<Ports, 'clock' | 'identity' | 'store' | 'observe'>
   readonly #tabs = new Map<string, Tab>()
-  /** Streams that wait for their accept. */
-  readonly #opening = new Map<PeerId, number>()
+  /** Streams from before their first frame to their end. */
+  readonly #live = new Map<PeerId, Set<TabStream>>()
   /** Providers of a stream that broke before its accept. */
   readonly #lost = new Set<PeerId>()
   readonly #log: VoucherLog
@@ -76,8 +76,20 @@ export class Tabs {
 
   /** For one stream to a provider, from before its first frame to its end. */
   stream(peer: PeerId): TabStream {
-    this.#opening.set(peer, this.#openingOf(peer) + 1)
-    return new TabStream(this, peer)
+    const live = this.#live.get(peer) ?? new Set()
+    this.#live.set(peer, live)
+    const stream = new TabStream(this, peer)
+    live.add(stream)
+    if (live.size > 1) for (const each of live) each.isAlone = false
+    return stream
+  }
+
+  /** Where it broke before its accept, something may have been delivered on it all the same. */
+  over(stream: TabStream, isLost: boolean): void {
+    const live = this.#live.get(stream.peer)
+    live?.delete(stream)
+    if (live?.size === 0) this.#live.delete(stream.peer)
+    if (isLost) this.#lost.add(stream.peer)
   }
 
   /**
@@ -85,7 +97,7 @@ export class Tabs {
    * stream break. `settledNano` is what the chain has paid the payee, needed where the tab is not known: this peer signed
    * for it once. Returns the tab's key. Throws `overcharged` where the provider claims more than can be in flight.
    */
-  accepted(peer: PeerId, claim: ProviderTab, windowNano: Nano, settledNano: Nano): string {
+  accepted({ isAlone, peer }: TabStream, claim: ProviderTab, windowNano: Nano, settledNano: Nano): string {
     const { globalId, epoch, payee } = claim
     const id = { globalId, epoch, peer, payee }
     const key = keyOf(id)
@@ -103,9 +115,8 @@ export class Tabs {
     const isRecovered = best !== undefined && best !== known.best
     if (isRecovered) this.#ports.observe({ type: 'tab-recovered', peer, amountNano: best.terms.amountNano })
     const owed = isRecovered && best.terms.amountNano > known.owedNano ? best.terms.amountNano : known.owedNano
-    // another stream has tokens under way, also one whose accept is
-    const isIdle = known.openWindows.length === 0 && this.#openingOf(peer) === 1
-    const isUnsure = !isIdle || isRecovered || this.#lost.has(peer) // records that were lost may have been of one that broke
+    // another stream has tokens under way, and records that were lost may have been of one that broke
+    const isUnsure = !isAlone || isRecovered || this.#lost.has(peer)
     const inFlight = isUnsure ? largest(known.inFlightNano, windowNano) : known.inFlightNano
     // What was signed is paid for: a provider that forgave some of it, and forgot in a crash, asks for nothing new.
     const certain = largest(owed, best?.terms.amountNano ?? 0n)
@@ -115,40 +126,36 @@ export class Tabs {
         `${peer} claims ${claim.owedNano} nano are owed in all, at most ${certain + inFlight} can be`,
       )
     }
-    this.ended(peer, true)
-    if (isIdle) this.#lost.delete(peer)
-    // With nothing else in flight the provider's count is taken: it forgives, refunds, or names what got lost on the way.
-    // What it did not name yet it may name later: it can take a while to notice that a stream broke.
-    const named = isIdle && claim.owedNano > certain ? claim.owedNano - certain : 0n
+    if (isAlone) this.#lost.delete(peer)
+    // With no other stream since this one was opened, the provider's count is up to date and is taken: it forgives,
+    // refunds, or names what got lost on the way. What it did not name yet it may name later: it can take a while to
+    // notice that a stream broke.
+    const named = isAlone && claim.owedNano > certain ? claim.owedNano - certain : 0n
     this.#put({
       ...known,
       best,
-      owedNano: isIdle ? claim.owedNano : owed,
-      inFlightNano: (isIdle ? inFlight : known.inFlightNano) - named,
+      owedNano: isAlone ? claim.owedNano : owed,
+      inFlightNano: (isAlone ? inFlight : known.inFlightNano) - named,
       openWindows: [...known.openWindows, windowNano],
     })
     return key
   }
 
-  /** A stream is no longer waiting for its accept. Where it broke, something may have been delivered on it. */
-  ended(peer: PeerId, isClean: boolean): void {
-    const opening = this.#openingOf(peer) - 1
-    if (opening === 0) this.#opening.delete(peer)
-    else this.#opening.set(peer, opening)
-    if (!isClean) this.#lost.add(peer)
-  }
-
+  /** What is owed where no stream lives: one that does pays for everything. */
   debts(): readonly Debt[] {
     return [...this.#tabs.values()].flatMap((tab) => {
       const { best, globalId, epoch, peer, payee } = tab // a prompt is paid first, so whoever is owed has a voucher
       const nano = unpaidNano(tab)
-      return best && nano > 0n ? [{ globalId, epoch, peer, payee, unpaidNano: nano }] : []
+      return best && nano > 0n && !this.#live.has(peer) ? [{ globalId, epoch, peer, payee, unpaidNano: nano }] : []
     })
   }
 
-  /** A debt outside any stream, signed. */
-  signDebt(debt: Debt): Promise<Voucher | undefined> {
-    return this.sign(keyOf(debt))
+  /**
+   * A debt outside any stream, signed; undefined where a stream has come to live. The provider takes such a voucher for
+   * what it has delivered, and a prompt that is paid for now has yet to be.
+   */
+  async signDebt(debt: Debt): Promise<Voucher | undefined> {
+    return this.#live.has(debt.peer) ? undefined : this.sign(keyOf(debt))
   }
 
   /**
@@ -211,10 +218,6 @@ export class Tabs {
     return isThisTab && verifyVoucher(best, this.#ports.identity.publicKey) ? best : undefined
   }
 
-  #openingOf(peer: PeerId): number {
-    return this.#opening.get(peer) ?? 0
-  }
-
   #of(key: string): Tab {
     const tab = this.#tabs.get(key)
     if (!tab) throw new MeshError('internal', `no tab ${key}`)
@@ -235,20 +238,22 @@ export class Tabs {
 
 /** One stream's handle on its tab. */
 export class TabStream {
+  readonly peer: PeerId
+  /** No other stream to this provider has lived while this one did: what the provider states here is not out of date. */
+  isAlone = true
   readonly #tabs: Tabs
-  readonly #peer: PeerId
   #tab: { readonly key: string; readonly windowNano: Nano } | undefined
   #isOpen = true
 
   constructor(tabs: Tabs, peer: PeerId) {
     this.#tabs = tabs
-    this.#peer = peer
+    this.peer = peer
   }
 
   /** Once a stream. Throws `overcharged` where the provider claims more than can be in flight. */
   accepted(claim: ProviderTab, windowNano: Nano, settledNano: Nano = 0n): void {
-    if (this.#tab) throw new MeshError('protocol-violation', `${this.#peer} stated the tab of a stream twice`)
-    const key = this.#tabs.accepted(this.#peer, claim, windowNano, settledNano)
+    if (this.#tab) throw new MeshError('protocol-violation', `${this.peer} stated the tab of a stream twice`)
+    const key = this.#tabs.accepted(this, claim, windowNano, settledNano)
     this.#tab = { key, windowNano }
   }
 
@@ -278,11 +283,11 @@ export class TabStream {
     if (!this.#isOpen) return
     this.#isOpen = false
     if (this.#tab) this.#tabs.closed(this.#tab.key, this.#tab.windowNano, isClean)
-    else this.#tabs.ended(this.#peer, isClean)
+    this.#tabs.over(this, !this.#tab && !isClean)
   }
 
   get #met() {
-    if (!this.#tab) throw new MeshError('protocol-violation', `${this.#peer} counted before it stated the tab`)
+    if (!this.#tab) throw new MeshError('protocol-violation', `${this.peer} counted before it stated the tab`)
     return this.#tab
   }
 }

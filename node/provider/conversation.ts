@@ -182,7 +182,7 @@ export class Conversation {
       book.delivered(account, this.#payer, promptNano)
       const finish = await this.#decode(account, engine.generate(prompt, this.#stop.signal))
       lease.release()
-      await this.#finish(account, finish)
+      await this.#finish(finish)
     } finally {
       const others = this.#otherRequests()
       if (others === 0) this.#running.delete(this.#payer)
@@ -225,16 +225,15 @@ export class Conversation {
     await this.#send({ type: 'delta', index, text, tokens, tokenIds })
   }
 
-  async #finish(account: Account, finish: EndReason): Promise<void> {
-    const { book, config, ports } = this.#parts
+  async #finish(finish: EndReason): Promise<void> {
+    const { config, ports } = this.#parts
     const { price, usage } = this.#meter
     const served = { requestDigest: this.#digest, modelKey: this.#open.modelKey, price, usage }
     await this.#send({ type: 'end', finish, receipt: signReceipt(served, (message) => ports.identity.sign(message)) })
     this.#observeServed(finish, undefined)
-    await within(ports.clock, config.provider.paymentMs, 'the last voucher', (signal) =>
-      // while other streams run something is always unpaid; a consumer closes when it has paid what it counted
-      Promise.race([this.#reading, book.until(account, this.#payer, (channel) => unpaidNano(channel) <= 0n, signal)]),
-    ).catch(() => undefined) // stays on the payer's account and narrows its window next time
+    // A consumer closes when it has paid what it counted. That nothing is unpaid says little while other streams run, and
+    // the voucher still under way here may be one that they wait for.
+    await within(ports.clock, config.provider.paymentMs, 'the last voucher', () => this.#reading).catch(() => undefined)
     await this.#stream.close()
   }
 
