@@ -2,13 +2,25 @@
 
 import { MeshError } from '../../protocol/errors.ts'
 import { formatGram, type Nano } from '../../protocol/money.ts'
-import { systemClock } from '../adapters/system.ts'
-import type { TonChain } from '../adapters/ton/chain.ts'
+import { systemClock, systemRandom } from '../adapters/system.ts'
+import { createTonChain, type TonChain } from '../adapters/ton/chain.ts'
 import { type EscrowTerms, Wallet } from '../adapters/wallet.ts'
 import type { Config } from '../config.ts'
 import type { Identity } from '../ports.ts'
 import { rememberEscrow } from './escrows.ts'
 import type { Home } from './home.ts'
+
+/** Throws `bad-request` where none is set or it is no URL; asks it nothing yet. */
+export function openChain(config: Config): TonChain {
+  const { endpoint, apiKey, requestsPerSecond } = config.chain
+  if (endpoint === '') {
+    throw new MeshError(
+      'bad-request',
+      'no chain endpoint is set; start a local chain with `silkmesh chain` and pass --endpoint http://127.0.0.1:8081/api/v2/jsonRPC',
+    )
+  }
+  return createTonChain({ endpoint, apiKey, requestsPerSecond, clock: systemClock, random: systemRandom })
+}
 
 /** The chain's id is part of the address: a wallet of one chain is not that of another. */
 export async function walletOf(home: Home, chain: TonChain, signal?: AbortSignal): Promise<Wallet> {

@@ -69,7 +69,7 @@ export class Part {
       const look = (): void => {
         const event = find()
         if (event) end(undefined, event)
-        else if (signal.aborted) end(new MeshError('cancelled', 'stopped'))
+        else if (signal.aborted) end(new MeshError('cancelled', 'stopped before it was done'))
         else if (this.#exit) end(this.#endedEarly())
       }
       const timer = setTimeout(() => {

@@ -11,12 +11,17 @@ export interface RunningNode {
   readonly gateway?: GatewayAddress
 }
 
+let notedIn: string | undefined
+
 /** The gateway's key is in it. */
 export function noteRunning(home: string, node: RunningNode): void {
   writeFileSync(pathIn(home), `${JSON.stringify(node)}\n`, { mode: 0o600 })
+  if (notedIn === undefined) process.once('exit', () => notedIn !== undefined && forgetRunning(notedIn))
+  notedIn = home
 }
 
 export function forgetRunning(home: string): void {
+  notedIn = undefined
   rmSync(pathIn(home), { force: true })
 }
 

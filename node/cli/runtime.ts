@@ -8,10 +8,11 @@ import { type Libp2pNetwork, startLibp2p } from '../adapters/libp2p/network.ts'
 import { type OpenStore, openStore } from '../adapters/sqlite.ts'
 import { systemClock, systemRandom } from '../adapters/system.ts'
 import { fanOut, humanLog, jsonLog, prometheus } from '../adapters/telemetry.ts'
-import { createTonChain, type TonChain } from '../adapters/ton/chain.ts'
+import type { TonChain } from '../adapters/ton/chain.ts'
 import type { Config } from '../config.ts'
 import { type MeshNode, type Roles, startNode } from '../node.ts'
 import type { Engine, Identity, Observe } from '../ports.ts'
+import { openChain } from './accounts.ts'
 import type { Invocation } from './flags.ts'
 import { type Home, openHome } from './home.ts'
 import { forgetRunning, noteRunning } from './running.ts'
@@ -93,17 +94,6 @@ export async function startRuntime({ invocation, signal, roles, engine: startEng
 
 export function openHomeStore(home: Home): OpenStore {
   return openStore({ path: home.storePath, entryBytesMax })
-}
-
-export function openChain(config: Config): TonChain {
-  const { endpoint, apiKey, requestsPerSecond } = config.chain
-  if (endpoint === '') {
-    throw new MeshError(
-      'bad-request',
-      'no chain endpoint is set; start a local chain with `silkmesh chain` and pass --endpoint http://127.0.0.1:8081/api/v2/jsonRPC',
-    )
-  }
-  return createTonChain({ endpoint, apiKey, requestsPerSecond, clock: systemClock, random: systemRandom })
 }
 
 export function startNetwork(config: Config, seed: Uint8Array): Promise<Libp2pNetwork> {

@@ -2,17 +2,16 @@
 
 import { MeshError } from '../../protocol/errors.ts'
 import type { Address } from '../../protocol/ids.ts'
-import { formatGram } from '../../protocol/money.ts'
+import { formatGram, type Nano } from '../../protocol/money.ts'
 import { identityFrom } from '../adapters/libp2p/identity.ts'
 import { systemClock } from '../adapters/system.ts'
 import type { TonChain } from '../adapters/ton/chain.ts'
 import type { EscrowTerms, Sent, Wallet } from '../adapters/wallet.ts'
-import { askFaucet, deposit, escrowTermsOf, walletOf } from './accounts.ts'
+import { askFaucet, deposit, escrowTermsOf, openChain, walletOf } from './accounts.ts'
 import { earlierEscrows } from './escrows.ts'
 import { untilStopped } from './exit.ts'
 import { type Invocation, invocationOf } from './flags.ts'
 import { type Home, openHome } from './home.ts'
-import { openChain } from './runtime.ts'
 import { printJson } from './terminal.ts'
 import { accountOf, amountOf, wholeNumber } from './words.ts'
 
@@ -83,7 +82,8 @@ const verbs: Readonly<Record<string, Verb>> = {
     const payee = accountOf('payee', account)
     const amountNano = amountOf('reserve', gram)
     const seconds = wholeNumber('hours', hours, 720, 1) * 3_600
-    return async ({ wallet, escrow, signal, invocation }) => {
+    return async ({ wallet, chain, escrow, signal, invocation }) => {
+      await assertReservable(chain, escrow, payee, amountNano)
       const untilMs = (Math.floor(systemClock.now() / 1_000) + seconds) * 1_000 // the escrow counts whole seconds
       invocation.terminal.progress('waiting for the escrow')
       const sent = await wallet.reserve(escrow, { payee, amountNano, untilMs }, signal)
@@ -115,6 +115,22 @@ const verbs: Readonly<Record<string, Verb>> = {
       invocation.terminal.ok('refunded', `${formatGram(sent.refundedNano)} GRAM are back in the wallet`)
       return { ...shown(sent, invocation), refundedNano: sent.refundedNano }
     },
+}
+
+/** The contract refuses it too, and keeps the fee. */
+async function assertReservable(chain: TonChain, escrow: Address, payee: Address, amountNano: Nano): Promise<void> {
+  const { isEscrow, freeNano, unlockAtMs } = await chain.escrow(escrow)
+  if (!isEscrow) return // the order says so
+  if (unlockAtMs !== 0) {
+    throw new MeshError('bad-request', `escrow ${escrow} is closing; \`silkmesh wallet cancel-unlock\` keeps it open`)
+  }
+  const { reservedNano } = await chain.payee(escrow, payee) // is part of the new reservation
+  if (amountNano - reservedNano <= freeNano) return
+  throw new MeshError(
+    'bad-request',
+    `a reservation of ${formatGram(amountNano)} GRAM, and ${formatGram(freeNano + reservedNano)} are free for it; ` +
+      `\`silkmesh wallet deposit <gram>\` adds to the escrow`,
+  )
 }
 
 /** These leave nothing half done, so that Ctrl-C may end the process as it is. */
