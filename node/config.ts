@@ -45,6 +45,7 @@ export const settings = {
     ),
     advertLifeMs: integer(100_000, 1_000, 300_000, 'how long an advert is believed: three lost repeats'),
     lookupIntervalMs: integer(60_000, 500, 60 * minutes, 'the DHT is asked again this often'),
+    lookupEmptyMs: integer(2_000, 100, 60 * minutes, 'and this often while no provider at all is known'),
     lookupMs: integer(10_000, 500, 60_000, 'one DHT lookup'),
     lookupProvidersMax: integer(64, 1, 1_024, 'providers taken from one lookup'),
     advertFetchMs: integer(8_000, 500, 60_000, 'asking one peer for its advert, dial included'),

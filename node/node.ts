@@ -75,6 +75,7 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
     observe({ type: 'node-stopping', peer: identity.peerId })
     consumer?.drain()
     provider?.admission.drain()
+    await provider?.advertiser.withdraw().catch(() => undefined) // it expires by itself, too
     const deadlineMs = clock.now() + config.provider.drainMs
     const isBusy = (): boolean => (consumer?.active ?? 0) > 0 || (provider?.admission.requests ?? 0) > 0
     while (isBusy() && clock.now() < deadlineMs) await clock.sleep(Math.min(100, config.provider.drainMs))

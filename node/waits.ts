@@ -100,7 +100,7 @@ export function jittered(ms: number, random: Random): number {
 export async function every(
   clock: Clock,
   random: Random,
-  ms: number,
+  ms: number | (() => number),
   signal: AbortSignal,
   work: () => Promise<void>,
   failed: (error: unknown) => void,
@@ -111,6 +111,6 @@ export async function every(
     } catch (error) {
       if (!signal.aborted) failed(error)
     }
-    await clock.sleep(jittered(ms, random), signal).catch(() => undefined)
+    await clock.sleep(jittered(typeof ms === 'number' ? ms : ms(), random), signal).catch(() => undefined)
   }
 }

@@ -35,6 +35,7 @@ interface Ready {
 }
 
 interface Mesh {
+  readonly home: string
   readonly chain: Part
   readonly settler: Part
   readonly providers: readonly Part[]
@@ -58,7 +59,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
     terminal.ok('done', `first answer and settlement in ${((Date.now() - startedAtMs) / 1000).toFixed(1)} s`)
     if (isJson) printJson(summaryOf(mesh, ready, answer, settlement))
     if (flags['once'] !== true) {
-      showNextSteps(ready, terminal)
+      showNextSteps(mesh, ready, terminal)
       await Promise.race([stopped(signal), ...stages.flat().map((part) => part.failed())])
     }
   } catch (error) {
@@ -116,7 +117,7 @@ async function startMesh(flags: Record<string, unknown>): Promise<Mesh> {
       },
     }),
   )
-  return { chain, settler, providers, consumer }
+  return { home, chain, settler, providers, consumer }
 }
 
 interface ReadyMesh {
@@ -190,6 +191,7 @@ async function showAnswer(mesh: Mesh, ready: ReadyMesh, content: string, termina
   terminal.ok('answered by', `${name} (${summary.provider})`)
   terminal.ok('tokens', `${summary.usage.promptTokens} prompt, ${summary.usage.completionTokens} completion`)
   terminal.ok('cost', `${formatGram(BigInt(summary.costNano))} GRAM`)
+  await mesh.consumer.event(({ type }) => type === 'request-finished', settleMs, signal) // its last voucher is signed by then
   const vouchers = mesh.consumer.events.slice(signedBefore).filter((event) => event['type'] === 'voucher-signed')
   const last = vouchers.at(-1)
   terminal.ok(
@@ -250,7 +252,7 @@ function summaryOf(mesh: Mesh, ready: ReadyMesh, answer: AnswerSummary & { text:
   }
 }
 
-function showNextSteps({ consumer: { gateway } }: ReadyMesh, terminal: Terminal): void {
+function showNextSteps({ home }: Mesh, { consumer: { gateway } }: ReadyMesh, terminal: Terminal): void {
   const { apiKey, baseUrl } = gateway
   terminal.line()
   terminal.line('Serving until Ctrl-C. Try:')
@@ -266,7 +268,13 @@ function showNextSteps({ consumer: { gateway } }: ReadyMesh, terminal: Terminal)
   terminal.line(`  const client = new OpenAI({ baseURL: '${baseUrl}', apiKey: '${apiKey}' })`)
   terminal.line(`  const answer = await client.chat.completions.create({`)
   terminal.line(`    model: 'silkmesh-tiny', messages: [{ role: 'user', content: 'How do I join the mesh?' }] })`)
+  terminal.line(`  console.log(answer.choices[0].message.content)`)
   terminal.line()
+  terminal.line(
+    `  npm run silkmesh -- chat --home ${join(home, 'consumer')}    # also models, peers, wallet balance, doctor`,
+  )
+  terminal.line()
+  terminal.line(`Keys and books of this demo stay in ${home}.`)
 }
 
 /**

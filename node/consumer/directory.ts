@@ -52,10 +52,11 @@ export class Directory {
   /** Looks the mesh up again and again until the signal fires; gossip fills the time between. */
   run(signal: AbortSignal): Promise<void> {
     const { clock, random, observe } = this.#ports
+    const { lookupIntervalMs, lookupEmptyMs } = this.#config.discovery
     return every(
       clock,
       random,
-      this.#config.discovery.lookupIntervalMs,
+      () => (this.adverts().length === 0 ? Math.min(lookupEmptyMs, lookupIntervalMs) : lookupIntervalMs),
       signal,
       () => this.lookup(meshKey, signal),
       (error) => {

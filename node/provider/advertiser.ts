@@ -49,6 +49,11 @@ export class Advertiser {
     this.#wake.abort()
   }
 
+  /** Says that nothing is offered any more: others need not find out by dialling. */
+  async withdraw(): Promise<void> {
+    await this.#ports.network.publish(capacityTopic, this.#encode([]))
+  }
+
   /** Serves /silkmesh/advert/1.0.0: the current advert, then the end. */
   async serve(stream: Stream): Promise<void> {
     await stream.send(this.#encode(this.#offers()))
