@@ -91,7 +91,7 @@ describe('words that are not understood', () => {
       'deposit: "all"',
       'GRAM as a decimal such as 0.25',
     ),
-    of('an account that is none', () => ['join', '--payout', 'me'], '--payout "me"', 'a TON address', 'UQ…'),
+    of('an account that is none', () => ['wallet', 'reserve', 'me', '1', '1'], 'payee "me"', 'a TON address', 'UQ…'),
     of('a reservation of no time', () => ['wallet', 'reserve', account, '1', '0'], 'hours "0"', 'from 1 to 720'),
     of('no providers for a demo', () => ['demo', '--providers', '0'], '--providers "0"', 'from 1 to 16'),
     of('no question', () => ['chat'], 'silkmesh chat "What is a provider?"'),
@@ -100,7 +100,13 @@ describe('words that are not understood', () => {
 
 describe('addresses that lead nowhere', () => {
   refuses(2, [
-    of('no chain endpoint', () => ['up'], 'no chain endpoint is set', '`silkmesh chain`', '--endpoint http'),
+    of(
+      'no chain endpoint',
+      () => ['wallet', 'balance'],
+      'no chain endpoint is set',
+      '`silkmesh chain`',
+      '--endpoint http',
+    ),
     of('an endpoint that is no URL', () => ['wallet', 'address', '--endpoint', 'ton'], '"ton"', 'an http or https URL'),
     of('no peer to start from', () => ['models'], 'no peer to start from', 'pass --bootstrap'),
     of('no gateway for this home', () => ['chat', 'hi'], 'no gateway runs for home', '`silkmesh up`'),
@@ -110,17 +116,6 @@ describe('addresses that lead nowhere', () => {
       () => ['up', '--endpoint', endpoint, '--bootstrap', 'somewhere', ...loopback],
       'bootstrap address "somewhere"',
       'expected such as /ip4/',
-    ),
-    of(
-      'a bootstrap address without its peer',
-      () => ['join', '--endpoint', endpoint, '--bootstrap', '/ip4/127.0.0.1/tcp/4001', ...loopback],
-      '"/ip4/127.0.0.1/tcp/4001" does not end in /p2p/<peer id>',
-    ),
-    of(
-      'a malformed address to listen on',
-      () => ['settle', '--endpoint', endpoint, '--listen', '0.0.0.0:4001'],
-      'listen address "0.0.0.0:4001"',
-      'expected such as /ip4/0.0.0.0/tcp/4001',
     ),
     of(
       'a port to listen on that is taken',
@@ -149,7 +144,7 @@ describe('what does not answer', () => {
   refuses(1, [
     of(
       'a chain that is down',
-      () => ['up', '--endpoint', deadEndpoint, ...loopback],
+      () => ['wallet', 'balance', '--endpoint', deadEndpoint],
       deadEndpoint,
       'is --endpoint right',
     ),
@@ -201,12 +196,6 @@ describe('models that are none', () => {
       () => join_(join(freshHome({ 'text.gguf': 'once upon a time' }), 'text.gguf')),
       'text.gguf is not a GGUF file',
       'expected 47475546',
-    ),
-    of(
-      'a server that is no URL',
-      () => ['join', '--endpoint', endpoint, '--engine-url', 'vllm', ...loopback],
-      '"vllm"',
-      'expected http://host:port',
     ),
   ])
 
@@ -301,7 +290,7 @@ describe('with --json', () => {
   it('a refusal is one object on standard output too', async () => {
     const [word, value] = await Promise.all([
       silkmesh(['join', '--prise', '1', '--json']),
-      silkmesh(['up', '--port', 'x', '--json', '--home', freshHome()]),
+      silkmesh(['config', '--set', 'gateway.port=x', '--json', '--home', freshHome()]),
     ])
     expect(lastJson(word)).toEqual({
       ok: false,
