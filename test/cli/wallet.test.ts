@@ -66,13 +66,12 @@ describe('silkmesh wallet', () => {
 
     const unlock = await owner.order('unlock')
     await account(unlock)
-    expect(await owner.order('balance')).toMatchObject({ escrow: { unlockAtMs: unlock['unlockAtMs'] } })
     expectRefusal(await owner.run('unlock'), 2, 'it is under way, until')
-    expectRefusal(await owner.run('finalize'), 2, 'too early, possible from')
+    const date = new Date(Number(unlock['unlockAtMs'])).toISOString()
+    expectRefusal(await owner.run('finalize'), 2, `too early, possible from ${date}`)
 
     await account(await owner.order('cancel-unlock'))
     expectRefusal(await owner.run('cancel-unlock'), 2, 'no unlock is under way')
-    expectRefusal(await owner.run('finalize'), 2, 'its owner has to unlock it first')
 
     await account(await owner.order('unlock'))
     await localnet.advance(day + 60)
