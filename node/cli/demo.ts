@@ -2,7 +2,7 @@
 // a settler, and a consumer with its gateway. Asks one question, pays for it, settles it, and keeps serving.
 
 import { randomInt } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,7 +36,6 @@ interface Ready {
 
 interface Mesh {
   readonly home: string
-  readonly home: string
   readonly chain: Part
   readonly settler: Part
   readonly providers: readonly Part[]
@@ -69,7 +68,6 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   if (!isJson) terminal.line('Ending: streams finish, vouchers settle…')
   for (const stage of stages) await Promise.all(stage.map((part) => part.stop(stopMs)))
   if (failure !== undefined) endWith(failure, isJson)
-  else if (flags['home'] === undefined) rmSync(mesh.home, { recursive: true, force: true })
 }
 
 async function startMesh(flags: Record<string, unknown>): Promise<Mesh> {
@@ -78,10 +76,10 @@ async function startMesh(flags: Record<string, unknown>): Promise<Mesh> {
     '--set',
     `${setting}=${value}`,
   ])
+  const home = flags['home'] === undefined ? mkdtempSync(join(tmpdir(), 'silkmesh-demo-')) : String(flags['home'])
   const chainPort = await portOf('--chain-port', flags['chainPort'])
   const gatewayPort = flags['port'] === undefined ? 0 : await portOf('--port', flags['port'])
   const meshPort = await portOf('', undefined)
-  const home = flags['home'] === undefined ? mkdtempSync(join(tmpdir(), 'silkmesh-demo-')) : String(flags['home'])
   const settlerHome = openHome(join(home, 'settler'))
   const settlerId = peerIdOf(publicKeyOfSeed(settlerHome.identitySeed))
   const shared = {
