@@ -46,14 +46,19 @@ function partsOf(path: string): readonly string[] {
   )
 }
 
+/** A name's length, an empty name's type and the smallest value: no tensor or metadata entry is shorter. */
+const ggufEntryBytesMin = 13n
+
 /** Native code would end the process on some of these; a person gets the path and the reason instead. */
 async function checkGguf(path: string): Promise<void> {
-  const head = Buffer.alloc(8)
+  const head = Buffer.alloc(24)
   let bytesRead: number
+  let size: number
   try {
     const file = await open(path, 'r')
     try {
       bytesRead = (await file.read(head, 0, head.length, 0)).bytesRead
+      size = (await file.stat()).size
     } finally {
       await file.close()
     }
@@ -64,12 +69,17 @@ async function checkGguf(path: string): Promise<void> {
     if (code === 'EACCES') throw new RangeError(`model file ${path} may not be read by this user`)
     throw error
   }
-  if (bytesRead < head.length || head.toString('latin1', 0, 4) !== 'GGUF') {
+  if (bytesRead < 8 || head.toString('latin1', 0, 4) !== 'GGUF') {
     const seen = head.toString('hex', 0, Math.min(4, bytesRead))
     throw new RangeError(
       `${path} is not a GGUF file: it begins with ${seen || 'nothing'}, expected 47475546 ("GGUF"). ` +
         'Other formats are converted with the scripts of llama.cpp',
     )
+  }
+  // A reader that trusts these counts takes what lies past the end for zeros, and loops over as many as are claimed.
+  const entries = head.readBigUInt64LE(8) + head.readBigUInt64LE(16)
+  if (bytesRead < head.length || entries * ggufEntryBytesMin > BigInt(size)) {
+    throw new RangeError(`${path} is damaged: it claims ${entries} entries in ${size} bytes; download it again`)
   }
 }
 
