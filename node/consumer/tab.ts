@@ -170,7 +170,9 @@ export class Tabs {
     const terms = { globalId, escrow: this.#escrow, epoch, payee, amountNano: owedNano }
     const voucher = signVoucher(terms, (digest) => identity.sign(digest))
     this.#put({ ...tab, signingNano: owedNano, signedNano: owedNano })
-    const creditNano = inFlightAfterCrash(ending === undefined ? tab : withoutWindow(tab, ending))
+    // another stream may have been delivered to before its accept told of its window
+    const isLast = ending !== undefined && this.#live.get(peer)?.size === 1
+    const creditNano = inFlightAfterCrash(isLast ? withoutWindow(tab, ending) : tab)
     await this.#log.append({ peer, voucher, atMs: clock.now(), creditNano }, () => {
       const now = this.#of(key)
       this.#put({ ...now, best: betterVoucher(now.best, voucher) })

@@ -34,6 +34,14 @@ export interface ServiceParts {
   readonly ports: Ports
 }
 
+/** Requests whose prompt is paid, by payer. */
+export interface Running {
+  /** Their tokens in flight share one window. A consumer that still reads them knows of that window, also after a crash. */
+  readonly decoding: Map<PeerId, number>
+  /** These and those that await their last voucher. */
+  readonly unfinished: Map<PeerId, number>
+}
+
 interface Admitted {
   readonly account: Account
   readonly prompt: Prompt
@@ -42,7 +50,7 @@ interface Admitted {
 
 export class Conversation {
   readonly #parts: ServiceParts
-  readonly #running: Map<PeerId, number>
+  readonly #running: Running
   readonly #stream: Stream
   readonly #open: Open
   readonly #digest: Uint8Array
@@ -54,9 +62,8 @@ export class Conversation {
   /** Resolves when the consumer sends no more. */
   #reading: Promise<void> = Promise.resolve()
   #meter: Meter
-  #isRunning = false
 
-  constructor(parts: ServiceParts, running: Map<PeerId, number>, stream: Stream, open: Open, digest: Uint8Array) {
+  constructor(parts: ServiceParts, running: Running, stream: Stream, open: Open, digest: Uint8Array) {
     this.#parts = parts
     this.#running = running
     this.#stream = stream
@@ -116,7 +123,7 @@ export class Conversation {
     const channel = book.channel(account, this.#payer)
     assertOwnPayout(account, channel, payout)
     // while another stream runs the edge of the window is where it often is, and its own wait cuts off who does not pay
-    const isIdle = this.#otherRequests() === 0
+    const isIdle = !this.#running.unfinished.has(this.#payer)
     if (isIdle && unpaidNano(channel) > 0n && unpaidNano(channel) >= this.#windowNano) {
       await this.#send({ type: 'tab', tab: tabOf(escrow, payout, channel) })
       throw new MeshError(
@@ -172,21 +179,22 @@ export class Conversation {
     // Tokens of this payer's other streams may be in flight: with such the window is allowed, never more. Without, what was
     // unpaid before: the consumer may not know of it yet.
     const isPaid = (channel: Channel): boolean =>
-      unpaidNano(channel) + promptNano <= (this.#otherRequests() > 0 ? this.#windowNano : unpaidBeforeNano)
+      unpaidNano(channel) + promptNano <=
+      (this.#running.decoding.has(this.#payer) ? this.#windowNano : unpaidBeforeNano)
     while (!isPaid(book.channel(account, this.#payer))) {
       await this.#awaitPayment(account, isPaid, config.provider.promptPaymentMs)
     } // no await from the check to the count: another prompt may wait for the same voucher
-    this.#running.set(this.#payer, this.#otherRequests() + 1)
-    this.#isRunning = true
+    const { decoding, unfinished } = this.#running
+    count(unfinished, this.#payer, 1)
     try {
       book.delivered(account, this.#payer, promptNano)
-      const finish = await this.#decode(account, engine.generate(prompt, this.#stop.signal))
+      count(decoding, this.#payer, 1)
+      const decoded = this.#decode(account, engine.generate(prompt, this.#stop.signal))
+      const finish = await decoded.finally(() => count(decoding, this.#payer, -1))
       lease.release()
       await this.#finish(finish)
     } finally {
-      const others = this.#otherRequests()
-      if (others === 0) this.#running.delete(this.#payer)
-      else this.#running.set(this.#payer, others)
+      count(unfinished, this.#payer, -1)
     }
   }
 
@@ -330,11 +338,6 @@ export class Conversation {
     })
   }
 
-  /** Of this payer, whose prompts are paid and whose tokens may be in flight. */
-  #otherRequests(): number {
-    return (this.#running.get(this.#payer) ?? 0) - (this.#isRunning ? 1 : 0)
-  }
-
   #send(frame: ProviderFrame): Promise<void> {
     return this.#stream.send(encodeFrame(frame))
   }
@@ -377,4 +380,10 @@ function* piecesOf(delta: Delta, creditTokens: number): Generator<Delta> {
 function isCancelled(signal: AbortSignal): boolean {
   const reason: unknown = signal.reason
   return signal.aborted && reason instanceof MeshError && (reason.code === 'cancelled' || reason.code === 'draining')
+}
+
+function count(requests: Map<PeerId, number>, payer: PeerId, by: 1 | -1): void {
+  const after = (requests.get(payer) ?? 0) + by
+  if (after === 0) requests.delete(payer)
+  else requests.set(payer, after)
 }

@@ -2,17 +2,15 @@
 
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { decodeConsumerFrame, encodeFrame } from '../../protocol/frames.ts'
-import type { PeerId } from '../../protocol/ids.ts'
 import { requestDigestOf } from '../../protocol/receipt.ts'
 import type { Voucher } from '../../protocol/voucher.ts'
 import type { Stream } from '../ports.ts'
 import { within } from '../waits.ts'
-import { Conversation, failFrame, type ServiceParts, tabOf } from './conversation.ts'
+import { Conversation, failFrame, type Running, type ServiceParts, tabOf } from './conversation.ts'
 
 export class Service {
   readonly #parts: ServiceParts
-  /** Requests between the payment of their prompt and their end, by payer: their in-flight tokens share one window. */
-  readonly #running = new Map<PeerId, number>()
+  readonly #running: Running = { decoding: new Map(), unfinished: new Map() }
   readonly #conversations = new Set<Conversation>()
 
   constructor(parts: ServiceParts) {

@@ -174,9 +174,14 @@ test('requests at once and left at any time are paid to the nano', async () => {
         await run.start()
         await run.mesh.clock.finish(Promise.all(asks.map((ask) => run.ask(ask))))
         await run.mesh.clock.advance(60_000)
-        const ends = ['length', 'cancelled', 'the request was cancelled']
-        expect(run.outcomes.filter((outcome) => !ends.includes(outcome))).toEqual([])
-        expect(run.unpaid().filter((nano) => nano !== 0n)).toEqual([])
+        expect(run.outcomes.filter((outcome) => !/^length$|cancelled$/.test(outcome))).toEqual([])
+        paid(run)
+        // a prompt paid for just as its caller left is credit, and the next answers are served from it
+        for (let turn = 0; turn < asks.length; turn += 1) {
+          await run.mesh.clock.finish(run.ask({ atMs: 0, letters: 3_000, tokens: 150, leaveAfter: undefined }))
+          await run.mesh.clock.advance(1_000)
+        }
+        expect(run.unpaid()).toEqual([0n])
       },
     ),
     { numRuns: 100 },
@@ -201,8 +206,9 @@ test('nodes killed at any time lose no more than promised, and serve and pay aga
         expect(
           run.outcomes.filter((outcome) => /claims|beyond the last voucher|does not verify/.test(outcome)),
         ).toEqual([])
-        run.outcomes.length = 0
-        for (let turn = 0; turn < 2; turn += 1) {
+        // a consumer whose records were lost may have to be told once what it owes: the first answer may be a refusal
+        for (let turn = 0; turn < 3; turn += 1) {
+          run.outcomes.length = turn === 1 ? 0 : run.outcomes.length
           await run.mesh.clock.finish(run.ask({ atMs: 0, letters: 100, tokens: 80, leaveAfter: undefined }))
         }
         await run.mesh.clock.advance(60_000)
