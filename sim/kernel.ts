@@ -28,6 +28,12 @@ class Entry implements Timer {
   cancel(): void {
     this.act = undefined
   }
+
+  run(): void {
+    const { act } = this
+    this.act = undefined
+    act?.()
+  }
 }
 
 export class Kernel implements Scheduler {
@@ -68,26 +74,23 @@ export class Kernel implements Scheduler {
     return new Promise((resolve, reject) => {
       let turn = 0
       const step = (): void => {
-        if (isDone() || signal?.aborted) return resolve()
-        const entry = this.#pop(untilMs)
+        const isOver = isDone() || signal?.aborted === true
+        const entry = isOver ? undefined : this.#pop(untilMs)
         if (!entry) {
-          this.#nowMs = Math.max(this.#nowMs, untilMs)
-          return resolve()
+          if (!isOver) this.#nowMs = Math.max(this.#nowMs, untilMs)
+          resolve()
+          return
         }
-        const { act } = entry
-        entry.act = undefined
-        if (act) {
-          this.#events += 1
-          try {
-            act()
-          } catch (error) {
-            return reject(error)
-          }
+        try {
+          if (entry.act) this.#events += 1
+          entry.run()
+        } catch (error) {
+          reject(error)
+          return
         }
-        turn += 1
-        if (turn < eventsPerTurn) return afterMicrotasks(step)
-        turn = 0
-        setImmediate(step)
+        turn = (turn + 1) % eventsPerTurn
+        if (turn > 0) afterMicrotasks(step)
+        else setImmediate(step)
       }
       afterMicrotasks(step)
     })
