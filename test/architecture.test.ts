@@ -31,6 +31,8 @@ const policy = (folder: string): readonly RegExp[] => [
   /^it-pipe$/,
 ]
 
+const simulation = [/^protocol\//, /^node\/(node|ports|events|config|inference|waits)\.ts$/, /^sim\//, isPackage()]
+
 const rules: Record<string, Rule> = {
   'protocol imports nothing of ours, and packages for codecs and digests only': {
     of: /^protocol\//,
@@ -79,7 +81,25 @@ const rules: Record<string, Rule> = {
   },
   'sim sees a node from outside': {
     of: /^sim\//,
-    may: [/^protocol\//, /^node\/(node|ports|events|config|inference)\.ts$/, /^sim\//, isPackage()],
+    except: /^sim\/(coarse|libp2p|process)\/|^sim\/(model\/tvm-chain|calibrate)\.ts$/,
+    may: simulation,
+  },
+  'the coarse simulation calls pure policy': {
+    of: /^sim\/coarse\//,
+    may: [
+      ...simulation,
+      /^node\/consumer\/selection\.ts$/,
+      /^node\/provider\/(admission|pricing)\.ts$/,
+      /^node\/settlement\/channel\.ts$/,
+    ],
+  },
+  'real libp2p under virtual time is the adapter itself, and so is what calibration measures': {
+    of: /^sim\/(libp2p\/|calibrate\.ts)/,
+    may: [...simulation, /^node\/adapters\/libp2p\//],
+  },
+  'real chains come from the contract': {
+    of: /^sim\/(model\/tvm-chain\.ts|process\/)/,
+    may: [...simulation, /^contracts\//, /^node\/adapters\//],
   },
 }
 
