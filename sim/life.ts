@@ -6,9 +6,29 @@ import type { Scheduler } from './kernel.ts'
 export class Life {
   #isOver = false
   readonly #ends: (() => void)[] = []
+  /** What was due while it was frozen, in order; undefined while it is not. */
+  #held: (() => void)[] | undefined
 
   get isOver(): boolean {
     return this.#isOver
+  }
+
+  /** Stopped as by SIGSTOP: what is due waits for `thaw`. */
+  freeze(): void {
+    this.#held ??= []
+  }
+
+  thaw(): void {
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const act of held) this.act(act)
+  }
+
+  /** Now; after `thaw` where frozen; never where this life is over. */
+  act(act: () => void): void {
+    if (this.#isOver) return
+    if (this.#held) this.#held.push(act)
+    else act()
   }
 
   end(): void {
@@ -25,12 +45,8 @@ export class Life {
   during<T>(promise: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       promise.then(
-        (value) => {
-          if (!this.#isOver) resolve(value)
-        },
-        (error) => {
-          if (!this.#isOver) reject(error)
-        },
+        (value) => this.act(() => resolve(value)),
+        (error) => this.act(() => reject(error)),
       )
     })
   }
@@ -52,7 +68,7 @@ export function clockOf(scheduler: Scheduler, life: Life, skewMs = 0): Clock {
         }
         const timer = scheduler.at(scheduler.now() + Math.max(0, ms), () => {
           signal?.removeEventListener('abort', abort)
-          if (!life.isOver) resolve()
+          life.act(resolve)
         })
         signal?.addEventListener('abort', abort, { once: true })
       }),

@@ -6,7 +6,7 @@ import type { InferenceEvent, InferenceRequest, InferenceResult } from '../node/
 import type { Clock } from '../node/ports.ts'
 import type { Address, PeerId } from '../protocol/ids.ts'
 import type { Nano } from '../protocol/money.ts'
-import type { Fault, PeerSpec, Plan } from './plan.ts'
+import type { Fault, Plan } from './plan.ts'
 
 export type Tier = 'model' | 'libp2p' | 'process'
 
@@ -28,6 +28,12 @@ export interface World {
   /** Does nothing from now on, though it lives; `thaw` ends it. */
   freeze(peer: string): void
   thaw(peer: string): void
+  /** Generations this provider runs at once; 0 where it is none. Known once started. */
+  slotsOf(peer: string): number
+  /** A peer's name in the plan; its id where it has none. */
+  nameOf(peer: PeerId): string
+  /** Unix milliseconds, fractional where time is virtual. */
+  nowMs(): number
   infer(
     peer: string,
     request: InferenceRequest,
@@ -73,11 +79,4 @@ export interface AuditedChannel {
   /** What the provider's book says, where it runs. */
   readonly owedNano: Nano | undefined
   readonly coveredNano: Nano | undefined
-}
-
-/** Names of this run's peers, both ways. */
-export interface Names {
-  readonly peerIds: ReadonlyMap<string, PeerId>
-  readonly names: ReadonlyMap<PeerId, string>
-  readonly specs: ReadonlyMap<string, PeerSpec>
 }
