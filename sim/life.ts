@@ -58,6 +58,7 @@ export function clockOf(scheduler: Scheduler, life: Life, skewMs = 0): Clock {
     now: () => Math.floor(scheduler.now() + skewMs),
     sleep: (ms, signal) =>
       new Promise((resolve, reject) => {
+        if (life.isOver) return
         if (signal?.aborted) {
           reject(signal.reason)
           return

@@ -32,6 +32,10 @@ function streamOf(path: string): SeededRandom {
   return {
     next: () => (next32() * 0x200000 + (next32() >>> 11)) / 0x20000000000000,
     bytes: (length) => {
+      // a typed array takes 1.5 for 1 and NaN for 0
+      if (!Number.isSafeInteger(length) || length < 0) {
+        throw new RangeError(`${length} random bytes, expected a whole number from 0`)
+      }
       const bytes = new Uint8Array(length)
       for (let at = 0; at < length; at += 4) {
         const word = next32()
