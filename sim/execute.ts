@@ -1,0 +1,140 @@
+// One run from scenario and seed to its record: plan, world, what was seen, figures, verdict.
+
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { summarise } from './metrics.ts'
+import type { Plan } from './plan.ts'
+import type { Manifest, RunRecord } from './record.ts'
+import { carryOut, type Observations, type Progress } from './run.ts'
+import { evaluate } from './scenario/assert.ts'
+import { planOf } from './scenario/plan.ts'
+import type { Scenario } from './scenario/scenario.ts'
+import type { Heard, Tier, World } from './world.ts'
+
+export interface ExecuteOptions {
+  readonly signal?: AbortSignal | undefined
+  readonly untilMs?: number | undefined
+  readonly progress?: ((state: Progress) => void) | undefined
+  readonly heard?: ((heard: Heard) => void) | undefined
+}
+
+/** Throws `RangeError` for a scenario that this tier cannot run. */
+export async function execute(
+  scenario: Scenario,
+  seed: number,
+  tier: Tier,
+  options: ExecuteOptions = {},
+): Promise<RunRecord> {
+  if (scenario.mode === 'coarse') {
+    const { runCoarse } = await import('./coarse/run.ts')
+    return runCoarse(scenario, seed, options)
+  }
+  const plan = planOf(scenario, seed)
+  const world = await worldOf(tier)
+  const startMs = performance.now()
+  const cpu = process.cpuUsage()
+  const seen = await carryOut(plan, world, options)
+  const wallMs = performance.now() - startMs
+  const { user, system } = process.cpuUsage(cpu)
+  return recordOf(scenario, plan, tier, seen, { wallMs, cpuMs: (user + system) / 1_000 })
+}
+
+async function worldOf(tier: Tier): Promise<World> {
+  switch (tier) {
+    case 'model':
+      return (await import('./model/world.ts')).createModelWorld()
+    case 'libp2p':
+      return (await import('./libp2p/world.ts')).createLibp2pWorld()
+    case 'process':
+      return (await import('./process/world.ts')).createProcessWorld()
+  }
+}
+
+function recordOf(
+  scenario: Scenario,
+  plan: Plan,
+  tier: Tier,
+  { audit, checkers, figures, isComplete, recorder }: Observations,
+  cost: { readonly wallMs: number; readonly cpuMs: number },
+): RunRecord {
+  const { violations } = checkers
+  const summary = summarise({ plan, recorder, audit, figures, violations: violations.length })
+  return {
+    manifest: manifestOf(scenario, plan.seed, tier, isComplete, plan),
+    summary,
+    assertions: evaluate(scenario.assert, summary),
+    violations,
+    requests: recorder.requests.toSorted((a, b) => a.number - b.number),
+    series: recorder.series,
+    bands: recorder.bands,
+    peers: recorder.peers(),
+    pace: paceOf(plan, figures, cost),
+  }
+}
+
+export function manifestOf(
+  scenario: Scenario,
+  seed: number,
+  tier: Manifest['tier'],
+  isComplete: boolean,
+  { durationMs, warmupMs }: Pick<Plan, 'durationMs' | 'warmupMs'>,
+): Manifest {
+  const { sweep: _, ...source } = { ...(scenario.source as Record<string, unknown>), seed }
+  return {
+    schema: 'silkmesh-sim-run/1',
+    scenario: scenario.name,
+    question: scenario.question,
+    seed,
+    tier,
+    source,
+    sourceHash: createHash('sha256').update(JSON.stringify(source)).digest('hex').slice(0, 12),
+    commit: commit(),
+    versions: { silkmesh: versionOf('package.json'), node: process.versions.node },
+    durationMs,
+    warmupMs,
+    isComplete,
+  }
+}
+
+function paceOf(
+  { durationMs }: Plan,
+  figures: Readonly<Record<string, number>>,
+  { cpuMs, wallMs }: { readonly wallMs: number; readonly cpuMs: number },
+): Readonly<Record<string, number>> {
+  const events = figures['events'] ?? 0
+  return {
+    wallSeconds: wallMs / 1_000,
+    cpuSeconds: cpuMs / 1_000,
+    timesRealTime: durationMs / wallMs,
+    eventsPerCoreSecond: (1_000 * events) / cpuMs,
+    rssMebibytes: process.memoryUsage().rss / 2 ** 20,
+  }
+}
+
+const root = join(import.meta.dirname, '..')
+
+function versionOf(path: string): string {
+  return String((JSON.parse(readFileSync(join(root, path), 'utf8')) as { version?: unknown }).version ?? 'unknown')
+}
+
+let knownCommit: string | undefined
+
+/** Of this checkout; with a mark where files differ from it. */
+function commit(): string {
+  knownCommit ??= askGit()
+  return knownCommit
+}
+
+function askGit(): string {
+  try {
+    const git = (...words: string[]): string =>
+      execFileSync('git', words, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+    return (
+      git('rev-parse', '--short=12', 'HEAD') + (git('status', '--porcelain', '--untracked-files=no') === '' ? '' : '+')
+    )
+  } catch {
+    return 'unknown' // a copy without its history
+  }
+}
