@@ -78,6 +78,11 @@ export const settings = {
       'a provider may not offer more credit: it bounds what it can claim after a broken stream',
     ),
     priceNanoMax: nano(10_000_000_000n, 'no provider that asks more for a million tokens of any kind is used'),
+    routing: choice(
+      ['cheapest', 'random', 'least-latency', 'p2c'],
+      'cheapest',
+      'which of several acceptable providers; p2c is the less loaded of two drawn at random',
+    ),
     requestNanoMax: nano(1_000_000_000n, 'the most that one request may cost, whatever the caller allows'),
     escrowCheckMs: integer(60_000, 100, 10 * minutes, 'how old the view of the own escrow may be'),
     cooldownMs: integer(30_000, 0, 60 * minutes, 'a provider that failed is tried last for this long'),
@@ -87,6 +92,12 @@ export const settings = {
     promptPriceNano: nano(20_000_000n, 'a million prompt tokens'),
     completionPriceNano: nano(160_000_000n, 'a million completion tokens'),
     cachedPriceNano: nano(2_000_000n, 'a million prompt tokens still held from an earlier request'),
+    pricing: choice(
+      ['fixed', 'adaptive'],
+      'fixed',
+      'adaptive: cheaper while slots are free, up to twice the price while requests wait',
+    ),
+    priceFloorPerMille: integer(250, 0, 1_000, 'of the price, what an idle provider asks with adaptive pricing'),
     creditTokens: integer(
       64,
       1,

@@ -2,7 +2,6 @@
 
 import { asMeshError } from '../protocol/errors.ts'
 import { type Address, advertProtocol, capacityTopic, inferProtocol, settleProtocol } from '../protocol/ids.ts'
-import type { Price } from '../protocol/money.ts'
 import type { Config } from './config.ts'
 import { Directory } from './consumer/directory.ts'
 import { Router } from './consumer/router.ts'
@@ -12,6 +11,7 @@ import type { Ports } from './ports.ts'
 import { Accounts } from './provider/accounts.ts'
 import { Admission } from './provider/admission.ts'
 import { Advertiser } from './provider/advertiser.ts'
+import { Pricing, type PricingTerms } from './provider/pricing.ts'
 import { Service } from './provider/service.ts'
 import { Book } from './settlement/book.ts'
 import { type Channel, unsettledNano } from './settlement/channel.ts'
@@ -45,9 +45,13 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
   const ended = new AbortController()
   const loops: Promise<void>[] = []
 
-  const settler = new Settler(config, ports)
+  const settler = new Settler(config, forked(ports, 'settler'))
   await settler.recover()
-  const directory: Directory = new Directory(config, ports, (peer) => void consumer?.debts.pay(peer))
+  const directory: Directory = new Directory(
+    config,
+    forked(ports, 'directory'),
+    (peer) => void consumer?.debts.pay(peer),
+  )
   const provider = roles.provider && (await composeProvider(config, ports, roles.provider.payout, settler))
   const consumer = roles.consumer && (await composeConsumer(config, ports, roles.consumer.escrow, directory))
 
@@ -109,26 +113,40 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
 async function composeConsumer(config: Config, ports: Ports, escrow: Address, directory: Directory): Promise<Router> {
   const tabs = new Tabs(escrow, ports)
   await tabs.recover()
-  return new Router(config, escrow, ports, directory, tabs)
+  return new Router(config, escrow, forked(ports, 'requests'), directory, tabs)
+}
+
+/** A random stream of its own for each concern: a new draw in one place shifts no other. */
+function forked(ports: Ports, concern: string): Ports {
+  return { ...ports, random: ports.random.fork(concern) }
 }
 
 async function composeProvider(config: Config, ports: Ports, payout: Address, settler: Settler) {
   const { engine } = ports
   if (!engine) throw new TypeError('a provider needs the engine port')
-  const { cachedPriceNano, completionPriceNano, promptPriceNano, peerRequestsMax, queueMax } = config.provider
-  const price: Price = {
-    promptNano: promptPriceNano,
-    completionNano: completionPriceNano,
-    cachedNano: cachedPriceNano < promptPriceNano ? cachedPriceNano : promptPriceNano,
-  }
   const book = new Book(payout, ports)
   await book.recover()
-  const admission = new Admission({ slots: engine.slots, queueMax, peerRequestsMax }, () => advertiser.changed())
-  const advertiser: Advertiser = new Advertiser(config, payout, price, engine, admission, ports)
+  const { slots } = engine
+  const { peerRequestsMax, queueMax } = config.provider
+  const admission = new Admission({ slots, queueMax, peerRequestsMax }, () => advertiser.changed())
+  const load = () => ({ slots, active: admission.active, queued: admission.queued })
+  const pricing = new Pricing(pricingTerms(config), ports.clock, load)
+  const advertiser: Advertiser = new Advertiser(config, payout, pricing, engine, admission, forked(ports, 'advertiser'))
   const accounts = new Accounts(payout, config.provider, ports)
-  const service = new Service({ config, payout, price, engine, admission, accounts, book, ports })
-  const collector = new Collector(config, ports, book, settler)
+  const service = new Service({ config, payout, pricing, engine, admission, accounts, book, ports })
+  const collector = new Collector(config, forked(ports, 'collector'), book, settler)
   return { admission, advertiser, book, collector, service }
+}
+
+/** A token still held never costs more than a fresh one. */
+function pricingTerms({ provider }: Config): PricingTerms {
+  const { cachedPriceNano, completionPriceNano: completionNano, promptPriceNano: promptNano } = provider
+  const cachedNano = cachedPriceNano < promptNano ? cachedPriceNano : promptNano
+  return {
+    policy: provider.pricing,
+    base: { promptNano, completionNano, cachedNano },
+    floorPerMille: provider.priceFloorPerMille,
+  }
 }
 
 /** Value that vouchers cover and the chain has not paid, over all channels. */

@@ -67,8 +67,30 @@ export function encodeAdvert(advert: Advert, publicKey: Uint8Array, sign: (m: Ui
   return WireAdvert.encode({ body, signature: owned(sign(Buffer.concat([domain, body]))) })
 }
 
+/** What became of bytes that are still in memory: one message may reach many nodes of one process. */
+const decoded = new WeakMap<Uint8Array, Decoded>()
+
+type Decoded = { readonly copy: Uint8Array } & ({ readonly advert: Advert } | { readonly error: unknown })
+
 /** Decodes, bounds and verifies the signature. Throws `MeshError` `protocol-violation` and nothing else. */
 export function decodeAdvert(bytes: Uint8Array): Advert {
+  const known = decoded.get(bytes)
+  if (known && Buffer.compare(known.copy, bytes) === 0) {
+    if ('error' in known) throw known.error
+    return known.advert
+  }
+  try {
+    const advert = verifiedAdvert(bytes)
+    decoded.set(bytes, { copy: owned(bytes), advert })
+    return advert
+  } catch (error) {
+    if (bytes.length <= limits.advertBytesMax) decoded.set(bytes, { copy: owned(bytes), error }) // larger is not kept
+    throw error
+  }
+}
+
+/** Frozen: it may be shared. */
+function verifiedAdvert(bytes: Uint8Array): Advert {
   return decodeBounded('advert', bytes, limits.advertBytesMax, () => {
     const { body, signature } = WireAdvert.decode(bytes)
     const wire = WireAdvertBody.decode(body, { limits: { offers: limits.offersMax, addresses: limits.addressesMax } })
@@ -78,27 +100,30 @@ export function decodeAdvert(bytes: Uint8Array): Advert {
     }
     const offers = wire.offers.map((offer): Offer => {
       const slots = boundedCount('slots', offer.slots, 65_536)
-      return {
+      return Object.freeze({
         modelKey: decodeModelKey(offer.modelKey),
         name: printable(boundedText('model name', offer.name, limits.modelNameCharsMax)),
         contextTokens: boundedCount('context', offer.contextTokens, limits.tokensMax),
-        price: decodePrice(offer.price),
+        price: Object.freeze(decodePrice(offer.price)),
         slots,
         slotsFree: boundedCount('free slots', offer.slotsFree, slots),
         queued: boundedCount('queue', offer.queued, 1_000_000),
         prefillTokensPerSecond: offer.prefillTokensPerSecond,
         decodeTokensPerSecond: offer.decodeTokensPerSecond,
-      }
+      })
     })
-    return {
+    const addresses = wire.addresses.map((address) =>
+      printable(boundedText('address', address, limits.addressCharsMax)),
+    )
+    return Object.freeze({
       peer: peerIdOf(publicKey),
       sequence: safeNumber('sequence', wire.sequence),
       validUntilMs: safeNumber('validity', wire.validUntilMs),
       payout: decodeAddress('payout', wire.payout),
-      offers,
-      addresses: wire.addresses.map((address) => printable(boundedText('address', address, limits.addressCharsMax))),
+      offers: Object.freeze(offers),
+      addresses: Object.freeze(addresses),
       agent: printable(boundedText('agent', wire.agent, limits.agentCharsMax)),
-    }
+    })
   })
 }
 

@@ -1,19 +1,39 @@
 // Ed25519, synchronous: one key signs vouchers, adverts and receipts, and is the peer's identity.
 
-import { createPrivateKey, createPublicKey, sign as edSign, verify as edVerify } from 'node:crypto'
+import { createPrivateKey, createPublicKey, sign as edSign, verify as edVerify, type KeyObject } from 'node:crypto'
 
 const spkiPrefix = Buffer.from('302a300506032b6570032100', 'hex')
 const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex')
+
+/** Making a key object takes a quarter of a verification, and whoever signs once signs again: providers, payers. */
+const keysMax = 1_024
+/** By the key's bytes, the one used longest ago first. */
+const keys = new Map<string, KeyObject>()
 
 /** Ed25519 (RFC 8032), synchronous. False for anything malformed. */
 export function verifySignature(message: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
   if (signature.length !== 64 || publicKey.length !== 32) return false
   try {
-    const key = createPublicKey({ key: Buffer.concat([spkiPrefix, publicKey]), format: 'der', type: 'spki' })
-    return edVerify(null, message, key, signature)
+    return edVerify(null, message, keyOf(publicKey), signature)
   } catch {
     return false // not a point on the curve
   }
+}
+
+/** Throws for 32 bytes that are no key. */
+function keyOf(publicKey: Uint8Array): KeyObject {
+  const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.length).toString('latin1')
+  const known = keys.get(name)
+  const key = known ?? createPublicKey({ key: Buffer.concat([spkiPrefix, publicKey]), format: 'der', type: 'spki' })
+  if (known) keys.delete(name)
+  else if (keys.size >= keysMax) {
+    for (const oldest of keys.keys()) {
+      keys.delete(oldest)
+      break
+    }
+  }
+  keys.set(name, key)
+  return key
 }
 
 /** A signer over a 32-byte Ed25519 seed. */

@@ -6,7 +6,7 @@ import type { ModelKey, PeerId } from '../../protocol/ids.ts'
 import { costNano, type Nano, type Price, type Usage } from '../../protocol/money.ts'
 import type { Config } from '../config.ts'
 import type { InferenceEvent, InferenceRequest, InferenceResult } from '../inference.ts'
-import type { Ports } from '../ports.ts'
+import type { Network, Ports, Random } from '../ports.ts'
 import { cancelled } from '../waits.ts'
 import type { Debts } from './debts.ts'
 import type { Candidate, Directory } from './directory.ts'
@@ -20,6 +20,8 @@ export interface AnswerParts {
   readonly directory: Directory
   readonly tabs: Tabs
   readonly debts: Debts
+  /** Draws of the routing, and nothing else. */
+  readonly routing: Random
   /** Read afresh where a provider may have seen a newer state. */
   readonly ownEscrow: (isFresh: boolean) => Promise<OwnEscrow>
   /** Requests open at each provider, this one included while it runs there. */
@@ -95,8 +97,8 @@ export class Answer {
   }
 
   async #choose(): Promise<Candidate> {
-    const { config, directory, openRequests, ports } = this.#parts
-    const { model } = this.#request
+    const { config, directory, openRequests, ports, routing } = this.#parts
+    const { messages, model } = this.#request
     if (this.#signal.aborted) throw cancelled(this.#signal)
     await directory.discover(model, this.#signal)
     const { priceNanoMax } = config.consumer
@@ -104,12 +106,19 @@ export class Answer {
       .candidates(model)
       .filter(({ offer }) => this.#modelKey === undefined || offer.modelKey === this.#modelKey)
     const affordable = candidates.filter(({ offer: { price } }) => isBelow(price, priceNanoMax))
-    const choice = select(affordable, {
-      nowMs: ports.clock.now(),
-      cooldownMs: config.consumer.cooldownMs,
-      openRequests,
-      tried: this.#tried,
-    })
+    const choice = select(
+      affordable,
+      {
+        routing: config.consumer.routing,
+        nowMs: ports.clock.now(),
+        cooldownMs: config.consumer.cooldownMs,
+        openRequests,
+        tried: this.#tried,
+        rttMs: config.consumer.routing === 'least-latency' ? roundTrips(ports.network) : new Map(),
+        promptTokens: promptTokensGuess(messages),
+      },
+      routing,
+    )
     if (!choice) throw this.#failure ?? this.#noProvider(candidates.length)
     this.#attempts += 1
     this.#peer = choice.candidate.advert.peer
@@ -284,6 +293,15 @@ export class Answer {
     const names = [...served].sort().slice(0, 10).join(', ')
     return new MeshError('unknown-model', `no provider serves "${model}" now; the mesh serves ${names}`)
   }
+}
+
+function roundTrips(network: Network): ReadonlyMap<PeerId, number> {
+  return new Map(network.connections().flatMap(({ peer, rttMs }) => (rttMs === undefined ? [] : [[peer, rttMs]])))
+}
+
+/** Before anybody has tokenised it: four characters a token, as in English. */
+function promptTokensGuess(messages: InferenceRequest['messages']): number {
+  return messages.reduce((sum, { content }) => sum + content.length, 0) / 4
 }
 
 function isBelow({ promptNano, completionNano, cachedNano }: Price, ceilingNano: Nano): boolean {

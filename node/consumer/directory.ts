@@ -22,6 +22,19 @@ export interface Candidate {
   readonly failedAtMs: number | undefined
 }
 
+/** A total order: what is chosen must not depend on what was heard first. */
+export function byName(a: Candidate, b: Candidate): number {
+  return compare(a.advert.peer, b.advert.peer) || compare(a.offer.modelKey, b.offer.modelKey)
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+function isOf({ name, modelKey }: Offer, model: string): boolean {
+  return name === model || modelKey === model
+}
+
 interface Known {
   readonly advert: Advert
   readonly atMs: number
@@ -85,11 +98,17 @@ export class Directory {
     return [...this.#known.values()]
       .filter(({ advert }) => advert.validUntilMs >= nowMs)
       .flatMap(({ advert, failedAtMs }) =>
-        advert.offers
-          .filter(({ name, modelKey }) => name === model || modelKey === model)
-          .map((offer) => ({ advert, offer, failedAtMs })),
+        advert.offers.filter((offer) => isOf(offer, model)).map((offer) => ({ advert, offer, failedAtMs })),
       )
-      .sort((a, b) => (a.advert.peer + a.offer.modelKey < b.advert.peer + b.offer.modelKey ? -1 : 1))
+      .sort(byName)
+  }
+
+  #isOffered(model: string): boolean {
+    const nowMs = this.#ports.clock.now()
+    for (const { advert } of this.#known.values()) {
+      if (advert.validUntilMs >= nowMs && advert.offers.some((offer) => isOf(offer, model))) return true
+    }
+    return false
   }
 
   adverts(): readonly Advert[] {
@@ -134,7 +153,7 @@ export class Directory {
 
   /** Resolves when the model has a candidate, or `discoverMs` later without one. */
   async discover(model: string, signal: AbortSignal): Promise<void> {
-    if (this.candidates(model).length > 0) return
+    if (this.#isOffered(model)) return
     const { clock } = this.#ports
     const stop = new AbortController()
     const both = AbortSignal.any([signal, stop.signal])
@@ -156,7 +175,7 @@ export class Directory {
   }
 
   async #arrived(model: string, signal: AbortSignal): Promise<void> {
-    while (this.candidates(model).length === 0) {
+    while (!this.#isOffered(model)) {
       signal.throwIfAborted()
       await new Promise<void>((resolve) => {
         const wake = (): void => {

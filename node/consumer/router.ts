@@ -4,7 +4,7 @@ import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import type { Address, PeerId } from '../../protocol/ids.ts'
 import type { Config } from '../config.ts'
 import type { Inference, InferenceEvent, InferenceRequest, InferenceResult, ServedModel } from '../inference.ts'
-import type { Ports } from '../ports.ts'
+import type { Ports, Random } from '../ports.ts'
 import { Answer } from './answer.ts'
 import { Debts } from './debts.ts'
 import type { Directory } from './directory.ts'
@@ -16,6 +16,7 @@ export class Router implements Inference {
   readonly #config: Config
   readonly #escrow: Address
   readonly #ports: Ports
+  readonly #routing: Random
   readonly #directory: Directory
   readonly #tabs: Tabs
   readonly #openRequests = new Map<PeerId, number>()
@@ -27,6 +28,7 @@ export class Router implements Inference {
     this.#config = config
     this.#escrow = escrow
     this.#ports = ports
+    this.#routing = ports.random.fork('routing')
     this.#directory = directory
     this.#tabs = tabs
     this.debts = new Debts(config, ports, tabs)
@@ -80,6 +82,7 @@ export class Router implements Inference {
           debts: this.debts,
           ownEscrow: (isFresh) => this.#readEscrow(isFresh),
           openRequests: this.#openRequests,
+          routing: this.#routing,
         },
         request,
         signal,

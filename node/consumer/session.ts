@@ -57,7 +57,6 @@ export class Session {
   #usage: Usage = noUsage
   #accept: Accept | undefined
   #tab: TabStream | undefined
-  #windowNano: Nano = 0n
   #expired: MeshError | undefined
 
   constructor(parts: SessionParts, candidate: Candidate, request: SessionRequest) {
@@ -243,8 +242,7 @@ export class Session {
     }
     const usage = { promptTokens: accept.promptTokens, cachedTokens: accept.cachedTokens, completionTokens: 0 }
     const promptNano = costNano(usage, accept.price)
-    this.#windowNano = windowOf(accept.creditTokens, accept.price)
-    this.#meet(tab, accept.tab, this.#windowNano, settledNano)
+    this.#meet(tab, accept.tab, windowOf(accept.creditTokens, accept.price), settledNano)
     this.#accept = accept
     this.#usage = usage
     tab.prepay(promptNano)
@@ -307,7 +305,7 @@ export class Session {
     return Math.min(sampling.tokensMax ?? roomTokens, tokensBudget, roomTokens)
   }
 
-  /** At half the window: the next tokens are on their way while the voucher is. */
+  /** At half the least window of the tab: the next tokens are on their way while the voucher is. */
   #isPaymentDue(): boolean {
     const { config } = this.#parts
     const { price } = this.#accept ?? {}
@@ -315,7 +313,7 @@ export class Session {
     const chunk = { promptTokens: 0, cachedTokens: 0, completionTokens: config.consumer.chunkTokens }
     const chunkNano = costNano(chunk, price)
     const unpaid = this.#tab.unpaidNano()
-    return unpaid >= chunkNano || 2n * unpaid >= this.#windowNano
+    return unpaid >= chunkNano || 2n * unpaid >= this.#tab.leastWindowNano()
   }
 
   async #pay(stream: Stream): Promise<void> {

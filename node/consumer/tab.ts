@@ -4,7 +4,7 @@
 import { MeshError } from '../../protocol/errors.ts'
 import type { Tab as ProviderTab } from '../../protocol/frames.ts'
 import type { Address, PeerId } from '../../protocol/ids.ts'
-import type { Nano } from '../../protocol/money.ts'
+import { type Nano, nanoMax } from '../../protocol/money.ts'
 import { betterVoucher, signVoucher, type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
 import type { Ports } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
@@ -27,7 +27,7 @@ interface Tab extends TabId {
   readonly signingNano: Nano
   /** The largest amount ever signed, on disk or under way there: nothing less is signed after it. */
   readonly signedNano: Nano
-  /** The windows of the streams open on it now. They are one window at the provider, so the largest counts. */
+  /** The windows of the streams open on it now, each by its own price. What is unpaid is theirs together. */
   readonly openWindows: readonly Nano[]
   /** What the provider may still rightly claim beyond what was signed: tokens in flight when a stream broke. */
   readonly inFlightNano: Nano
@@ -117,7 +117,7 @@ export class Tabs {
     const owed = isRecovered && best.terms.amountNano > known.owedNano ? best.terms.amountNano : known.owedNano
     // another stream has tokens under way, and records that were lost may have been of one that broke
     const isUnsure = !isAlone || isRecovered || this.#lost.has(peer)
-    const inFlight = isUnsure ? largest(known.inFlightNano, windowNano) : known.inFlightNano
+    const inFlight = isUnsure ? largest(known.inFlightNano, windowNano, ...known.openWindows) : known.inFlightNano
     // What was signed is paid for: a provider that forgave some of it, and forgot in a crash, asks for nothing new.
     const certain = largest(owed, best?.terms.amountNano ?? 0n)
     if (claim.owedNano > certain + inFlight) {
@@ -206,6 +206,11 @@ export class Tabs {
     return unpaidNano(this.#of(key))
   }
 
+  /** Of the cheapest stream: it stops first when what is unpaid grows. */
+  leastWindowNano(key: string): Nano {
+    return this.#of(key).openWindows.reduce((least, nano) => (nano < least ? nano : least), nanoMax)
+  }
+
   closed(key: string, windowNano: Nano, isClean: boolean): void {
     const tab = withoutWindow(this.#of(key), windowNano)
     this.#put(isClean ? tab : { ...tab, inFlightNano: largest(tab.inFlightNano, windowNano) })
@@ -270,6 +275,11 @@ export class TabStream {
   /** Of all streams on the tab: the provider's window is theirs together. */
   unpaidNano(): Nano {
     return this.#tabs.unpaidNano(this.#met.key)
+  }
+
+  /** The least of all streams on the tab. */
+  leastWindowNano(): Nano {
+    return this.#tabs.leastWindowNano(this.#met.key)
   }
 
   sign(): Promise<Voucher | undefined> {

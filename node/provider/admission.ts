@@ -10,6 +10,26 @@ export interface AdmissionLimits {
   readonly peerRequestsMax: number
 }
 
+/** What a provider has taken on when somebody asks. */
+export interface AdmissionLoad {
+  readonly active: number
+  readonly queued: number
+  /** Running and waiting, of the payer who asks. */
+  readonly ofPeer: number
+  readonly isDraining: boolean
+}
+
+/** The last three are refusals: shutting down, this payer has enough, all is full. */
+export type AdmissionDecision = 'run' | 'queue' | 'draining' | 'too-many' | 'full'
+
+/** What becomes of one more request. Pure. */
+export function admit(limits: AdmissionLimits, load: AdmissionLoad): AdmissionDecision {
+  if (load.isDraining) return 'draining'
+  if (load.ofPeer >= limits.peerRequestsMax) return 'too-many'
+  if (load.active < limits.slots) return 'run'
+  return load.queued < limits.queueMax ? 'queue' : 'full'
+}
+
 export interface Lease {
   release(): void
 }
@@ -62,23 +82,29 @@ export class Admission {
 
   /** A slot, perhaps after a wait. Throws `draining` or `busy`; `moved` is told each new place in the queue, from 1. */
   acquire(peer: PeerId, signal: AbortSignal, moved: (position: number) => void): Promise<Lease> {
-    if (this.#isDraining) return Promise.reject(new MeshError('draining', 'this provider is shutting down'))
     const { slots, queueMax, peerRequestsMax } = this.#limits
-    const requests = this.#perPeer.get(peer) ?? 0
-    if (requests >= peerRequestsMax) {
-      return Promise.reject(
-        new MeshError('busy', `${requests} requests of this payer are open, at most ${peerRequestsMax}`),
-      )
+    const ofPeer = this.#perPeer.get(peer) ?? 0
+    const load = { active: this.#active, queued: this.#queue.length, ofPeer, isDraining: this.#isDraining }
+    switch (admit(this.#limits, load)) {
+      case 'run':
+        this.#count(peer, 1)
+        this.#active += 1
+        this.#changed()
+        return Promise.resolve(this.#lease(peer))
+      case 'queue':
+        return this.#wait(peer, signal, moved)
+      case 'draining':
+        return Promise.reject(new MeshError('draining', 'this provider is shutting down'))
+      case 'too-many':
+        return Promise.reject(
+          new MeshError('busy', `${ofPeer} requests of this payer are open, at most ${peerRequestsMax}`),
+        )
+      case 'full':
+        return Promise.reject(new MeshError('busy', `all ${slots} slots are taken and ${queueMax} requests wait`))
     }
-    if (this.#active < slots) {
-      this.#count(peer, 1)
-      this.#active += 1
-      this.#changed()
-      return Promise.resolve(this.#lease(peer))
-    }
-    if (this.#queue.length >= queueMax) {
-      return Promise.reject(new MeshError('busy', `all ${slots} slots are taken and ${queueMax} requests wait`))
-    }
+  }
+
+  #wait(peer: PeerId, signal: AbortSignal, moved: (position: number) => void): Promise<Lease> {
     this.#count(peer, 1)
     return new Promise((resolve, reject) => {
       const leave = (): void => {

@@ -4,18 +4,18 @@ import { type Advert, encodeAdvert, type Offer } from '../../protocol/advert.ts'
 import { asMeshError } from '../../protocol/errors.ts'
 import { type Address, capacityTopic, declaredModelKeyOf, type ModelKey, meshKey } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
-import type { Price } from '../../protocol/money.ts'
 import type { Config } from '../config.ts'
 import type { Engine, Ports, Stream } from '../ports.ts'
 import { every, jittered } from '../waits.ts'
 import type { Admission } from './admission.ts'
+import type { Pricing } from './pricing.ts'
 
 const agent = 'silkmesh/0.1'
 
 export class Advertiser {
   readonly #config: Config
   readonly #payout: Address
-  readonly #price: Price
+  readonly #pricing: Pricing
   readonly #engine: Engine
   readonly #admission: Admission
   readonly #ports: Ports
@@ -23,10 +23,10 @@ export class Advertiser {
   #published: { readonly offers: readonly Offer[]; readonly atMs: number } | undefined
   #wake = new AbortController()
 
-  constructor(config: Config, payout: Address, price: Price, engine: Engine, admission: Admission, ports: Ports) {
+  constructor(config: Config, payout: Address, pricing: Pricing, engine: Engine, admission: Admission, ports: Ports) {
     this.#config = config
     this.#payout = payout
-    this.#price = price
+    this.#pricing = pricing
     this.#engine = engine
     this.#admission = admission
     this.#ports = ports
@@ -88,11 +88,12 @@ export class Advertiser {
 
   #offers(): readonly Offer[] {
     const { slots, models } = this.#engine
+    const price = this.#pricing.current
     return models.map(({ key, name, contextTokens, prefillTokensPerSecond, decodeTokensPerSecond }) => ({
       modelKey: key,
       name,
       contextTokens,
-      price: this.#price,
+      price,
       slots,
       slotsFree: this.#admission.slotsFree,
       queued: this.#admission.queued,
@@ -104,10 +105,12 @@ export class Advertiser {
   #encode(offers: readonly Offer[]): Uint8Array {
     const { clock, identity, network } = this.#ports
     this.#sequence = Math.max(this.#sequence + 1, clock.now()) // also grows over a restart
+    const validUntilMs = clock.now() + this.#config.discovery.advertLifeMs
+    for (const { price } of offers) this.#pricing.told(price, validUntilMs)
     const advert: Advert = {
       peer: identity.peerId,
       sequence: this.#sequence,
-      validUntilMs: clock.now() + this.#config.discovery.advertLifeMs,
+      validUntilMs,
       payout: this.#payout,
       offers,
       addresses: network.addresses().slice(0, limits.addressesMax),
@@ -117,12 +120,15 @@ export class Advertiser {
   }
 }
 
-/** Full or free again, or a quarter of the slots moved: less is noise that would cost every peer a message. */
+/** Another price, full or free again, or a quarter of the slots moved: less is noise that would cost every peer a message. */
 function isWorthTelling(before: readonly Offer[], now: readonly Offer[]): boolean {
   return now.some((offer, at) => {
     const told = before[at]
     if (!told) return true
     const moved = Math.abs(offer.slotsFree - told.slotsFree)
+    if (offer.price.completionNano !== told.price.completionNano || offer.price.promptNano !== told.price.promptNano) {
+      return true
+    }
     return (offer.slotsFree === 0) !== (told.slotsFree === 0) || moved >= Math.max(1, offer.slots / 4)
   })
 }

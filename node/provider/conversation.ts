@@ -11,7 +11,7 @@ import {
   type Tab,
 } from '../../protocol/frames.ts'
 import type { Address, PeerId } from '../../protocol/ids.ts'
-import { isWithin, type Nano, type Price } from '../../protocol/money.ts'
+import type { Nano, Price } from '../../protocol/money.ts'
 import { signReceipt } from '../../protocol/receipt.ts'
 import type { Config } from '../config.ts'
 import type { Delta, Engine, EscrowState, Ports, Prompt, Stream } from '../ports.ts'
@@ -21,12 +21,13 @@ import { within } from '../waits.ts'
 import type { Accounts } from './accounts.ts'
 import type { Admission, Lease } from './admission.ts'
 import { afterDelta, type Meter, meteredNano, startMeter, windowNano } from './meter.ts'
+import type { Pricing } from './pricing.ts'
 
 export interface ServiceParts {
   readonly config: Config
   /** Where vouchers must pay. */
   readonly payout: Address
-  readonly price: Price
+  readonly pricing: Pricing
   readonly engine: Engine
   readonly admission: Admission
   readonly accounts: Accounts
@@ -55,7 +56,9 @@ export class Conversation {
   readonly #open: Open
   readonly #digest: Uint8Array
   readonly #payer: PeerId
-  readonly #windowNano: Nano
+  /** Agreed when the request is opened, and so its window. */
+  #price: Price
+  #windowNano: Nano
   readonly #startedAtMs: number
   /** Fires when the request must stop: cancelled, out of time, broken, shutting down. */
   readonly #stop = new AbortController()
@@ -70,9 +73,10 @@ export class Conversation {
     this.#open = open
     this.#digest = digest
     this.#payer = stream.peer
-    this.#windowNano = windowNano(parts.price, parts.config.provider.creditTokens)
+    this.#price = parts.pricing.current
+    this.#windowNano = windowNano(this.#price, parts.config.provider.creditTokens)
     this.#startedAtMs = parts.ports.clock.now()
-    this.#meter = startMeter(parts.price, 0, 0)
+    this.#meter = startMeter(this.#price, 0, 0)
   }
 
   stop(reason: MeshError): void {
@@ -103,18 +107,22 @@ export class Conversation {
 
   /** Everything that can refuse a request, cheapest check first. Nothing is computed for a payer before this passes. */
   async #admit(frames: AsyncIterator<Uint8Array>): Promise<Admitted> {
-    const { accounts, admission, book, config, engine, ports, price, payout } = this.#parts
+    const { accounts, admission, book, config, engine, payout, ports, pricing } = this.#parts
     const { best, escrow: address, messages, modelKey, priceMax, requestId, resumeTokenIds, sampling } = this.#open
     if (!engine.models.some(({ key }) => key === modelKey)) {
       throw new MeshError('unknown-model', `model ${modelKey.slice(0, 16)}… is not served here`)
     }
-    if (!isWithin(price, priceMax)) {
+    const price = pricing.within(priceMax)
+    if (!price) {
+      const { promptNano, completionNano } = pricing.current
       throw new MeshError(
         'price-changed',
-        `a million tokens cost ${price.promptNano} nano prompt and ${price.completionNano} completion here; ` +
+        `a million tokens cost ${promptNano} nano prompt and ${completionNano} completion here; ` +
           `the request allows ${priceMax.promptNano} and ${priceMax.completionNano}`,
       )
     }
+    this.#price = price
+    this.#windowNano = windowNano(price, config.provider.creditTokens)
     const account = await accounts.of(address, this.#payer)
     const { escrow, coverNano } = account
     if (best && best.terms.epoch === escrow.epoch) await book.accept(best, account, this.#payer)
@@ -155,13 +163,13 @@ export class Conversation {
   }
 
   async #deliver({ account, prompt, lease }: Admitted): Promise<void> {
-    const { admission, book, config, engine, payout, ports, price } = this.#parts
+    const { admission, book, config, engine, payout, ports } = this.#parts
     const { promptTokens, cachedTokens } = prompt
     const before = book.channel(account, this.#payer)
     const unpaidBeforeNano = unpaidNano(before) > 0n ? unpaidNano(before) : 0n
     await this.#send({
       type: 'accept',
-      price,
+      price: this.#price,
       promptTokens,
       cachedTokens,
       creditTokens: config.provider.creditTokens,

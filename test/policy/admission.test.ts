@@ -3,7 +3,7 @@
 import '../seed.ts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Admission, type AdmissionLimits, type Lease } from '../../node/provider/admission.ts'
+import { Admission, type AdmissionLimits, admit, type Lease } from '../../node/provider/admission.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import { quiet } from '../manual-clock.ts'
 import { peerOf } from './peers.ts'
@@ -15,6 +15,18 @@ const ignore = (): void => undefined
 function admissionOf(limits: Partial<AdmissionLimits> = {}): Admission {
   return new Admission({ slots: 1, queueMax: 2, peerRequestsMax: 8, ...limits }, ignore)
 }
+
+test.each([
+  [{ active: 1, queued: 0, ofPeer: 3 }, 'run'],
+  [{ active: 2, queued: 0, ofPeer: 3 }, 'queue'],
+  [{ active: 2, queued: 1, ofPeer: 3 }, 'queue'],
+  [{ active: 2, queued: 2, ofPeer: 3 }, 'full'],
+  [{ active: 0, queued: 0, ofPeer: 4 }, 'too-many'],
+  [{ active: 2, queued: 2, ofPeer: 4 }, 'too-many'],
+  [{ active: 0, queued: 0, ofPeer: 0, isDraining: true }, 'draining'],
+] as const)('with %j one more is to %s', (load, decision) => {
+  expect(admit({ slots: 2, queueMax: 2, peerRequestsMax: 4 }, { isDraining: false, ...load })).toBe(decision)
+})
 
 describe('slots', () => {
   test('are given while there are any', async () => {

@@ -5,9 +5,10 @@ import '../seed.ts'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Identity, Network, Stream } from '../../node/ports.ts'
+import type { PricingPolicy } from '../../node/provider/pricing.ts'
 import { unpaidNano } from '../../node/settlement/channel.ts'
 import { asMeshError } from '../../protocol/errors.ts'
-import type { Address } from '../../protocol/ids.ts'
+import { type Address, meshKey } from '../../protocol/ids.ts'
 import { MemoryStore } from '../memory-store.ts'
 import { countingEngine, MemoryMesh, type Peer } from './memory-mesh.ts'
 import { addressOfNumber } from './peers.ts'
@@ -84,11 +85,15 @@ class Run {
   consumer: Peer | undefined
   provider: Peer | undefined
   readonly outcomes: string[] = []
+  /** Of completions, agreed with some request. */
+  readonly prices = new Set<bigint>()
   readonly #diskMs: number
+  readonly #pricing: PricingPolicy
   /** Who waits for whose death. */
   readonly #deaths = new Map<() => void, Peer>()
 
-  constructor(latencies: readonly number[], diskMs: number) {
+  constructor(latencies: readonly number[], diskMs: number, pricing: PricingPolicy = 'fixed') {
+    this.#pricing = pricing
     this.mesh = new SlowMesh(latencies)
     this.escrow = this.mesh.escrow(1)
     this.#diskMs = diskMs
@@ -104,7 +109,8 @@ class Run {
     this.provider = await this.mesh.start({
       number: 2,
       roles: { provider: { payout: addressOfNumber(0x22) } },
-      engine: countingEngine({ pause, deltaTokens: [1, 3, 2] }),
+      engine: countingEngine({ pause, deltaTokens: [1, 3, 2], slots: this.#pricing === 'fixed' ? 16 : 4 }),
+      config: { provider: { pricing: this.#pricing, priceFloorPerMille: 100 } },
       store,
     })
   }
@@ -135,6 +141,8 @@ class Run {
     await this.mesh.clock.sleep(atMs)
     const { consumer } = this
     if (!consumer) return
+    // a provider just asked for its advert is known by its price of the moment
+    if (this.#pricing === 'adaptive') await consumer.node.directory.lookup(meshKey, new AbortController().signal)
     const messages = [{ role: 'user', content: 'x'.repeat(letters) }] as const
     const leaving = new AbortController()
     const answer = async (): Promise<string> => {
@@ -143,6 +151,7 @@ class Run {
       for (let seen = 0; ; seen += 1) {
         const next = await events?.next()
         if (!next || next.done) return next?.value.finish ?? 'not a consumer'
+        if (next.value.type === 'accepted') this.prices.add(next.value.price.completionNano)
         if (seen === leaveAfter) leaving.abort()
       }
     }
@@ -186,6 +195,28 @@ test('requests at once and left at any time are paid to the nano', async () => {
     ),
     { numRuns: 100 },
   )
+})
+
+test('requests at once at prices that change meanwhile are served and paid to the nano', async () => {
+  let prices = 0
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(ask, { minLength: 2, maxLength: 8 }),
+      latencies,
+      diskMs,
+      async (asks, latencies, diskMs) => {
+        const run = new Run(latencies, diskMs, 'adaptive')
+        await run.start()
+        await run.mesh.clock.finish(Promise.all(asks.map((ask) => run.ask(ask))))
+        await run.mesh.clock.advance(60_000)
+        expect(run.outcomes.filter((outcome) => !/^length$|cancelled$/.test(outcome))).toEqual([])
+        paid(run)
+        prices = Math.max(prices, run.prices.size)
+      },
+    ),
+    { numRuns: 100 },
+  )
+  expect(prices).toBeGreaterThan(2)
 })
 
 test('nodes killed at any time lose no more than promised, and serve and pay again when they are back', async () => {

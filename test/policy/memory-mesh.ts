@@ -150,15 +150,16 @@ export interface EngineOptions {
   /** Before each delta. */
   readonly pause?: () => Promise<void>
   readonly started?: (generation: Generation) => void
+  readonly slots?: number
 }
 
 /** A prompt has as many tokens as its first message has letters; the answer is as long as asked for, 100 by default. */
 export function countingEngine(options: EngineOptions = {}): Engine {
-  const { name = 'm', key = declaredModelKeyOf(name), deltaTokens = [1], pause, started } = options
+  const { name = 'm', key = declaredModelKeyOf(name), deltaTokens = [1], pause, started, slots = 16 } = options
   const speeds = { prefillTokensPerSecond: 1, decodeTokensPerSecond: 1 }
   return {
     models: [{ key, name, contextTokens: 4_096, ...speeds }],
-    slots: 16,
+    slots,
     prepare: async (generation) => {
       const promptTokens = (generation.messages[0]?.content.length ?? 0) + generation.resumeTokenIds.length
       return { generation, promptTokens, cachedTokens: 0, tokenIds: [] }

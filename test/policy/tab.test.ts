@@ -152,6 +152,17 @@ describe('tokens', () => {
     overcharged(() => second.received(1n))
   })
 
+  test('of streams at two prices are to be signed by the window of the cheaper, while it is open', async () => {
+    const { tabs } = await tabsOn(new MemoryStore())
+    const dear = tabs.stream(provider)
+    dear.accepted(claimOf(0n), 8n * windowNano)
+    expect(dear.leastWindowNano()).toBe(8n * windowNano)
+    const cheap = accepted(tabs)
+    expect([dear.leastWindowNano(), cheap.leastWindowNano()]).toEqual([windowNano, windowNano])
+    cheap.close(true)
+    expect(dear.leastWindowNano()).toBe(8n * windowNano)
+  })
+
   test('count only once the tab is stated', async () => {
     const { tabs } = await tabsOn(new MemoryStore())
     const stream = tabs.stream(provider)
@@ -259,6 +270,15 @@ describe('a claim', () => {
     expect((await second.sign())?.terms.amountNano).toBe(11n)
     first.received(5n)
     expect((await first.sign())?.terms.amountNano).toBe(16n)
+  })
+
+  test('may count as much under way as the dearest stream allows', async () => {
+    const { tabs } = await tabsOn(new MemoryStore())
+    const dear = tabs.stream(provider)
+    dear.accepted(claimOf(0n), 8n * windowNano)
+    const cheap = tabs.stream(provider)
+    cheap.accepted(claimOf(8n * windowNano), windowNano)
+    overcharged(() => tabs.stream(provider).accepted(claimOf(8n * windowNano + 1n), windowNano))
   })
 
   test('may count another stream whose accept is still under way', async () => {

@@ -29,6 +29,27 @@ test('what a peer signs is what others read', () => {
   )
 })
 
+describe('bytes that were decoded before', () => {
+  test('are the same advert, which nobody can change', () => {
+    const bytes = Uint8Array.from(encoded)
+    const first = decodeAdvert(bytes)
+    expect(decodeAdvert(bytes)).toBe(first)
+    const parts = [first, first.offers, first.addresses, ...first.offers, ...first.offers.map(({ price }) => price)]
+    expect(parts.every(Object.isFrozen)).toBe(true)
+  })
+
+  test('are decoded again when they changed', () => {
+    const bytes = Uint8Array.from(encoded)
+    decodeAdvert(bytes)
+    const last = bytes.length - 1
+    bytes[last] = (bytes[last] ?? 0) ^ 1
+    expect(violationOf(() => decodeAdvert(bytes))).toBe('advert signature does not verify')
+    expect(violationOf(() => decodeAdvert(bytes))).toBe('advert signature does not verify')
+    bytes[last] = (bytes[last] ?? 0) ^ 1
+    expect(decodeAdvert(bytes)).toEqual(fixedAdvert)
+  })
+})
+
 describe('the signature', () => {
   test('of another key is a violation', () => {
     const forged = encodeAdvert(fixedAdvert, providerKey.publicKey, keyOf(3).sign)

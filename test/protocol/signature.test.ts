@@ -79,3 +79,18 @@ test('anything malformed does not verify, and does not throw', () => {
 test.each([0, 31, 33])('a seed of %i bytes signs nothing', (length) => {
   expect(() => signerOf(new Uint8Array(length))).toThrow(`seed of ${length} bytes, expected 32`)
 })
+
+test('many keys in turn are each verified by their own', () => {
+  const message = Uint8Array.of(1, 2, 3)
+  const keys = Array.from({ length: 1_100 }, (_, number) => {
+    const seed = new Uint8Array(32)
+    new DataView(seed.buffer).setUint32(0, number)
+    return { publicKey: publicKeyOfSeed(seed), signature: signerOf(seed)(message) }
+  })
+  const verified = [...keys, ...keys.slice(0, 100)].filter(({ publicKey, signature }) =>
+    verifySignature(message, signature, publicKey),
+  )
+  expect(verified).toHaveLength(1_200)
+  const [first, second] = keys
+  expect(verifySignature(message, first?.signature ?? message, second?.publicKey ?? message)).toBe(false)
+})
