@@ -23,7 +23,7 @@ import { type Libp2pSettings, libp2pDefaults } from './options.ts'
 import { pause } from './pause.ts'
 import { keepRouted } from './routes.ts'
 import { FramedStream } from './stream.ts'
-import { createSwarm, type Swarm } from './swarm.ts'
+import { createSwarm, type Swarm, type Transports } from './swarm.ts'
 
 export type Libp2pEvent =
   | { readonly type: 'peer-connected'; readonly peer: PeerId }
@@ -52,6 +52,8 @@ export interface Libp2pOptions extends Partial<Libp2pSettings> {
   readonly seed: Uint8Array
   /** For logs; must not throw. */
   readonly onEvent?: (event: Libp2pEvent) => void
+  /** Carry connections to and from TCP addresses in place of the system's own TCP; WebSockets are then left out. */
+  readonly transports?: Transports
 }
 
 export interface Libp2pNetwork extends Network {
@@ -66,6 +68,7 @@ export interface Libp2pNetwork extends Network {
 export async function startLibp2p({
   seed,
   onEvent = () => undefined,
+  transports,
   ...given
 }: Libp2pOptions): Promise<Libp2pNetwork> {
   const settings: Libp2pSettings = { ...libp2pDefaults, ...given }
@@ -83,6 +86,7 @@ export async function startLibp2p({
     privateKey,
     peer: peerId,
     listen: listen.map(String),
+    transports,
     gater: connectionGater(settings, {
       own: peerIdFromString(peerId),
       isTrusted: (address) => trusted.has(endpointOf(address)),
@@ -95,7 +99,7 @@ export async function startLibp2p({
   try {
     await swarm.start()
   } catch (error) {
-    throw await listenError(listen, error)
+    throw await listenError(transports ? [] : listen, error)
   }
   network.keep(bootstrap)
   return network

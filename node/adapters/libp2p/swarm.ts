@@ -37,11 +37,15 @@ export interface Services extends Record<string, unknown> {
 
 export type Swarm = Libp2p<Services>
 
+export type Transports = NonNullable<Libp2pOptions['transports']>
+
 interface SwarmParts {
   readonly privateKey: PrivateKey
   readonly peer: PeerId
   readonly gater: ConnectionGater
   readonly listen: readonly string[]
+  /** In place of TCP and WebSockets. */
+  readonly transports: Transports | undefined
   readonly onLanPeer: (peer: PeerInfo) => void
 }
 
@@ -69,7 +73,7 @@ export function createSwarm(settings: Libp2pSettings, parts: SwarmParts): Promis
       maxIncomingPendingConnections: 2 * settings.handshakesPendingMax, // would refuse the newest; guards.ts drops the oldest first
       inboundConnectionThreshold: settings.inboundPerHostPerSecondMax,
     },
-    transports: transportsOf(settings),
+    transports: transportsOf(settings, parts),
     connectionEncrypters: [noise()],
     streamMuxers: [guardedYamux(settings)],
     peerDiscovery: settings.mdns ? [lanDiscovery(parts.onLanPeer)] : [],
@@ -77,13 +81,12 @@ export function createSwarm(settings: Libp2pSettings, parts: SwarmParts): Promis
   })
 }
 
-function transportsOf(settings: Libp2pSettings): NonNullable<Libp2pOptions['transports']> {
-  const plain = tcp({ maxConnections: settings.connectionsMax + settings.handshakesPendingMax })
-  return [
-    plain,
+function transportsOf(settings: Libp2pSettings, { transports }: SwarmParts): Transports {
+  const direct = transports ?? [
+    tcp({ maxConnections: settings.connectionsMax + settings.handshakesPendingMax }),
     ...(settings.websockets ? [guardedWebSockets(settings)] : []),
-    ...(settings.relayClient ? [walkingSlowly(settings, circuitRelayTransport())] : []),
   ]
+  return [...direct, ...(settings.relayClient ? [walkingSlowly(settings, circuitRelayTransport())] : [])]
 }
 
 function servicesOf(settings: Libp2pSettings): ServiceFactoryMap<Services> {

@@ -1,0 +1,256 @@
+// What lies between machines: lines with latency, jitter, bandwidth and loss, a translator before some of them, and weather.
+// Carries what TCP carries – ordered bytes, an end, a reset – and behaves to its users as TCP does.
+
+import type { Scheduler } from '../kernel.ts'
+import type { Fault, NetworkPlan } from '../plan.ts'
+import type { SeededRandom } from '../random.ts'
+import type { Host } from './host.ts'
+import { Machine, type Site } from './machine.ts'
+import { Socket } from './socket.ts'
+
+export type Storm = Extract<Fault, { kind: 'partition' | 'degrade' }>
+
+/** What a trace hears of: lengths, never content, because ciphertext differs from run to run. */
+export type Tap = (what: 'open' | 'data' | 'end' | 'reset', from: Machine, to: Machine, bytes: number) => void
+
+export interface InternetOptions {
+  readonly scheduler: Scheduler
+  readonly random: SeededRandom
+  readonly plan: NetworkPlan
+  readonly tap?: Tap | undefined
+}
+
+/** Ethernet, IP and TCP with timestamps, for each `segmentBytes` of payload. */
+const headerBytes = 66
+export const segmentBytes = 1_448
+
+/** Linux's least retransmission timeout (TCP_RTO_MIN). */
+const retransmitMs = 200
+
+/** A lost SYN is sent again after 1 s, doubling (RFC 6298). */
+const synRetryMs = 1_000
+
+/** How long a translator remembers whom a machine behind it talked to: the shortest seen in the field. */
+const punchedMs = 30_000
+
+export class Internet {
+  readonly scheduler: Scheduler
+  readonly tap: Tap
+  readonly #random: SeededRandom
+  readonly #plan: NetworkPlan
+  readonly #machines = new Map<string, Machine>()
+  readonly #byAddress = new Map<string, Machine>()
+  readonly #storms = new Set<Storm>()
+  /** Have something to send that cannot leave now; in the order they began to wait. */
+  readonly #waiting = new Set<Socket>()
+  #packets = 0
+  #bytes = 0
+  #sockets = 0
+
+  constructor({ scheduler, random, plan, tap = () => undefined }: InternetOptions) {
+    this.scheduler = scheduler
+    this.tap = tap
+    this.#random = random
+    this.#plan = plan
+  }
+
+  /** The machine at this site: the same at every call, whatever runs on it. */
+  machine(site: Site): Machine {
+    const known = this.#machines.get(site.name)
+    if (known) return known
+    const number = this.#machines.size + 1
+    if (!this.#plan.latency.regions.includes(site.place.region)) {
+      throw new RangeError(`${site.name} is in ${site.place.region}, which has no row in the latency matrix`)
+    }
+    // one address each, of a private network, so that quotas by address work as in production
+    const address = `10.${(number >>> 16) & 0xff}.${(number >>> 8) & 0xff}.${number & 0xff}`
+    const machine = new Machine(site, address, this.#random.fork(`machine/${site.name}`))
+    this.#machines.set(site.name, machine)
+    this.#byAddress.set(address, machine)
+    return machine
+  }
+
+  /** What the machine ran is gone. `power`: nobody tells its peers, and what is sent to it waits for its return. */
+  down(machine: Machine, how: 'crash' | 'power'): void {
+    machine.host?.life.end()
+    machine.host = undefined
+    machine.acceptors.clear()
+    machine.isOff = how === 'power'
+    for (const socket of [...machine.sockets]) socket.orphan(how === 'crash')
+    machine.sockets.clear()
+  }
+
+  up(machine: Machine, host: Host): void {
+    machine.host = host
+    machine.isOff = false
+    this.#cleared()
+  }
+
+  disturb(storm: Storm): () => void {
+    this.#storms.add(storm)
+    return () => {
+      if (this.#storms.delete(storm)) this.#cleared()
+    }
+  }
+
+  /** Rejects with the signal's reason, or as Node does where nothing listens. */
+  connect(host: Host, from: Machine, address: string, port: number, signal: AbortSignal): Promise<Socket> {
+    return new Promise((resolve, reject) => {
+      const abort = (): void => reject(signal.reason)
+      if (signal.aborted) {
+        abort()
+        return
+      }
+      signal.addEventListener('abort', abort, { once: true })
+      const settle = (act: () => void): void => {
+        host.act(() => {
+          signal.removeEventListener('abort', abort)
+          if (!signal.aborted) act()
+        })
+      }
+      const refuse = (afterMs: number): void => {
+        const error = Object.assign(new Error(`connect ECONNREFUSED ${address}:${port}`), { code: 'ECONNREFUSED' })
+        this.#after(afterMs, () => settle(() => reject(error)))
+      }
+      const to = this.#byAddress.get(address)
+      if (!to) {
+        refuse(1)
+        return
+      }
+      from.contacted.set(to, this.scheduler.now())
+      const knock = (againMs: number): void => {
+        if (signal.aborted || host.life.isOver) return
+        if (!this.reaches(from, to)) {
+          this.#after(againMs, () => knock(2 * againMs))
+          return
+        }
+        this.#after(this.latencyMs(from, to), () => {
+          if (to.isOff || !this.#admits(to, from)) return // silence, until the dialler gives up
+          const backMs = this.latencyMs(to, from)
+          const acceptor = to.acceptors.get(port)
+          if (!acceptor) {
+            refuse(backMs)
+            return
+          }
+          this.#after(backMs, () => {
+            settle(() => {
+              const socket = this.#pair(host, from, to, port)
+              resolve(socket)
+            })
+          })
+        })
+      }
+      knock(synRetryMs)
+    })
+  }
+
+  reaches(from: Machine, to: Machine): boolean {
+    if (to.isOff || from.isOff) return false
+    for (const storm of this.#storms) if (storm.kind === 'partition' && isBetween(storm.between, from, to)) return false
+    return true
+  }
+
+  /** One way, drawn anew for each packet. */
+  latencyMs(from: Machine, to: Machine): number {
+    const { jitter } = this.#plan.latency
+    return this.#restingMs(from, to) * (1 + jitter * (2 * from.random.next() - 1))
+  }
+
+  /** What being sent again adds, for a packet of this many payload bytes. */
+  lossMs(from: Machine, to: Machine, bytes: number): number {
+    let arriving = 1 - this.#plan.loss
+    for (const storm of this.#storms) if (isIn(storm, from, to)) arriving *= 1 - storm.loss
+    if (arriving === 1) return 0
+    const segments = Math.max(1, Math.ceil(bytes / segmentBytes))
+    if (from.random.next() < arriving ** segments) return 0
+    const roundTripMs = this.#restingMs(from, to) + this.#restingMs(to, from)
+    // three later segments tell the sender at once; otherwise its timer has to
+    return segments > 3 ? roundTripMs : roundTripMs + retransmitMs
+  }
+
+  /** When the machine's line has taken so many more bytes. */
+  occupy(machine: Machine, way: 'up' | 'down', bytes: number): number {
+    const { place } = machine.site
+    const onWire = bytes + headerBytes * Math.max(1, Math.ceil(bytes / segmentBytes))
+    const ms = (8_000 * onWire) / (way === 'up' ? place.upBitsPerSecond : place.downBitsPerSecond)
+    const line = way === 'up' ? machine.up : machine.down
+    line.freeAtMs = Math.max(line.freeAtMs, this.scheduler.now()) + ms
+    if (way === 'up') {
+      this.#packets += 1
+      this.#bytes += onWire
+    }
+    return line.freeAtMs
+  }
+
+  /** The socket cannot send now; it is told when it should try again. */
+  wait(socket: Socket): void {
+    this.#waiting.add(socket)
+  }
+
+  figures(): Readonly<Record<string, number>> {
+    return { packets: this.#packets, bytes: this.#bytes, connections: this.#sockets }
+  }
+
+  #restingMs(from: Machine, to: Machine): number {
+    const { regions, oneWayMs } = this.#plan.latency
+    const row = oneWayMs[regions.indexOf(from.site.place.region)]
+    let ms = row?.[regions.indexOf(to.site.place.region)] ?? 0
+    for (const storm of this.#storms) if (isIn(storm, from, to)) ms *= storm.latencyFactor
+    return ms
+  }
+
+  /** What waited is sent again when its timer, doubling since it was first sent, fires next. */
+  #cleared(): void {
+    const nowMs = this.scheduler.now()
+    for (const socket of this.#waiting) {
+      if (!socket.canReach()) continue
+      this.#waiting.delete(socket)
+      let retryMs = retransmitMs
+      let atMs = socket.waitingSinceMs
+      while (atMs <= nowMs) {
+        atMs += retryMs
+        retryMs *= 2
+      }
+      this.scheduler.at(atMs, () => socket.retry())
+    }
+  }
+
+  #admits(to: Machine, from: Machine): boolean {
+    if (to.site.place.nat === 'open') return true
+    if (to.site.place.nat === 'symmetric') return false
+    const atMs = to.contacted.get(from)
+    return atMs !== undefined && this.scheduler.now() - atMs < punchedMs
+  }
+
+  #pair(host: Host, from: Machine, to: Machine, port: number): Socket {
+    const ownPort = from.nextPort()
+    const near = new Socket(this, from, host, to, port)
+    near.connect(new Socket(this, to, undefined, from, ownPort), port)
+    this.#sockets += 1
+    return near
+  }
+
+  #after(ms: number, act: () => void): void {
+    this.scheduler.at(this.scheduler.now() + ms, act)
+  }
+}
+
+/** A name, a region or a group; `*` is anybody. */
+function isOf({ site }: Machine, selector: string): boolean {
+  return selector === '*' || site.name === selector || site.place.region === selector || site.group === selector
+}
+
+function isIn(storm: Storm, from: Machine, to: Machine): storm is Extract<Storm, { kind: 'degrade' }> {
+  return storm.kind === 'degrade' && (isOf(from, storm.of) || isOf(to, storm.of))
+}
+
+/** `*` is everybody on neither side by name. */
+function isBetween([one, other]: readonly [string, string], from: Machine, to: Machine): boolean {
+  const sideOf = (machine: Machine): string | undefined => {
+    if (one !== '*' && isOf(machine, one)) return one
+    if (other !== '*' && isOf(machine, other)) return other
+    return one === '*' || other === '*' ? '*' : undefined
+  }
+  const [a, b] = [sideOf(from), sideOf(to)]
+  return a !== undefined && b !== undefined && a !== b
+}

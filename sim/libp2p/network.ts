@@ -1,0 +1,157 @@
+// The virtual world's network made of real libp2p: each peer runs the production adapter on a machine of its own.
+
+import type { Libp2pNetwork } from '../../node/adapters/libp2p/network.ts'
+import type { Libp2pSettings } from '../../node/adapters/libp2p/options.ts'
+import type { Network } from '../../node/ports.ts'
+import { capacityTopic, type PeerId } from '../../protocol/ids.ts'
+import { identityOf, type SeededIdentity } from '../identity.ts'
+import type { Scheduler } from '../kernel.ts'
+import type { Life } from '../life.ts'
+import type { NetworkPlan } from '../plan.ts'
+import type { SeededRandom } from '../random.ts'
+import type { AttachedPeer, VirtualNetwork } from '../virtual-world.ts'
+import { Host } from './host.ts'
+import { Internet, type Storm, type Tap } from './internet.ts'
+import type { Machine, Site } from './machine.ts'
+import { livingNetwork } from './port.ts'
+import { simulatedTcp } from './transport.ts'
+
+type Start = typeof import('../../node/adapters/libp2p/network.ts').startLibp2p
+
+export interface Libp2pPlan {
+  readonly scheduler: Scheduler
+  readonly random: SeededRandom
+  readonly plan: NetworkPlan
+  /** Of the run: bootstrap peers have their keys from it. */
+  readonly seed: number | string
+  /** The adapter's, loaded when virtual time was installed. */
+  readonly start: Start
+  readonly tap?: Tap | undefined
+  /** For all peers, over the adapter's defaults. */
+  readonly settings?: Partial<Libp2pSettings> | undefined
+  /** Peers that only introduce others, one a region; the plan's own find each other through them. */
+  readonly bootstraps?: number | undefined
+}
+
+const port = 4_001
+
+const datacenterBitsPerSecond = 1e9
+
+interface Running {
+  readonly site: Site
+  readonly machine: Machine
+  readonly host: Host
+  readonly network: Libp2pNetwork
+}
+
+export class Libp2pSimulation implements VirtualNetwork {
+  readonly internet: Internet
+  readonly #parts: Libp2pPlan
+  readonly #running = new Map<PeerId, Running>()
+  #bootstraps: Promise<readonly string[]> | undefined
+
+  constructor(parts: Libp2pPlan) {
+    const { scheduler, random, plan, tap } = parts
+    this.#parts = parts
+    this.internet = new Internet({ scheduler, random: random.fork('internet'), plan, tap })
+  }
+
+  async attach(peer: AttachedPeer, life: Life): Promise<Network> {
+    this.#bootstraps ??= this.#startBootstraps()
+    const bootstrap = await this.#bootstraps
+    const isReachable = peer.place.nat === 'open'
+    const { relay } = this.#parts.plan
+    const { network, host } = await this.run(peer, peer.identity, {
+      bootstrap,
+      dhtMode: peer.dhtServer && isReachable ? 'server' : 'client',
+      relayClient: relay && !isReachable,
+      dcutr: relay && peer.place.nat === 'cone',
+    })
+    return livingNetwork(network, host, life)
+  }
+
+  /** The adapter on the machine at this site. */
+  async run(
+    { name, group, place }: Site,
+    { seed, peerId }: SeededIdentity,
+    settings: Partial<Libp2pSettings>,
+  ): Promise<Running> {
+    const { scheduler, random, start } = this.#parts
+    const site: Site = { name, group, place }
+    const machine = this.internet.machine(site)
+    const host = new Host(name, scheduler, random.fork(`host/${name}`))
+    this.internet.up(machine, host)
+    const network = await host.life.during(
+      host.enter(() =>
+        start({
+          listen: [`/ip4/${machine.address}/tcp/${port}`],
+          relayClient: false,
+          dcutr: false,
+          autonat: false,
+          ...this.#parts.settings,
+          ...settings,
+          seed,
+          transports: [simulatedTcp(this.internet, machine, host)],
+        }),
+      ),
+    )
+    const running = { site, machine, host, network }
+    this.#running.set(peerId, running)
+    return running
+  }
+
+  async detach(peer: PeerId, how: 'stop' | 'crash' | 'power'): Promise<void> {
+    const running = this.#running.get(peer)
+    if (!running) return
+    this.#running.delete(peer)
+    const { host, machine, network } = running
+    if (how === 'stop') await host.enter(() => network.stop())
+    if (machine.host === host) this.internet.down(machine, how === 'power' ? 'power' : 'crash')
+  }
+
+  freeze(name: string): void {
+    this.#named(name)?.host.life.freeze()
+  }
+
+  thaw(name: string): void {
+    this.#named(name)?.host.life.thaw()
+  }
+
+  disturb(storm: Storm): () => void {
+    return this.internet.disturb(storm)
+  }
+
+  figures(): Readonly<Record<string, number>> {
+    return this.internet.figures()
+  }
+
+  #named(name: string): Running | undefined {
+    return [...this.#running.values()].find(({ site }) => site.name === name)
+  }
+
+  /** Their addresses. They forward gossip, answer the DHT, and relay where the plan has relays. */
+  async #startBootstraps(): Promise<readonly string[]> {
+    const { plan, seed, bootstraps = 3 } = this.#parts
+    const addresses: string[] = []
+    for (const [at, region] of plan.latency.regions.slice(0, bootstraps).entries()) {
+      const name = `bootstrap-${at}`
+      const { network } = await this.run(
+        {
+          name,
+          group: 'bootstrap',
+          place: {
+            region,
+            nat: 'open',
+            upBitsPerSecond: datacenterBitsPerSecond,
+            downBitsPerSecond: datacenterBitsPerSecond,
+          },
+        },
+        identityOf(seed, name),
+        { bootstrap: [...addresses], relayServer: plan.relay, connectionsMax: 10_000 },
+      )
+      network.subscribe(capacityTopic, () => 'accept')
+      addresses.push(...network.addresses())
+    }
+    return addresses
+  }
+}

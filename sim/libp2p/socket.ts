@@ -1,0 +1,235 @@
+// One end of a simulated TCP connection: sends in order, holds what cannot leave, and takes no more than its window.
+
+import type { Uint8ArrayList } from 'uint8arraylist'
+import type { Host } from './host.ts'
+import type { Internet } from './internet.ts'
+import type { Machine } from './machine.ts'
+
+export interface SocketEvents {
+  data(data: Uint8ArrayList): void
+  /** The other side sends no more. */
+  end(): void
+  reset(): void
+  /** There is room again after `write` said there was none. */
+  drain(): void
+}
+
+type Packet =
+  | { readonly kind: 'open'; readonly number: number; readonly port: number }
+  | { readonly kind: 'data'; readonly number: number; readonly data: Uint8ArrayList }
+  | { readonly kind: 'end'; readonly number: number }
+  | { readonly kind: 'reset'; readonly number: number }
+
+type Unnumbered = Packet extends infer Each ? (Each extends Packet ? Omit<Each, 'number'> : never) : never
+
+/** Sent and not yet taken by the other side's program: Linux's largest send buffer by default (tcp_wmem). */
+const windowBytes = 4_194_304
+
+/** A long write leaves in parts, so that other connections of the machine get their turn between them. */
+const partBytes = 16_384
+
+/** Below this a packet on an idle line is handed over at once, to save an event. */
+const instantMs = 0.05
+
+export class Socket {
+  readonly machine: Machine
+  readonly remote: Machine
+  readonly remotePort: number
+  events: SocketEvents | undefined
+  readonly #internet: Internet
+  #host: Host | undefined
+  #other: Socket | undefined
+  #sent = 0
+  /** On their way and not yet read. */
+  #outstandingBytes = 0
+  #isBlocked = false
+  #lastArrivalMs = 0
+  #held: Packet[] = []
+  #heldSinceMs = 0
+  /** Arrived while paused. */
+  #unread: Packet[] = []
+  #isPaused = false
+  /** What used it is gone; any packet to it is answered with a reset. */
+  #isOrphan = false
+  #isOver = false
+
+  constructor(internet: Internet, machine: Machine, host: Host | undefined, remote: Machine, remotePort: number) {
+    this.#internet = internet
+    this.machine = machine
+    this.#host = host
+    this.remote = remote
+    this.remotePort = remotePort
+    machine.sockets.add(this)
+  }
+
+  get waitingSinceMs(): number {
+    return this.#heldSinceMs
+  }
+
+  /** The far end, which learns of it when the first packet arrives. */
+  connect(other: Socket, port: number): void {
+    this.#other = other
+    other.#other = this
+    this.#send({ kind: 'open', port })
+  }
+
+  /** False where the window is full: then wait for `drain`. The bytes are taken either way. */
+  write(data: Uint8ArrayList): boolean {
+    this.#outstandingBytes += data.byteLength
+    for (let at = 0; at < data.byteLength; at += partBytes) {
+      this.#send({ kind: 'data', data: data.sublist(at, Math.min(data.byteLength, at + partBytes)) })
+    }
+    this.#isBlocked = this.#outstandingBytes >= windowBytes
+    return !this.#isBlocked
+  }
+
+  /** After what was written. */
+  end(): void {
+    if (this.#isOver) return
+    this.#send({ kind: 'end' })
+    this.#close()
+  }
+
+  reset(): void {
+    if (this.#isOver) return
+    this.#held = []
+    this.#send({ kind: 'reset' })
+    this.#close()
+  }
+
+  pause(): void {
+    this.#isPaused = true
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    while (!this.#isPaused) {
+      const packet = this.#unread.shift()
+      if (!packet) return
+      this.#take(packet)
+    }
+  }
+
+  /** The program that used it was killed; the system tells the other side where it still can. */
+  orphan(isTold: boolean): void {
+    this.#isOrphan = true
+    this.#unread = []
+    this.#held = []
+    if (isTold && !this.#isOver) this.#send({ kind: 'reset' })
+  }
+
+  canReach(): boolean {
+    return this.#internet.reaches(this.machine, this.remote)
+  }
+
+  /** Sends what it held. */
+  retry(): void {
+    if (!this.canReach()) {
+      if (this.#held.length > 0) this.#internet.wait(this)
+      return
+    }
+    for (const packet of this.#held.splice(0)) this.#depart(packet)
+  }
+
+  #send(unnumbered: Unnumbered): void {
+    this.#sent += 1
+    const packet: Packet = { ...unnumbered, number: this.#sent }
+    if (this.#held.length > 0 || !this.canReach()) this.#hold(packet)
+    else this.#depart(packet)
+  }
+
+  #hold(packet: Packet): void {
+    if (this.#isOrphan) return
+    if (this.#held.length === 0) {
+      this.#heldSinceMs = this.#internet.scheduler.now()
+      this.#internet.wait(this)
+    }
+    const after = this.#held.findIndex(({ number }) => number > packet.number)
+    if (after < 0) this.#held.push(packet)
+    else this.#held.splice(after, 0, packet)
+  }
+
+  #depart(packet: Packet): void {
+    const internet = this.#internet
+    const { machine, remote } = this
+    const bytes = bytesOf(packet)
+    const leftAtMs = internet.occupy(machine, 'up', bytes)
+    const lateMs = internet.latencyMs(machine, remote) + internet.lossMs(machine, remote, bytes)
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, leftAtMs + lateMs)
+    internet.scheduler.at(this.#lastArrivalMs, () => this.#arrive(packet))
+  }
+
+  /** At the other machine; its own line may be busy. */
+  #arrive(packet: Packet): void {
+    const internet = this.#internet
+    if (this.remote.isOff) {
+      this.#hold(packet)
+      return
+    }
+    const nowMs = internet.scheduler.now()
+    const isIdle = this.remote.down.freeAtMs <= nowMs
+    const atMs = internet.occupy(this.remote, 'down', bytesOf(packet))
+    if (isIdle && atMs - nowMs < instantMs) this.#far.#receive(packet)
+    else internet.scheduler.at(atMs, () => this.#far.#receive(packet))
+  }
+
+  #receive(packet: Packet): void {
+    this.#internet.tap(packet.kind, this.remote, this.machine, bytesOf(packet))
+    if (packet.kind === 'open') {
+      const acceptor = this.machine.acceptors.get(packet.port)
+      this.#host = acceptor?.host
+      if (acceptor) acceptor.host.act(() => acceptor.accept(this))
+      else this.orphan(true)
+      return
+    }
+    if (this.#isOrphan) {
+      if (packet.kind !== 'reset') this.#send({ kind: 'reset' })
+      return
+    }
+    this.#host?.act(() => this.#take(packet))
+  }
+
+  #take(packet: Packet): void {
+    if (packet.kind === 'reset') {
+      this.#close()
+      this.events?.reset()
+      return
+    }
+    if (this.#isPaused) {
+      this.#unread.push(packet)
+      return
+    }
+    if (packet.kind === 'data') {
+      this.#far.#wasRead(packet.data.byteLength)
+      if (!this.#isOver) this.events?.data(packet.data)
+    } else if (packet.kind === 'end') {
+      this.events?.end()
+    }
+  }
+
+  get #far(): Socket {
+    if (!this.#other) throw new TypeError('a socket carries nothing before it is connected')
+    return this.#other
+  }
+
+  #wasRead(bytes: number): void {
+    this.#outstandingBytes -= bytes
+    if (!this.#isBlocked || this.#outstandingBytes > windowBytes / 2) return
+    this.#isBlocked = false
+    const { scheduler } = this.#internet
+    scheduler.at(scheduler.now() + this.#internet.latencyMs(this.remote, this.machine), () => {
+      this.#host?.act(() => {
+        if (!this.#isOver) this.events?.drain()
+      })
+    })
+  }
+
+  #close(): void {
+    this.#isOver = true
+    this.machine.sockets.delete(this)
+  }
+}
+
+function bytesOf(packet: Packet): number {
+  return packet.kind === 'data' ? packet.data.byteLength : 0
+}
