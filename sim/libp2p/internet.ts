@@ -6,12 +6,9 @@ import type { Fault, NetworkPlan } from '../plan.ts'
 import type { SeededRandom } from '../random.ts'
 import type { Host } from './host.ts'
 import { Machine, type Site } from './machine.ts'
-import { Socket } from './socket.ts'
+import { type Acceptor, type Path, Socket, type Tap } from './socket.ts'
 
 export type Storm = Extract<Fault, { kind: 'partition' | 'degrade' }>
-
-/** What a trace hears of: lengths, never content, because ciphertext differs from run to run. */
-export type Tap = (what: 'open' | 'data' | 'end' | 'reset', from: Machine, to: Machine, bytes: number) => void
 
 export interface InternetOptions {
   readonly scheduler: Scheduler
@@ -33,19 +30,22 @@ const synRetryMs = 1_000
 /** How long a translator remembers whom a machine behind it talked to: the shortest seen in the field. */
 const punchedMs = 30_000
 
-export class Internet {
+export class Internet implements Path {
   readonly scheduler: Scheduler
   readonly tap: Tap
   readonly #random: SeededRandom
   readonly #plan: NetworkPlan
   readonly #machines = new Map<string, Machine>()
   readonly #byAddress = new Map<string, Machine>()
+  readonly #acceptors = new Map<Machine, Map<number, Acceptor>>()
+  /** Open ends of each machine, in the order they were made. */
+  readonly #ends = new Map<Machine, Set<Socket>>()
   readonly #storms = new Set<Storm>()
   /** Have something to send that cannot leave now; in the order they began to wait. */
   readonly #waiting = new Set<Socket>()
   #packets = 0
   #bytes = 0
-  #sockets = 0
+  #connections = 0
 
   constructor({ scheduler, random, plan, tap = () => undefined }: InternetOptions) {
     this.scheduler = scheduler
@@ -74,16 +74,38 @@ export class Internet {
   down(machine: Machine, how: 'crash' | 'power'): void {
     machine.host?.life.end()
     machine.host = undefined
-    machine.acceptors.clear()
+    this.#acceptors.delete(machine)
     machine.isOff = how === 'power'
-    for (const socket of [...machine.sockets]) socket.orphan(how === 'crash')
-    machine.sockets.clear()
+    const ends = this.#ends.get(machine) ?? []
+    this.#ends.delete(machine)
+    for (const socket of ends) socket.orphan(how === 'crash')
   }
 
   up(machine: Machine, host: Host): void {
     machine.host = host
     machine.isOff = false
     this.#cleared()
+  }
+
+  listen(machine: Machine, port: number, acceptor: Acceptor): () => void {
+    const ports = this.#acceptors.get(machine) ?? new Map<number, Acceptor>()
+    this.#acceptors.set(machine, ports.set(port, acceptor))
+    return () => {
+      if (ports.get(port) === acceptor) ports.delete(port)
+    }
+  }
+
+  acceptor(machine: Machine, port: number): Acceptor | undefined {
+    return this.#acceptors.get(machine)?.get(port)
+  }
+
+  opened(socket: Socket): void {
+    const ends = this.#ends.get(socket.machine) ?? new Set<Socket>()
+    this.#ends.set(socket.machine, ends.add(socket))
+  }
+
+  closed(socket: Socket): void {
+    this.#ends.get(socket.machine)?.delete(socket)
   }
 
   disturb(storm: Storm): () => void {
@@ -127,8 +149,7 @@ export class Internet {
         this.#after(this.latencyMs(from, to), () => {
           if (to.isOff || !this.#admits(to, from)) return // silence, until the dialler gives up
           const backMs = this.latencyMs(to, from)
-          const acceptor = to.acceptors.get(port)
-          if (!acceptor) {
+          if (!this.acceptor(to, port)) {
             refuse(backMs)
             return
           }
@@ -150,13 +171,11 @@ export class Internet {
     return true
   }
 
-  /** One way, drawn anew for each packet. */
   latencyMs(from: Machine, to: Machine): number {
     const { jitter } = this.#plan.latency
     return this.#restingMs(from, to) * (1 + jitter * (2 * from.random.next() - 1))
   }
 
-  /** What being sent again adds, for a packet of this many payload bytes. */
   lossMs(from: Machine, to: Machine, bytes: number): number {
     let arriving = 1 - this.#plan.loss
     for (const storm of this.#storms) if (isIn(storm, from, to)) arriving *= 1 - storm.loss
@@ -168,7 +187,6 @@ export class Internet {
     return segments > 3 ? roundTripMs : roundTripMs + retransmitMs
   }
 
-  /** When the machine's line has taken so many more bytes. */
   occupy(machine: Machine, way: 'up' | 'down', bytes: number): number {
     const { place } = machine.site
     const onWire = bytes + headerBytes * Math.max(1, Math.ceil(bytes / segmentBytes))
@@ -182,13 +200,12 @@ export class Internet {
     return line.freeAtMs
   }
 
-  /** The socket cannot send now; it is told when it should try again. */
   wait(socket: Socket): void {
     this.#waiting.add(socket)
   }
 
   figures(): Readonly<Record<string, number>> {
-    return { packets: this.#packets, bytes: this.#bytes, connections: this.#sockets }
+    return { packets: this.#packets, bytes: this.#bytes, connections: this.#connections }
   }
 
   #restingMs(from: Machine, to: Machine): number {
@@ -226,7 +243,7 @@ export class Internet {
     const ownPort = from.nextPort()
     const near = new Socket(this, from, host, to, port)
     near.connect(new Socket(this, to, undefined, from, ownPort), port)
-    this.#sockets += 1
+    this.#connections += 1
     return near
   }
 

@@ -3,7 +3,6 @@
 import type { Place } from '../plan.ts'
 import type { SeededRandom } from '../random.ts'
 import type { Host } from './host.ts'
-import type { Socket } from './socket.ts'
 
 export interface Site {
   readonly name: string
@@ -14,11 +13,6 @@ export interface Site {
 /** One direction of a machine's line: all its connections share it, first come, first served. */
 export interface Line {
   freeAtMs: number
-}
-
-export interface Acceptor {
-  readonly host: Host
-  accept(socket: Socket): void
 }
 
 /** IANA's range of dynamic ports. */
@@ -32,10 +26,6 @@ export class Machine {
   readonly random: SeededRandom
   readonly up: Line = { freeAtMs: 0 }
   readonly down: Line = { freeAtMs: 0 }
-  /** By port. */
-  readonly acceptors = new Map<number, Acceptor>()
-  /** Open ends here, in the order they were made. */
-  readonly sockets = new Set<Socket>()
   /** Whom it dialled, and when last. */
   readonly contacted = new Map<Machine, number>()
   /** What runs on it. */

@@ -11,9 +11,10 @@ import type { NetworkPlan } from '../plan.ts'
 import type { SeededRandom } from '../random.ts'
 import type { AttachedPeer, VirtualNetwork } from '../virtual-world.ts'
 import { Host } from './host.ts'
-import { Internet, type Storm, type Tap } from './internet.ts'
+import { Internet, type Storm } from './internet.ts'
 import type { Machine, Site } from './machine.ts'
 import { livingNetwork } from './port.ts'
+import type { Tap } from './socket.ts'
 import { simulatedTcp } from './transport.ts'
 
 type Start = typeof import('../../node/adapters/libp2p/network.ts').startLibp2p

@@ -1,8 +1,8 @@
 // One end of a simulated TCP connection: sends in order, holds what cannot leave, and takes no more than its window.
 
 import type { Uint8ArrayList } from 'uint8arraylist'
+import type { Scheduler } from '../kernel.ts'
 import type { Host } from './host.ts'
-import type { Internet } from './internet.ts'
 import type { Machine } from './machine.ts'
 
 export interface SocketEvents {
@@ -13,6 +13,32 @@ export interface SocketEvents {
   /** There is room again after `write` said there was none. */
   drain(): void
 }
+
+export interface Acceptor {
+  readonly host: Host
+  accept(socket: Socket): void
+}
+
+/** What lies between two sockets. */
+export interface Path {
+  readonly scheduler: Scheduler
+  readonly tap: Tap
+  acceptor(machine: Machine, port: number): Acceptor | undefined
+  reaches(from: Machine, to: Machine): boolean
+  /** One way, drawn anew for each packet. */
+  latencyMs(from: Machine, to: Machine): number
+  /** What being sent again adds, for a packet of this many payload bytes. */
+  lossMs(from: Machine, to: Machine, bytes: number): number
+  /** When the machine's line has taken so many more bytes. */
+  occupy(machine: Machine, way: 'up' | 'down', bytes: number): number
+  /** The socket cannot send now: its `retry` is called when it should try again. */
+  wait(socket: Socket): void
+  opened(socket: Socket): void
+  closed(socket: Socket): void
+}
+
+/** What a trace hears of: lengths, never content, because ciphertext differs from run to run. */
+export type Tap = (what: Packet['kind'], from: Machine, to: Machine, bytes: number) => void
 
 type Packet =
   | { readonly kind: 'open'; readonly number: number; readonly port: number }
@@ -36,7 +62,7 @@ export class Socket {
   readonly remote: Machine
   readonly remotePort: number
   events: SocketEvents | undefined
-  readonly #internet: Internet
+  readonly #path: Path
   #host: Host | undefined
   #other: Socket | undefined
   #sent = 0
@@ -53,13 +79,13 @@ export class Socket {
   #isOrphan = false
   #isOver = false
 
-  constructor(internet: Internet, machine: Machine, host: Host | undefined, remote: Machine, remotePort: number) {
-    this.#internet = internet
+  constructor(path: Path, machine: Machine, host: Host | undefined, remote: Machine, remotePort: number) {
+    this.#path = path
     this.machine = machine
     this.#host = host
     this.remote = remote
     this.remotePort = remotePort
-    machine.sockets.add(this)
+    path.opened(this)
   }
 
   get waitingSinceMs(): number {
@@ -119,13 +145,13 @@ export class Socket {
   }
 
   canReach(): boolean {
-    return this.#internet.reaches(this.machine, this.remote)
+    return this.#path.reaches(this.machine, this.remote)
   }
 
   /** Sends what it held. */
   retry(): void {
     if (!this.canReach()) {
-      if (this.#held.length > 0) this.#internet.wait(this)
+      if (this.#held.length > 0) this.#path.wait(this)
       return
     }
     for (const packet of this.#held.splice(0)) this.#depart(packet)
@@ -141,8 +167,8 @@ export class Socket {
   #hold(packet: Packet): void {
     if (this.#isOrphan) return
     if (this.#held.length === 0) {
-      this.#heldSinceMs = this.#internet.scheduler.now()
-      this.#internet.wait(this)
+      this.#heldSinceMs = this.#path.scheduler.now()
+      this.#path.wait(this)
     }
     const after = this.#held.findIndex(({ number }) => number > packet.number)
     if (after < 0) this.#held.push(packet)
@@ -150,33 +176,33 @@ export class Socket {
   }
 
   #depart(packet: Packet): void {
-    const internet = this.#internet
+    const path = this.#path
     const { machine, remote } = this
     const bytes = bytesOf(packet)
-    const leftAtMs = internet.occupy(machine, 'up', bytes)
-    const lateMs = internet.latencyMs(machine, remote) + internet.lossMs(machine, remote, bytes)
+    const leftAtMs = path.occupy(machine, 'up', bytes)
+    const lateMs = path.latencyMs(machine, remote) + path.lossMs(machine, remote, bytes)
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs, leftAtMs + lateMs)
-    internet.scheduler.at(this.#lastArrivalMs, () => this.#arrive(packet))
+    path.scheduler.at(this.#lastArrivalMs, () => this.#arrive(packet))
   }
 
   /** At the other machine; its own line may be busy. */
   #arrive(packet: Packet): void {
-    const internet = this.#internet
+    const path = this.#path
     if (this.remote.isOff) {
       this.#hold(packet)
       return
     }
-    const nowMs = internet.scheduler.now()
+    const nowMs = path.scheduler.now()
     const isIdle = this.remote.down.freeAtMs <= nowMs
-    const atMs = internet.occupy(this.remote, 'down', bytesOf(packet))
+    const atMs = path.occupy(this.remote, 'down', bytesOf(packet))
     if (isIdle && atMs - nowMs < instantMs) this.#far.#receive(packet)
-    else internet.scheduler.at(atMs, () => this.#far.#receive(packet))
+    else path.scheduler.at(atMs, () => this.#far.#receive(packet))
   }
 
   #receive(packet: Packet): void {
-    this.#internet.tap(packet.kind, this.remote, this.machine, bytesOf(packet))
+    this.#path.tap(packet.kind, this.remote, this.machine, bytesOf(packet))
     if (packet.kind === 'open') {
-      const acceptor = this.machine.acceptors.get(packet.port)
+      const acceptor = this.#path.acceptor(this.machine, packet.port)
       this.#host = acceptor?.host
       if (acceptor) acceptor.host.act(() => acceptor.accept(this))
       else this.orphan(true)
@@ -216,8 +242,8 @@ export class Socket {
     this.#outstandingBytes -= bytes
     if (!this.#isBlocked || this.#outstandingBytes > windowBytes / 2) return
     this.#isBlocked = false
-    const { scheduler } = this.#internet
-    scheduler.at(scheduler.now() + this.#internet.latencyMs(this.remote, this.machine), () => {
+    const { scheduler } = this.#path
+    scheduler.at(scheduler.now() + this.#path.latencyMs(this.remote, this.machine), () => {
       this.#host?.act(() => {
         if (!this.#isOver) this.events?.drain()
       })
@@ -226,7 +252,7 @@ export class Socket {
 
   #close(): void {
     this.#isOver = true
-    this.machine.sockets.delete(this)
+    this.#path.closed(this)
   }
 }
 

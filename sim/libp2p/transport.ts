@@ -42,7 +42,7 @@ export function simulatedTcp(internet: Internet, machine: Machine, host: Host): 
           throw error
         }
       },
-      createListener: (options) => new SocketListener(machine, host, log, options),
+      createListener: (options) => new SocketListener(internet, machine, host, log, options),
       listenFilter: (addresses) => addresses.filter(isPlainTcp),
       dialFilter: (addresses) => addresses.filter(isPlainTcp),
     }
@@ -110,15 +110,18 @@ class SocketConnection extends AbstractMultiaddrConnection implements SocketEven
 }
 
 class SocketListener extends TypedEventEmitter<ListenerEvents> implements Listener {
+  readonly #internet: Internet
   readonly #machine: Machine
   readonly #host: Host
   readonly #log: Logger
   readonly #options: CreateListenerOptions
   readonly #closed = new AbortController()
   #address: Multiaddr | undefined
+  #stopListening: () => void = () => undefined
 
-  constructor(machine: Machine, host: Host, log: Logger, options: CreateListenerOptions) {
+  constructor(internet: Internet, machine: Machine, host: Host, log: Logger, options: CreateListenerOptions) {
     super()
+    this.#internet = internet
     this.#machine = machine
     this.#host = host
     this.#log = log
@@ -129,7 +132,10 @@ class SocketListener extends TypedEventEmitter<ListenerEvents> implements Listen
     const { ip, port } = endpointOf(address)
     if (ip !== this.#machine.address) return Promise.reject(new Error(`listen EADDRNOTAVAIL ${ip}:${port}`))
     this.#address = address
-    this.#machine.acceptors.set(port, { host: this.#host, accept: (socket) => this.#accept(socket) })
+    this.#stopListening = this.#internet.listen(this.#machine, port, {
+      host: this.#host,
+      accept: (socket) => this.#accept(socket),
+    })
     this.safeDispatchEvent('listening')
     return Promise.resolve()
   }
@@ -143,7 +149,7 @@ class SocketListener extends TypedEventEmitter<ListenerEvents> implements Listen
   }
 
   close(): Promise<void> {
-    if (this.#address) this.#machine.acceptors.delete(endpointOf(this.#address).port)
+    this.#stopListening()
     this.#address = undefined
     this.#closed.abort()
     this.safeDispatchEvent('close')

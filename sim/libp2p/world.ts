@@ -3,9 +3,9 @@
 
 import { type VirtualTier, VirtualWorld } from '../virtual-world.ts'
 import type { World } from '../world.ts'
-import type { Tap } from './internet.ts'
 import { Libp2pSimulation } from './network.ts'
 import { openSimulation, type Simulation } from './simulation.ts'
+import type { Tap } from './socket.ts'
 
 /** From here until `close` this process lives in virtual time: its timers, dates and randomness are the simulation's. */
 export async function createLibp2pWorld(tap?: Tap): Promise<World> {
