@@ -1,0 +1,373 @@
+// Kademlia among numbered peers: servers hold tables and provider records, all look keys up, each question takes its way.
+
+import { createHash } from 'node:crypto'
+import type { Scheduler } from '../../../kernel.ts'
+import type { SeededRandom } from '../../../random.ts'
+import { jittered } from '../settings.ts'
+import { Lookup, type LookupResult } from './lookup.ts'
+import { type DhtBehaviour, type DhtSettings, DhtTally, type DhtWire } from './settings.ts'
+import { type Key, KeySpace } from './space.ts'
+import { RoutingTable } from './table.ts'
+
+interface Member {
+  readonly index: number
+  readonly isServer: boolean
+  readonly table: RoutingTable
+  readonly behaviour: DhtBehaviour | undefined
+  /** Record name → provider → when it expires. */
+  records: Map<string, Map<number, number>> | undefined
+  /** Run when the table is no longer empty. */
+  waiting: (() => void)[]
+  isOver: boolean
+}
+
+export interface KademliaParts {
+  readonly scheduler: Scheduler
+  readonly wire: DhtWire
+  readonly random: SeededRandom
+  readonly settings: DhtSettings
+}
+
+export interface Search {
+  stop(): void
+}
+
+export class Kademlia {
+  readonly space = new KeySpace()
+  readonly tally = new DhtTally()
+  readonly #scheduler: Scheduler
+  readonly #wire: DhtWire
+  readonly #random: SeededRandom
+  readonly #settings: DhtSettings
+  readonly #members: (Member | undefined)[] = []
+  readonly #keys = new Map<string, Key>()
+  readonly #liars = new Set<number>()
+
+  constructor({ scheduler, wire, random, settings }: KademliaParts) {
+    this.#scheduler = scheduler
+    this.#wire = wire
+    this.#random = random.fork('kademlia')
+    this.#settings = settings
+  }
+
+  /** A number for a peer, once for all its lives: peers are numbered in this order. */
+  place(name: string, behaviour?: DhtBehaviour): number {
+    const own = keyOf(name)
+    const near = behaviour?.near
+    const { high, low } = near ? nextTo(this.key(near.key), near.bits, own) : own
+    return this.space.add(high, low)
+  }
+
+  /** Begins with an empty table. `refresh` keeps it in shape. */
+  join(index: number, { isServer, behaviour }: { isServer: boolean; behaviour?: DhtBehaviour | undefined }): void {
+    this.leave(index)
+    if (behaviour) this.#liars.add(index)
+    this.#members[index] = {
+      index,
+      isServer,
+      table: new RoutingTable(this.space, index, this.#settings.k),
+      behaviour,
+      records: undefined,
+      waiting: [],
+      isOver: false,
+    }
+  }
+
+  /** Its records and its table are gone; others notice when they ask. */
+  leave(index: number): void {
+    const member = this.#members[index]
+    if (member) member.isOver = true
+    this.#members[index] = undefined
+    this.#liars.delete(index)
+  }
+
+  /** `peer` is connected to and answers: a server goes to the table. */
+  see(at: number, peer: number): void {
+    const member = this.#members[at]
+    if (!member || !this.#members[peer]?.isServer) return
+    member.table.see(peer, this.#scheduler.now())
+    for (const go of member.waiting.splice(0)) go()
+  }
+
+  tableOf(index: number): RoutingTable | undefined {
+    return this.#members[index]?.table
+  }
+
+  isServer(index: number): boolean {
+    return this.#members[index]?.isServer ?? false
+  }
+
+  /** Runs when the table is not empty, at once where it is not. */
+  whenRouted(index: number, go: () => void): void {
+    const member = this.#members[index]
+    if (!member) return
+    if (member.table.size > 0) go()
+    else member.waiting.push(go)
+  }
+
+  /** From now on looks for its own neighbourhood, soon and then periodically, until it leaves. */
+  refresh(index: number): void {
+    const member = this.#members[index]
+    if (!member) return
+    const { firstRefreshMs, refreshMs, verifyMs } = this.#settings
+    const later = (ms: number): void => {
+      this.#scheduler.at(this.#scheduler.now() + jittered(ms, this.#random.next()), () => {
+        if (member.isOver) return
+        this.find(index, this.space.keyOf(index), () => undefined)
+        if (ms === refreshMs) {
+          this.find(index, this.#anywhere(), () => undefined)
+          for (const peer of member.table.unseenSince(this.#scheduler.now() - verifyMs)) this.#verify(member, peer)
+        }
+        later(refreshMs)
+      })
+    }
+    later(firstRefreshMs)
+  }
+
+  key(name: string): Key {
+    let key = this.#keys.get(name)
+    if (!key) {
+      key = keyOf(name)
+      this.#keys.set(name, key)
+    }
+    return key
+  }
+
+  /** The k closest that answer. */
+  find(from: number, key: Key, done: (found: LookupResult) => void): Search {
+    return this.#lookup(from, key, undefined, () => false, done)
+  }
+
+  /** Asks for one peer by its id, until somebody knows it. */
+  findPeer(from: number, peer: number, done: (isKnown: boolean) => void): Search {
+    let isKnown = this.#members[from]?.table.has(peer) ?? false
+    if (isKnown) {
+      done(true)
+      return { stop: () => undefined }
+    }
+    const told = (_by: number, closer: readonly number[]): boolean => {
+      isKnown ||= closer.includes(peer)
+      return isKnown
+    }
+    return this.#lookup(from, this.space.keyOf(peer), undefined, told, () => done(isKnown))
+  }
+
+  /** Each provider once, as peers tell of it; `found` returns whether that is enough. */
+  findProviders(from: number, name: string, found: (provider: number) => boolean, done: () => void): Search {
+    this.tally.providerLookups += 1
+    const known = new Set<number>([from])
+    let isEnough = false
+    const take = (providers: readonly number[]): void => {
+      for (const provider of providers) {
+        if (isEnough || known.has(provider)) continue
+        if (known.size === 1) this.tally.providerFound += 1
+        known.add(provider)
+        isEnough = found(provider)
+      }
+    }
+    take(this.#providersAt(from, name))
+    if (isEnough) {
+      done()
+      return { stop: () => undefined }
+    }
+    const told = (_by: number, _closer: readonly number[], providers: readonly number[]): boolean => {
+      take(providers)
+      return isEnough
+    }
+    return this.#lookup(from, this.key(name), name, told, done)
+  }
+
+  /** Puts a record at the k closest that answer; `done` with how many took it. */
+  provide(from: number, name: string, done: (holders: number) => void): Search {
+    this.tally.provides += 1
+    this.#keep(from, name, from)
+    return this.find(from, this.key(name), ({ closest }) => {
+      let left = closest.length
+      let holders = 0
+      if (left === 0) done(0)
+      for (const peer of closest) {
+        const serve = (): number => {
+          this.#keep(peer, name, from)
+          return 0
+        }
+        this.#call(from, peer, this.#settings.requestBytes, serve, (isAnswered) => {
+          left -= 1
+          if (isAnswered) holders += 1
+          if (left > 0) return
+          this.tally.provideHolders += holders
+          done(holders)
+        })
+      }
+    })
+  }
+
+  /** Those that hold a record of this provider now. */
+  holdersOf(name: string, provider: number): readonly number[] {
+    return this.#members.flatMap((member) => (member?.records?.get(name)?.has(provider) ? [member.index] : []))
+  }
+
+  /** The `count` closest of all that are here: what a perfect lookup would find. */
+  closestOfAll(key: Key, count: number): readonly number[] {
+    return this.#members
+      .flatMap((member) => (member?.isServer ? [member.index] : []))
+      .sort((a, b) => this.space.compare(a, b, key))
+      .slice(0, count)
+  }
+
+  #lookup(
+    from: number,
+    key: Key,
+    name: string | undefined,
+    told: (by: number, closer: readonly number[], providers: readonly number[]) => boolean,
+    done: (found: LookupResult) => void,
+  ): Search {
+    const { alpha, k } = this.#settings
+    const member = this.#members[from]
+    this.tally.lookups += 1
+    const lookup: Lookup = new Lookup({
+      space: this.space,
+      own: from,
+      key,
+      k,
+      alpha,
+      start: member?.table.closest(key, k) ?? [],
+      ask: (peer, answered) => {
+        this.#ask(from, peer, key, name, (answer) => {
+          if (member?.isOver) return
+          answered(answer?.closer)
+          if (answer && told(peer, answer.closer, answer.providers)) lookup.stop()
+        })
+      },
+      done: (found) => {
+        if (found.closest.length > 0) {
+          this.tally.answered += 1
+          this.tally.hops += found.hops
+        }
+        done(found)
+      },
+    })
+    lookup.run()
+    return lookup
+  }
+
+  #ask(
+    from: number,
+    to: number,
+    key: Key,
+    name: string | undefined,
+    done: (answer: { closer: readonly number[]; providers: readonly number[] } | undefined) => void,
+  ): void {
+    const { answerBytes, contactBytes, k, requestBytes } = this.#settings
+    let closer: readonly number[] = []
+    let providers: readonly number[] = []
+    const serve = (): number => {
+      const member = this.#members[to]
+      if (member && this.#lies(member, key)) closer = this.#ownKind(to, from, key)
+      else {
+        closer =
+          member?.table
+            .closest(key, k + 1)
+            .filter((peer) => peer !== from)
+            .slice(0, k) ?? []
+        if (name !== undefined) providers = this.#providersAt(to, name)
+      }
+      return answerBytes + contactBytes * (closer.length + providers.length)
+    }
+    this.#call(from, to, requestBytes, serve, (isAnswered) => done(isAnswered ? { closer, providers } : undefined))
+  }
+
+  #call(from: number, to: number, bytes: number, serve: () => number, done: (isAnswered: boolean) => void): void {
+    this.tally.messages += 1
+    this.tally.bytes += bytes
+    const counted = (): number => {
+      const answer = serve()
+      if (answer > 0) {
+        this.tally.messages += 1
+        this.tally.bytes += answer
+      }
+      return answer
+    }
+    this.#wire.call(from, to, bytes, counted, (isAnswered) => {
+      if (isAnswered) this.see(from, to)
+      else {
+        this.tally.failedCalls += 1
+        this.#members[from]?.table.drop(to)
+      }
+      done(isAnswered)
+    })
+  }
+
+  #verify(member: Member, peer: number): void {
+    const { answerBytes, requestBytes } = this.#settings
+    this.#call(
+      member.index,
+      peer,
+      requestBytes,
+      () => answerBytes,
+      () => undefined,
+    )
+  }
+
+  #lies({ behaviour }: Member, key: Key): boolean {
+    if (!behaviour) return false
+    return behaviour.lies === 'all' || behaviour.lies.some((name) => this.key(name) === key)
+  }
+
+  #ownKind(own: number, asking: number, key: Key): readonly number[] {
+    return [...this.#liars]
+      .filter((peer) => peer !== own && peer !== asking)
+      .sort((a, b) => this.space.compare(a, b, key))
+      .slice(0, this.#settings.k)
+  }
+
+  #keep(at: number, name: string, provider: number): void {
+    const member = this.#members[at]
+    if (!member || (member.behaviour && this.#lies(member, this.key(name)) && at !== provider)) return
+    const { recordMs, recordsMax } = this.#settings
+    member.records ??= new Map()
+    let providers = member.records.get(name)
+    if (!providers) {
+      providers = new Map()
+      member.records.set(name, providers)
+    }
+    providers.delete(provider)
+    providers.set(provider, this.#scheduler.now() + recordMs)
+    for (const oldest of providers.keys()) {
+      if (providers.size <= recordsMax) break
+      providers.delete(oldest)
+    }
+  }
+
+  #providersAt(at: number, name: string): readonly number[] {
+    const now = this.#scheduler.now()
+    const providers = this.#members[at]?.records?.get(name)
+    if (!providers) return []
+    const live: number[] = []
+    for (const [provider, untilMs] of providers) {
+      if (untilMs > now) live.push(provider)
+      else providers.delete(provider)
+    }
+    return live
+  }
+
+  #anywhere(): Key {
+    return { high: Math.floor(this.#random.next() * 2 ** 32), low: Math.floor(this.#random.next() * 2 ** 32) }
+  }
+}
+
+function keyOf(name: string): Key {
+  const digest = createHash('sha256').update(name).digest()
+  return { high: digest.readUInt32BE(0), low: digest.readUInt32BE(4) }
+}
+
+/** As a key whose first bits are another's: what its owner looked for among 2^bits of them. */
+function nextTo(key: Key, bits: number, own: Key): Key {
+  const ofHigh = Math.min(32, bits)
+  const ofLow = Math.max(0, Math.min(32, bits - 32))
+  return { high: joined(key.high, own.high, ofHigh), low: joined(key.low, own.low, ofLow) }
+}
+
+function joined(first: number, rest: number, bits: number): number {
+  const mask = bits === 0 ? 0 : (0xffffffff << (32 - bits)) >>> 0
+  return ((first & mask) | (rest & ~mask)) >>> 0
+}

@@ -1,0 +1,92 @@
+// A routing table of k-buckets: of peers that share so many leading bits with the owner, at most k.
+
+import { bitsMax, type Key, type KeySpace } from './space.ts'
+
+interface Bucket {
+  readonly peers: number[]
+  /** When each was last known to answer. */
+  readonly seenMs: number[]
+}
+
+export class RoutingTable {
+  readonly #space: KeySpace
+  readonly #own: number
+  readonly #k: number
+  readonly #buckets: (Bucket | undefined)[] = []
+  #size = 0
+
+  constructor(space: KeySpace, own: number, k: number) {
+    this.#space = space
+    this.#own = own
+    this.#k = k
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** A peer that answered. In a full bucket those that are known stay, as they are likelier to stay on. */
+  see(peer: number, nowMs: number): void {
+    if (peer === this.#own) return
+    const at = this.#at(peer)
+    const bucket = (this.#buckets[at] ??= { peers: [], seenMs: [] })
+    const known = bucket.peers.indexOf(peer)
+    if (known >= 0) {
+      bucket.seenMs[known] = nowMs
+      return
+    }
+    if (bucket.peers.length >= this.#k) return
+    bucket.peers.push(peer)
+    bucket.seenMs.push(nowMs)
+    this.#size += 1
+  }
+
+  drop(peer: number): void {
+    const bucket = this.#buckets[this.#at(peer)]
+    const known = bucket?.peers.indexOf(peer) ?? -1
+    if (!bucket || known < 0) return
+    bucket.peers.splice(known, 1)
+    bucket.seenMs.splice(known, 1)
+    this.#size -= 1
+  }
+
+  has(peer: number): boolean {
+    return this.#buckets[this.#at(peer)]?.peers.includes(peer) ?? false
+  }
+
+  /** Of all it knows the `count` closest to the key, the closest first. */
+  closest(key: Key, count: number): number[] {
+    const found: number[] = []
+    const shared = Math.min(bitsMax - 1, this.#space.sharedBits(this.#own, key))
+    // the key's own bucket holds the closest, then all that are as far as the owner, then ever farther ones
+    this.#take(shared, found)
+    if (found.length < count) for (let at = shared + 1; at < this.#buckets.length; at += 1) this.#take(at, found)
+    for (let at = shared - 1; at >= 0 && found.length < count; at -= 1) this.#take(at, found)
+    found.sort((a, b) => this.#space.compare(a, b, key))
+    if (found.length > count) found.length = count
+    return found
+  }
+
+  /** Those not known to have answered since. */
+  unseenSince(ms: number): number[] {
+    const found: number[] = []
+    for (const bucket of this.#buckets) {
+      bucket?.peers.forEach((peer, at) => {
+        if ((bucket.seenMs[at] ?? 0) < ms) found.push(peer)
+      })
+    }
+    return found
+  }
+
+  #take(at: number, into: number[]): void {
+    const bucket = this.#buckets[at]
+    if (bucket) for (const peer of bucket.peers) into.push(peer)
+  }
+
+  #at(peer: number): number {
+    return Math.min(
+      bitsMax - 1,
+      this.#space.sharedBits(peer, { high: this.#space.high(this.#own), low: this.#space.low(this.#own) }),
+    )
+  }
+}
