@@ -5,19 +5,26 @@ import type { Kernel } from '../../sim/kernel.ts'
 /** Long enough for anything a port waits for. */
 const stretchMs = 600_000
 
-/** Works that time passes for, by kernel. */
-const pending = new WeakMap<Kernel, number>()
+/** Works that time passes for. Only one run of a kernel may be under way, or it would not wait for microtasks. */
+const pumps = new WeakMap<Kernel, { pending: number; isRunning: boolean }>()
 
 /** The very promise, which settles in the order in which others do. */
 export function drive<T>(kernel: Kernel, work: Promise<T>): Promise<T> {
-  const before = pending.get(kernel) ?? 0
-  pending.set(kernel, before + 1)
+  const pump = pumps.get(kernel) ?? { pending: 0, isRunning: false }
+  pumps.set(kernel, pump)
+  pump.pending += 1
   const done = (): void => {
-    pending.set(kernel, (pending.get(kernel) ?? 1) - 1)
+    pump.pending -= 1
   }
   work.then(done, done)
-  if (before === 0) void kernel.run(kernel.now() + stretchMs, () => pending.get(kernel) === 0)
+  if (!pump.isRunning) void run(kernel, pump)
   return work
+}
+
+async function run(kernel: Kernel, pump: { pending: number; isRunning: boolean }): Promise<void> {
+  pump.isRunning = true
+  while (pump.pending > 0) await kernel.run(kernel.now() + stretchMs, () => pump.pending === 0)
+  pump.isRunning = false
 }
 
 /** The same port, each of whose methods drives. */
