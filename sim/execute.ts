@@ -60,17 +60,27 @@ function recordOf(
   cost: { readonly wallMs: number; readonly cpuMs: number },
 ): RunRecord {
   const { violations } = checkers
-  const summary = summarise({ plan, recorder, audit, figures, violations: violations.length })
+  const requests = recorder.requests.toSorted((a, b) => a.number - b.number)
+  const peers = recorder.peers()
+  const { attemptsFailed, vouchers } = recorder.totals
+  const summary = summarise({
+    plan,
+    requests,
+    series: recorder.series,
+    peers,
+    audit,
+    figures: { ...figures, vouchers, attemptsFailed },
+  })
   return {
     manifest: manifestOf(scenario, plan.seed, tier, isComplete, plan),
     summary,
-    assertions: evaluate(scenario.assert, summary),
+    assertions: evaluate(scenario.assert, summary, violations),
     violations,
-    requests: recorder.requests.toSorted((a, b) => a.number - b.number),
+    requests,
     series: recorder.series,
     bands: recorder.bands,
-    peers: recorder.peers(),
-    pace: paceOf(plan, figures, cost),
+    peers,
+    pace: paceOf(plan, figures, peers.length, cost),
   }
 }
 
@@ -81,7 +91,7 @@ export function manifestOf(
   isComplete: boolean,
   { durationMs, warmupMs }: Pick<Plan, 'durationMs' | 'warmupMs'>,
 ): Manifest {
-  const { sweep: _, ...source } = { ...(scenario.source as Record<string, unknown>), seed }
+  const source = { ...(scenario.source as Record<string, unknown>), seed, sweep: undefined }
   return {
     schema: 'silkmesh-sim-run/1',
     scenario: scenario.name,
@@ -101,15 +111,20 @@ export function manifestOf(
 function paceOf(
   { durationMs }: Plan,
   figures: Readonly<Record<string, number>>,
+  peers: number,
   { cpuMs, wallMs }: { readonly wallMs: number; readonly cpuMs: number },
 ): Readonly<Record<string, number>> {
   const events = figures['events'] ?? 0
+  const rssBytes = 1_024 * process.resourceUsage().maxRSS
   return {
     wallSeconds: wallMs / 1_000,
     cpuSeconds: cpuMs / 1_000,
-    timesRealTime: durationMs / wallMs,
+    events,
+    eventsPerSecond: (1_000 * events) / wallMs,
     eventsPerCoreSecond: (1_000 * events) / cpuMs,
-    rssMebibytes: process.memoryUsage().rss / 2 ** 20,
+    timesRealTime: durationMs / wallMs,
+    rssBytes,
+    rssBytesPerPeer: rssBytes / peers,
   }
 }
 

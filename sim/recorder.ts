@@ -306,7 +306,7 @@ export class Recorder {
     put('controlBytes', figures['controlBytes'] ?? 0)
   }
 
-  peers(connections: (name: string) => readonly string[]): readonly PeerRecord[] {
+  peers(connections: (name: string) => readonly string[] = () => []): readonly PeerRecord[] {
     return [...this.#peers.values()].map(({ spec, slots, earnedNano, spentNano, tokensServed }) => ({
       name: spec.name,
       group: spec.group,

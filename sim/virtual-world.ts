@@ -8,7 +8,6 @@ import { type MeshNode, type Roles, startNode } from '../node/node.ts'
 import type { Clock, Identity, Network, Ports } from '../node/ports.ts'
 import { type Address, addressOf, type PeerId } from '../protocol/ids.ts'
 import type { Nano } from '../protocol/money.ts'
-import { corrupt } from './adversaries.ts'
 import { identityOf, type SeededIdentity } from './identity.ts'
 import { epochMs, type Scheduler } from './kernel.ts'
 import { clockOf, Life } from './life.ts'
@@ -263,7 +262,9 @@ export class VirtualWorld implements World {
         for (const listener of this.#listeners) listener(heard)
       },
     }
-    return spec.adversary ? corrupt(spec.adversary, ports, member.random.fork('adversary'), spec) : ports
+    if (!spec.adversary) return ports
+    const { corrupt } = await import('./adversaries.ts')
+    return corrupt(spec.adversary, ports, member.random.fork('adversary'), spec)
   }
 
   #member(name: string): Member {

@@ -1,9 +1,26 @@
-// `sim compare`: two outputs, figure by figure.
+// `sim compare`: two outputs, of one run or of many seeds, figure by figure.
 
-import { compareRuns } from '../report/compare.ts'
-import { readRun } from '../report/read.ts'
+import { existsSync, globSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { compareRuns, comparisonJson, comparisonText } from '../report/compare.ts'
+import { type RunSummary, readSummary } from '../report/write.ts'
+import { UsageError } from './terminal.ts'
 
 export async function compare(a: string, b: string, { json }: { readonly json?: boolean }): Promise<void> {
-  const compared = compareRuns(readRun(a), readRun(b))
-  process.stdout.write(json ? `${JSON.stringify(compared.rows)}\n` : `${compared.text}\n`)
+  const compared = compareRuns(await runsIn([a]), await runsIn([b]))
+  process.stdout.write(json ? `${comparisonJson(compared)}\n` : `${comparisonText(compared)}\n`)
+}
+
+/** Folders of runs, and those inside folders of sweeps. */
+export function foldersOf(dirs: readonly string[]): readonly string[] {
+  const found = dirs.flatMap((dir) => [
+    ...(existsSync(join(dir, 'manifest.json')) ? [dir] : []),
+    ...globSync('*/manifest.json', { cwd: dir }).map((path) => join(dir, dirname(path))),
+  ])
+  if (found.length > 0) return found.toSorted()
+  throw new UsageError(`no run in ${dirs.join(', ')}, expected a folder that \`sim run\` or \`sim sweep\` wrote`)
+}
+
+export function runsIn(dirs: readonly string[]): Promise<RunSummary[]> {
+  return Promise.all(foldersOf(dirs).map(readSummary))
 }

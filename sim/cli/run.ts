@@ -119,7 +119,7 @@ function verdict({ assertions, manifest, pace, summary, violations }: RunRecord,
     `${manifest.scenario}, seed ${manifest.seed}, ${manifest.tier} tier${whole}: ${violations.length} violations`,
     table(rows),
     ...marks,
-    `${round(pace['wallSeconds'] ?? 0)} s, ${Math.round(pace['timesRealTime'] ?? 0)}× real time, ${Math.round(pace['eventsPerCoreSecond'] ?? 0)} events a core-second, ${Math.round(pace['rssMebibytes'] ?? 0)} MiB`,
+    `${round(pace['wallSeconds'] ?? 0)} s, ${Math.round(pace['timesRealTime'] ?? 0)}× real time, ${Math.round(pace['eventsPerCoreSecond'] ?? 0)} events a core-second, ${Math.round((pace['rssBytes'] ?? 0) / 2 ** 20)} MiB`,
     `report: ${join(dir, 'report.html')}`,
   ].join('\n')
 }

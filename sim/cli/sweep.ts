@@ -1,14 +1,13 @@
 // `sim sweep` and `sim merge`: many runs in worker processes, compared at the end; a shard of them on each machine.
 
 import { fork } from 'node:child_process'
-import { existsSync, globSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { dirname, join } from 'node:path'
-import { readRun } from '../report/read.ts'
+import { join } from 'node:path'
 import { writeSweepReport } from '../report/sweep.ts'
 import { loadScenario } from '../scenario/load.ts'
 import { plansOf } from '../scenario/plan.ts'
 import type { Tier } from '../world.ts'
+import { foldersOf, runsIn } from './compare.ts'
 import { compact, progressLine, UsageError, untilStopped } from './terminal.ts'
 import type { Job, JobDone } from './worker.ts'
 
@@ -54,12 +53,7 @@ export async function sweep(file: string, flags: SweepFlags): Promise<void> {
 }
 
 export async function merge(dirs: readonly string[], { out, json }: { out: string; json?: boolean }): Promise<void> {
-  const runs = dirs.flatMap((dir) => [
-    ...(existsSync(join(dir, 'manifest.json')) ? [dir] : []),
-    ...globSync('*/manifest.json', { cwd: dir }).map((path) => join(dir, dirname(path))),
-  ])
-  if (runs.length === 0)
-    throw new UsageError(`no runs in ${dirs.join(', ')}, expected folders that \`sim sweep\` wrote`)
+  const runs = foldersOf(dirs)
   await finish(runs, out, json === true, [], runs.length)
 }
 
@@ -71,7 +65,7 @@ async function finish(
   wanted: number,
 ): Promise<void> {
   const bad = done.filter(({ error, violations, holds }) => error !== undefined || violations.length > 0 || !holds)
-  if (dirs.length > 0) await writeSweepReport(out, dirs.toSorted().map(readRun))
+  if (dirs.length > 0) await writeSweepReport(out, await runsIn(dirs))
   const outcome = {
     ok: bad.length === 0 && dirs.length === wanted,
     out,

@@ -2,7 +2,7 @@
 
 import { fork } from 'node:child_process'
 import { join } from 'node:path'
-import { readRun } from '../report/read.ts'
+import { readSummary } from '../report/write.ts'
 import { loadScenario } from '../scenario/load.ts'
 import { plansOf } from '../scenario/plan.ts'
 import type { Tier } from '../world.ts'
@@ -16,7 +16,7 @@ const tolerances: readonly (readonly [name: string, what: string, isWithin: (a: 
   ['ttftMsP50', 'within 10 %', within(0.1)],
   ['gossipMsP50', 'within 10 %', within(0.1)],
   ['gossipMsP95', 'within 10 %', within(0.1)],
-  ['dhtHopsMean', 'within 0.3', (a, b) => Math.abs(a - b) <= 0.3],
+  ['dhtMeanHops', 'within 0.3', (a, b) => Math.abs(a - b) <= 0.3],
   ['vouchers', 'equal', (a, b) => a === b],
   ['spentGram', 'equal', (a, b) => a === b],
   ['settledGram', 'equal', (a, b) => a === b],
@@ -58,7 +58,7 @@ export async function xval(file: string, flags: XvalFlags): Promise<void> {
     for (const { check, message } of violations) line.note(`${tier}: violation ${check}: ${message}`)
     dirs.push(dir)
   }
-  const [a, b] = dirs.map((dir) => readRun(dir).summary)
+  const [a, b] = (await Promise.all(dirs.map(readSummary))).map(({ summary }) => summary)
   const known = tiers.includes('process') ? tolerances.filter(([name]) => ofProcess.has(name)) : tolerances
   const rows = known.map(([name, what, isWithin]) => {
     const [left, right] = [a?.[name], b?.[name]]

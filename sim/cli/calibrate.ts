@@ -1,0 +1,36 @@
+// `sim calibrate`: what handshakes, signatures and codecs cost on this machine, or an engine's profile from its log.
+
+import { writeFileSync } from 'node:fs'
+import { calibrateEngine } from '../model/engine/calibrate.ts'
+import { readEngineLog } from '../model/engine/log.ts'
+import { loadProfile } from '../model/engine/profile.ts'
+import { table, UsageError } from './terminal.ts'
+
+export interface CalibrateFlags {
+  readonly log?: string
+  readonly base?: string
+  readonly out?: string
+  readonly json?: boolean
+}
+
+export async function calibrate(what: string, flags: CalibrateFlags): Promise<void> {
+  if (what === 'engine') return calibrated(flags)
+  if (what !== 'costs') throw new UsageError(`calibrate ${what}, expected costs or engine`)
+  const { calibrate: measure } = await import('../calibrate.ts')
+  const measured = await measure()
+  if (flags.out !== undefined) writeFileSync(flags.out, `${JSON.stringify(measured, null, 2)}\n`)
+  const rows = Object.entries(measured.costs).map(([name, value]) => [name, String(value)])
+  process.stdout.write(flags.json ? `${JSON.stringify(measured)}\n` : `${table(rows)}\n`)
+}
+
+function calibrated({ base, json, log, out }: CalibrateFlags): void {
+  if (log === undefined || base === undefined) {
+    throw new UsageError(
+      'calibrate engine needs --log <file> and --base <profile>: the profile with the batch limits and KV size of the engine that was logged',
+    )
+  }
+  const { profile, ...fit } = calibrateEngine({ log: readEngineLog(log), base: loadProfile(base), source: log })
+  if (out !== undefined) writeFileSync(out, `${JSON.stringify(profile, null, 2)}\n`)
+  process.stdout.write(`${JSON.stringify(json ? { profile, ...fit } : fit, null, json ? undefined : 2)}\n`)
+  if (out === undefined && !json) process.stderr.write('the profile was not kept: --out <file> keeps it\n')
+}
