@@ -2,6 +2,8 @@
 // Carries what TCP carries – ordered bytes, an end, a reset – and behaves to its users as TCP does.
 
 import type { Scheduler } from '../kernel.ts'
+import { retriedMs } from '../model/network/line.ts'
+import { Paths } from '../model/network/paths.ts'
 import type { Fault, NetworkPlan } from '../plan.ts'
 import type { SeededRandom } from '../random.ts'
 import type { Host } from './host.ts'
@@ -17,13 +19,6 @@ export interface InternetOptions {
   readonly tap?: Tap | undefined
 }
 
-/** Ethernet, IP and TCP with timestamps, for each `segmentBytes` of payload. */
-const headerBytes = 66
-export const segmentBytes = 1_448
-
-/** Linux's least retransmission timeout (TCP_RTO_MIN). */
-const retransmitMs = 200
-
 /** A lost SYN is sent again after 1 s, doubling (RFC 6298). */
 const synRetryMs = 1_000
 
@@ -34,13 +29,12 @@ export class Internet implements Path {
   readonly scheduler: Scheduler
   readonly tap: Tap
   readonly #random: SeededRandom
-  readonly #plan: NetworkPlan
+  readonly #paths: Paths
   readonly #machines = new Map<string, Machine>()
   readonly #byAddress = new Map<string, Machine>()
   readonly #acceptors = new Map<Machine, Map<number, Acceptor>>()
   /** Open ends of each machine, in the order they were made. */
   readonly #ends = new Map<Machine, Set<Socket>>()
-  readonly #storms = new Set<Storm>()
   /** Have something to send that cannot leave now; in the order they began to wait. */
   readonly #waiting = new Set<Socket>()
   #packets = 0
@@ -51,7 +45,7 @@ export class Internet implements Path {
     this.scheduler = scheduler
     this.tap = tap
     this.#random = random
-    this.#plan = plan
+    this.#paths = new Paths(plan.latency, plan.loss)
   }
 
   /** The machine at this site: the same at every call, whatever runs on it. */
@@ -59,12 +53,10 @@ export class Internet implements Path {
     const known = this.#machines.get(site.name)
     if (known) return known
     const number = this.#machines.size + 1
-    if (!this.#plan.latency.regions.includes(site.place.region)) {
-      throw new RangeError(`${site.name} is in ${site.place.region}, which has no row in the latency matrix`)
-    }
+    const spot = { ...site, index: number, region: this.#paths.regionOf(site.place) }
     // one address each, of a private network, so that quotas by address work as in production
     const address = `10.${(number >>> 16) & 0xff}.${(number >>> 8) & 0xff}.${number & 0xff}`
-    const machine = new Machine(site, address, this.#random.fork(`machine/${site.name}`))
+    const machine = new Machine(spot, address, this.#random.fork(`machine/${site.name}`))
     this.#machines.set(site.name, machine)
     this.#byAddress.set(address, machine)
     return machine
@@ -109,9 +101,10 @@ export class Internet implements Path {
   }
 
   disturb(storm: Storm): () => void {
-    this.#storms.add(storm)
+    const end = storm.kind === 'partition' ? this.#paths.cut(storm) : this.#paths.degrade(storm)
     return () => {
-      if (this.#storms.delete(storm)) this.#cleared()
+      end()
+      this.#cleared()
     }
   }
 
@@ -166,38 +159,20 @@ export class Internet implements Path {
   }
 
   reaches(from: Machine, to: Machine): boolean {
-    if (to.isOff || from.isOff) return false
-    for (const storm of this.#storms) if (storm.kind === 'partition' && isBetween(storm.between, from, to)) return false
-    return true
+    return !to.isOff && !from.isOff && !this.#paths.isCut(from.spot, to.spot)
   }
 
   latencyMs(from: Machine, to: Machine): number {
-    const { jitter } = this.#plan.latency
-    return this.#restingMs(from, to) * (1 + jitter * (2 * from.random.next() - 1))
+    return this.#paths.drawMs(from.spot, to.spot, from.random.next())
   }
 
-  lossMs(from: Machine, to: Machine, bytes: number): number {
-    let arriving = 1 - this.#plan.loss
-    for (const storm of this.#storms) if (isIn(storm, from, to)) arriving *= 1 - storm.loss
-    if (arriving === 1) return 0
-    const segments = Math.max(1, Math.ceil(bytes / segmentBytes))
-    if (from.random.next() < arriving ** segments) return 0
-    const roundTripMs = this.#restingMs(from, to) + this.#restingMs(to, from)
-    // three later segments tell the sender at once; otherwise its timer has to
-    return segments > 3 ? roundTripMs : roundTripMs + retransmitMs
+  lossOf(from: Machine, to: Machine): number {
+    return this.#paths.lossOf(from.spot, to.spot)
   }
 
-  occupy(machine: Machine, way: 'up' | 'down', bytes: number): number {
-    const { place } = machine.site
-    const onWire = bytes + headerBytes * Math.max(1, Math.ceil(bytes / segmentBytes))
-    const ms = (8_000 * onWire) / (way === 'up' ? place.upBitsPerSecond : place.downBitsPerSecond)
-    const line = way === 'up' ? machine.up : machine.down
-    line.freeAtMs = Math.max(line.freeAtMs, this.scheduler.now()) + ms
-    if (way === 'up') {
-      this.#packets += 1
-      this.#bytes += onWire
-    }
-    return line.freeAtMs
+  count(bytes: number): void {
+    this.#packets += 1
+    this.#bytes += bytes
   }
 
   wait(socket: Socket): void {
@@ -208,33 +183,20 @@ export class Internet implements Path {
     return { packets: this.#packets, bytes: this.#bytes, connections: this.#connections }
   }
 
-  #restingMs(from: Machine, to: Machine): number {
-    const { regions, oneWayMs } = this.#plan.latency
-    const row = oneWayMs[regions.indexOf(from.site.place.region)]
-    let ms = row?.[regions.indexOf(to.site.place.region)] ?? 0
-    for (const storm of this.#storms) if (isIn(storm, from, to)) ms *= storm.latencyFactor
-    return ms
-  }
-
-  /** What waited is sent again when its timer, doubling since it was first sent, fires next. */
+  /** What can leave now is sent again when its timer fires next. */
   #cleared(): void {
     const nowMs = this.scheduler.now()
     for (const socket of this.#waiting) {
       if (!socket.canReach()) continue
       this.#waiting.delete(socket)
-      let retryMs = retransmitMs
-      let atMs = socket.waitingSinceMs
-      while (atMs <= nowMs) {
-        atMs += retryMs
-        retryMs *= 2
-      }
+      const atMs = retriedMs(socket.waitingSinceMs, nowMs)
       this.scheduler.at(atMs, () => socket.retry())
     }
   }
 
   #admits(to: Machine, from: Machine): boolean {
-    if (to.site.place.nat === 'open') return true
-    if (to.site.place.nat === 'symmetric') return false
+    if (to.spot.place.nat === 'open') return true
+    if (to.spot.place.nat === 'symmetric') return false
     const atMs = to.contacted.get(from)
     return atMs !== undefined && this.scheduler.now() - atMs < punchedMs
   }
@@ -250,24 +212,4 @@ export class Internet implements Path {
   #after(ms: number, act: () => void): void {
     this.scheduler.at(this.scheduler.now() + ms, act)
   }
-}
-
-/** A name, a region or a group; `*` is anybody. */
-function isOf({ site }: Machine, selector: string): boolean {
-  return selector === '*' || site.name === selector || site.place.region === selector || site.group === selector
-}
-
-function isIn(storm: Storm, from: Machine, to: Machine): storm is Extract<Storm, { kind: 'degrade' }> {
-  return storm.kind === 'degrade' && (isOf(from, storm.of) || isOf(to, storm.of))
-}
-
-/** `*` is everybody on neither side by name. */
-function isBetween([one, other]: readonly [string, string], from: Machine, to: Machine): boolean {
-  const sideOf = (machine: Machine): string | undefined => {
-    if (one !== '*' && isOf(machine, one)) return one
-    if (other !== '*' && isOf(machine, other)) return other
-    return one === '*' || other === '*' ? '*' : undefined
-  }
-  const [a, b] = [sideOf(from), sideOf(to)]
-  return a !== undefined && b !== undefined && a !== b
 }

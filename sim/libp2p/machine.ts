@@ -1,5 +1,7 @@
 // A computer on the simulated internet: its address and its lines outlive whatever runs on it.
 
+import { type Access, accessOf } from '../model/network/line.ts'
+import type { Spot } from '../model/network/paths.ts'
 import type { Place } from '../plan.ts'
 import type { SeededRandom } from '../random.ts'
 import type { Host } from './host.ts'
@@ -10,22 +12,17 @@ export interface Site {
   readonly place: Place
 }
 
-/** One direction of a machine's line: all its connections share it, first come, first served. */
-export interface Line {
-  freeAtMs: number
-}
-
 /** IANA's range of dynamic ports. */
 const firstPort = 49_152
 const lastPort = 65_535
 
 export class Machine {
-  readonly site: Site
+  readonly spot: Spot
   /** IPv4. */
   readonly address: string
   readonly random: SeededRandom
-  readonly up: Line = { freeAtMs: 0 }
-  readonly down: Line = { freeAtMs: 0 }
+  /** Its line, which all its connections share. */
+  readonly access: Access
   /** Whom it dialled, and when last. */
   readonly contacted = new Map<Machine, number>()
   /** What runs on it. */
@@ -34,8 +31,9 @@ export class Machine {
   isOff = false
   #lastPort = lastPort
 
-  constructor(site: Site, address: string, random: SeededRandom) {
-    this.site = site
+  constructor(spot: Spot, address: string, random: SeededRandom) {
+    this.spot = spot
+    this.access = accessOf(spot.place)
     this.address = address
     this.random = random
   }

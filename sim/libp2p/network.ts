@@ -3,8 +3,8 @@
 import type { Libp2pNetwork } from '../../node/adapters/libp2p/network.ts'
 import type { Libp2pSettings } from '../../node/adapters/libp2p/options.ts'
 import type { Network } from '../../node/ports.ts'
-import { capacityTopic, type PeerId } from '../../protocol/ids.ts'
-import { identityOf, type SeededIdentity } from '../identity.ts'
+import type { PeerId } from '../../protocol/ids.ts'
+import type { SeededIdentity } from '../identity.ts'
 import type { Scheduler } from '../kernel.ts'
 import type { Life } from '../life.ts'
 import type { NetworkPlan } from '../plan.ts'
@@ -23,20 +23,23 @@ export interface Libp2pPlan {
   readonly scheduler: Scheduler
   readonly random: SeededRandom
   readonly plan: NetworkPlan
-  /** Of the run: bootstrap peers have their keys from it. */
-  readonly seed: number | string
   /** The adapter's, loaded when virtual time was installed. */
   readonly start: Start
   readonly tap?: Tap | undefined
   /** For all peers, over the adapter's defaults. */
   readonly settings?: Partial<Libp2pSettings> | undefined
-  /** Peers that only introduce others, one a region; the plan's own find each other through them. */
-  readonly bootstraps?: number | undefined
+  /** Peers whom every other dials first, whether they run already or not. They answer the DHT, and relay where the plan has relays. */
+  readonly bootstraps: readonly Bootstrap[]
 }
 
 const port = 4_001
 
-const datacenterBitsPerSecond = 1e9
+/** A bootstrap peer is everybody's; it must not turn away the last. */
+const bootstrapConnectionsMax = 10_000
+
+export interface Bootstrap extends Site {
+  readonly peerId: PeerId
+}
 
 interface Running {
   readonly site: Site
@@ -49,7 +52,6 @@ export class Libp2pSimulation implements VirtualNetwork {
   readonly internet: Internet
   readonly #parts: Libp2pPlan
   readonly #running = new Map<PeerId, Running>()
-  #bootstraps: Promise<readonly string[]> | undefined
 
   constructor(parts: Libp2pPlan) {
     const { scheduler, random, plan, tap } = parts
@@ -58,15 +60,16 @@ export class Libp2pSimulation implements VirtualNetwork {
   }
 
   async attach(peer: AttachedPeer, life: Life): Promise<Network> {
-    this.#bootstraps ??= this.#startBootstraps()
-    const bootstrap = await this.#bootstraps
+    const { plan, bootstraps } = this.#parts
     const isReachable = peer.place.nat === 'open'
-    const { relay } = this.#parts.plan
+    const isBootstrap = bootstraps.some(({ name }) => name === peer.name)
     const { network, host } = await this.run(peer, peer.identity, {
-      bootstrap,
-      dhtMode: peer.dhtServer && isReachable ? 'server' : 'client',
-      relayClient: relay && !isReachable,
-      dcutr: relay && peer.place.nat === 'cone',
+      bootstrap: bootstraps.filter(({ name }) => name !== peer.name).map((each) => this.addressOf(each, each.peerId)),
+      dhtMode: (peer.dhtServer && isReachable) || isBootstrap ? 'server' : 'client',
+      relayClient: plan.relay && !isReachable,
+      relayServer: plan.relay && isBootstrap,
+      dcutr: plan.relay && peer.place.nat === 'cone',
+      ...(isBootstrap ? { connectionsMax: bootstrapConnectionsMax } : {}),
     })
     return livingNetwork(network, host, life)
   }
@@ -101,6 +104,11 @@ export class Libp2pSimulation implements VirtualNetwork {
     return running
   }
 
+  /** Where the peer at this site listens while it runs. */
+  addressOf({ name, group, place }: Site, peer: PeerId): string {
+    return `/ip4/${this.internet.machine({ name, group, place }).address}/tcp/${port}/p2p/${peer}`
+  }
+
   async detach(peer: PeerId, how: 'stop' | 'crash' | 'power'): Promise<void> {
     const running = this.#running.get(peer)
     if (!running) return
@@ -128,31 +136,5 @@ export class Libp2pSimulation implements VirtualNetwork {
 
   #named(name: string): Running | undefined {
     return [...this.#running.values()].find(({ site }) => site.name === name)
-  }
-
-  /** Their addresses. They forward gossip, answer the DHT, and relay where the plan has relays. */
-  async #startBootstraps(): Promise<readonly string[]> {
-    const { plan, seed, bootstraps = 3 } = this.#parts
-    const addresses: string[] = []
-    for (const [at, region] of plan.latency.regions.slice(0, bootstraps).entries()) {
-      const name = `bootstrap-${at}`
-      const { network } = await this.run(
-        {
-          name,
-          group: 'bootstrap',
-          place: {
-            region,
-            nat: 'open',
-            upBitsPerSecond: datacenterBitsPerSecond,
-            downBitsPerSecond: datacenterBitsPerSecond,
-          },
-        },
-        identityOf(seed, name),
-        { bootstrap: [...addresses], relayServer: plan.relay, connectionsMax: 10_000 },
-      )
-      network.subscribe(capacityTopic, () => 'accept')
-      addresses.push(...network.addresses())
-    }
-    return addresses
   }
 }

@@ -44,7 +44,7 @@ export async function measureScale(options: ScaleOptions, say: (line: string) =>
     scheduler: time,
     random,
     plan,
-    seed: options.seed,
+    bootstraps: [],
     start: simulation.startLibp2p,
     // a mesh of clients has no routes to look after
     settings: options.dhtServers === 0 ? { routesCheckMs: 3_600_000, routesCheckMsMax: 3_600_000 } : {},

@@ -2,6 +2,7 @@
 
 import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Scheduler } from '../kernel.ts'
+import { Line } from '../model/network/line.ts'
 import type { Host } from './host.ts'
 import type { Machine } from './machine.ts'
 
@@ -27,10 +28,9 @@ export interface Path {
   reaches(from: Machine, to: Machine): boolean
   /** One way, drawn anew for each packet. */
   latencyMs(from: Machine, to: Machine): number
-  /** What being sent again adds, for a packet of this many payload bytes. */
-  lossMs(from: Machine, to: Machine, bytes: number): number
-  /** When the machine's line has taken so many more bytes. */
-  occupy(machine: Machine, way: 'up' | 'down', bytes: number): number
+  /** The share of packets that are sent again. */
+  lossOf(from: Machine, to: Machine): number
+  count(bytes: number): void
   /** The socket cannot send now: its `retry` is called when it should try again. */
   wait(socket: Socket): void
   opened(socket: Socket): void
@@ -52,10 +52,11 @@ type Unnumbered = Packet extends infer Each ? (Each extends Packet ? Omit<Each, 
 const windowBytes = 4_194_304
 
 /** A long write leaves in parts, so that other connections of the machine get their turn between them. */
-const partBytes = 16_384
+const partBytes = 65_536
 
-/** Below this a packet on an idle line is handed over at once, to save an event. */
-const instantMs = 0.05
+/** Ethernet, IP and TCP with timestamps, for each segment. */
+const headerBytes = 66
+const segmentBytes = 1_448
 
 export class Socket {
   readonly machine: Machine
@@ -69,6 +70,7 @@ export class Socket {
   /** On their way and not yet read. */
   #outstandingBytes = 0
   #isBlocked = false
+  readonly #line = new Line()
   #lastArrivalMs = 0
   #held: Packet[] = []
   #heldSinceMs = 0
@@ -178,25 +180,27 @@ export class Socket {
   #depart(packet: Packet): void {
     const path = this.#path
     const { machine, remote } = this
-    const bytes = bytesOf(packet)
-    const leftAtMs = path.occupy(machine, 'up', bytes)
-    const lateMs = path.latencyMs(machine, remote) + path.lossMs(machine, remote, bytes)
-    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, leftAtMs + lateMs)
+    const nowMs = path.scheduler.now()
+    const bytes = onWire(packet)
+    path.count(bytes)
+    const sending = {
+      nowMs,
+      bytes,
+      latencyMs: path.latencyMs(machine, remote),
+      loss: path.lossOf(machine, remote),
+      windowMax: windowBytes,
+      draw: () => machine.random.next(),
+    }
+    const atDoorMs = this.#line.send(sending, machine.access.up)
+    const { down } = remote.access
+    const throughMs = down.pass(nowMs, Math.max(nowMs, atDoorMs - bytes / down.bytesPerMs), bytes)
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, throughMs)
     path.scheduler.at(this.#lastArrivalMs, () => this.#arrive(packet))
   }
 
-  /** At the other machine; its own line may be busy. */
   #arrive(packet: Packet): void {
-    const path = this.#path
-    if (this.remote.isOff) {
-      this.#hold(packet)
-      return
-    }
-    const nowMs = path.scheduler.now()
-    const isIdle = this.remote.down.freeAtMs <= nowMs
-    const atMs = path.occupy(this.remote, 'down', bytesOf(packet))
-    if (isIdle && atMs - nowMs < instantMs) this.#far.#receive(packet)
-    else path.scheduler.at(atMs, () => this.#far.#receive(packet))
+    if (this.remote.isOff) this.#hold(packet)
+    else this.#far.#receive(packet)
   }
 
   #receive(packet: Packet): void {
@@ -254,6 +258,11 @@ export class Socket {
     this.#isOver = true
     this.#path.closed(this)
   }
+}
+
+function onWire(packet: Packet): number {
+  const bytes = bytesOf(packet)
+  return bytes + headerBytes * Math.max(1, Math.ceil(bytes / segmentBytes))
 }
 
 function bytesOf(packet: Packet): number {

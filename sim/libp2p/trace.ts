@@ -18,7 +18,7 @@ export class Trace {
   }
 
   /** Packets, for the simulated internet to call. */
-  readonly tap: Tap = (what, from, to, bytes) => this.note(what, from.site.name, to.site.name, bytes)
+  readonly tap: Tap = (what, from, to, bytes) => this.note(what, from.spot.name, to.spot.name, bytes)
 
   note(...facts: readonly unknown[]): void {
     this.#lines += 1

@@ -1,9 +1,12 @@
 // The `libp2p` tier: a virtual world over real libp2p – Noise, Yamux, Kademlia, gossipsub – on a simulated internet. Equal
 // plans run equal, to the bit, each in a process of its own.
 
+import { identityOf } from '../identity.ts'
+import { networkDefaults } from '../model/network/settings.ts'
+import type { Plan } from '../plan.ts'
 import { type VirtualTier, VirtualWorld } from '../virtual-world.ts'
 import type { World } from '../world.ts'
-import { Libp2pSimulation } from './network.ts'
+import { type Bootstrap, Libp2pSimulation } from './network.ts'
 import { openSimulation, type Simulation } from './simulation.ts'
 import type { Tap } from './socket.ts'
 
@@ -19,12 +22,20 @@ export async function createLibp2pWorld(tap?: Tap): Promise<World> {
         scheduler: simulation.time,
         random,
         plan: plan.network,
-        seed: plan.seed,
+        bootstraps: bootstrapsOf(plan),
         start: simulation.startLibp2p,
         tap,
       })
     },
   })
+}
+
+/** The first that anybody can dial, as in the `model` tier. */
+function bootstrapsOf({ peers, seed }: Plan): readonly Bootstrap[] {
+  return peers
+    .filter(({ place }) => place.nat === 'open')
+    .slice(0, networkDefaults.bootstrapPeersMax)
+    .map(({ name, group, place }) => ({ name, group, place, peerId: identityOf(seed, name).peerId }))
 }
 
 class Libp2pWorld extends VirtualWorld {

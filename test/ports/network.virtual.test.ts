@@ -26,7 +26,7 @@ networkContract('libp2p in virtual time', async (count, shape) => {
     scheduler: time,
     random: seededRandom(seed),
     plan,
-    seed,
+    bootstraps: [],
     start: simulation.startLibp2p,
     settings: { gossipHeartbeatMs: 200 },
   })

@@ -4,6 +4,7 @@
 import type { ModelKey } from '../../protocol/ids.ts'
 import { capacityTopic, inferProtocol } from '../../protocol/ids.ts'
 import { identityOf } from '../../sim/identity.ts'
+import type { Site } from '../../sim/libp2p/machine.ts'
 import { Libp2pSimulation } from '../../sim/libp2p/network.ts'
 import { openSimulation } from '../../sim/libp2p/simulation.ts'
 import { Trace } from '../../sim/libp2p/trace.ts'
@@ -28,14 +29,18 @@ const plan: NetworkPlan = {
 
 const { time, startLibp2p } = await openSimulation()
 const trace = new Trace(time)
+const siteOf = (at: number): Site => ({
+  name: `peer-${at}`,
+  group: 'peers',
+  place: { region: at % 2 === 0 ? 'east' : 'west', nat: 'open', upBitsPerSecond: 2e7, downBitsPerSecond: 5e7 },
+})
 const simulation = new Libp2pSimulation({
   scheduler: time,
   random: seededRandom(seed),
   plan,
-  seed,
   start: startLibp2p,
   tap: trace.tap,
-  bootstraps: 1,
+  bootstraps: [{ ...siteOf(0), peerId: identityOf(seed, 'peer-0').peerId }],
 })
 const clock = clockOf(time, new Life())
 
@@ -43,16 +48,11 @@ const figures = await time.drive(
   (async () => {
     const peers = []
     for (let at = 0; at < 10; at += 1) {
-      const name = `peer-${at}`
+      const site = siteOf(at)
+      const { name } = site
       const identity = identityOf(seed, name)
       const life = new Life()
-      const place = {
-        region: at % 2 === 0 ? 'east' : 'west',
-        nat: 'open' as const,
-        upBitsPerSecond: 2e7,
-        downBitsPerSecond: 5e7,
-      }
-      const attached = { identity, name, group: 'peers', place, dhtServer: at < 6, adversary: undefined }
+      const attached = { ...site, identity, dhtServer: at < 6, adversary: undefined }
       const network = await simulation.attach(attached, life)
       peers.push({ name, identity, life, network })
     }
