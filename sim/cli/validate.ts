@@ -1,0 +1,146 @@
+// `sim validate`: one part with given values, or the whole table against published results.
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { checks, type Row, rowsOf } from '../validate/table.ts'
+import { round } from './run.ts'
+import { table, UsageError } from './terminal.ts'
+
+export interface ValidateFlags {
+  readonly k?: string
+  readonly n?: string
+  readonly lambda?: string
+  readonly choices?: string
+  readonly degree?: string
+  readonly size?: string
+  readonly latency?: string
+  readonly validation?: string
+  readonly log?: string
+  readonly profile?: string
+  readonly csv?: string
+  readonly seed: string
+  readonly write?: boolean
+  readonly json?: boolean
+}
+
+type Name = Exclude<keyof ValidateFlags, 'write' | 'json'>
+
+/** With values of their own; without any, the part's rows of the table. */
+const parts: Readonly<
+  Record<string, { readonly needs: readonly Name[]; readonly measure: (flags: ValidateFlags) => Promise<object> }>
+> = {
+  kademlia: {
+    needs: ['k', 'n'],
+    measure: async (flags) => {
+      const { validateKademlia } = await import('../validate/kademlia.ts')
+      return validateKademlia({ k: number(flags, 'k'), n: number(flags, 'n'), seed: number(flags, 'seed') })
+    },
+  },
+  queue: {
+    needs: ['lambda', 'choices'],
+    measure: async (flags) => {
+      const { validateQueue } = await import('../validate/queue.ts')
+      return validateQueue({
+        lambda: number(flags, 'lambda'),
+        choices: number(flags, 'choices'),
+        seed: number(flags, 'seed'),
+      })
+    },
+  },
+  gossip: {
+    needs: ['n', 'degree', 'size', 'latency', 'validation'],
+    measure: async (flags) => {
+      const { validateGossip } = await import('../validate/gossip.ts')
+      return validateGossip({
+        n: number(flags, 'n'),
+        degree: number(flags, 'degree'),
+        sizeBytes: number(flags, 'size'),
+        latencyMs: number(flags, 'latency'),
+        validationMs: number(flags, 'validation'),
+        seed: number(flags, 'seed'),
+      })
+    },
+  },
+  engine: {
+    needs: ['log', 'profile'],
+    measure: async ({ log = '', profile = '' }) => {
+      const { validateEngine } = await import('../validate/engine.ts')
+      return validateEngine({ logPath: log, profile })
+    },
+  },
+  trace: {
+    needs: ['csv'],
+    measure: async ({ csv = '' }) => {
+      const { validateTrace } = await import('../validate/trace.ts')
+      return validateTrace({ csvPath: csv })
+    },
+  },
+}
+
+export async function validate(what: string | undefined, flags: ValidateFlags): Promise<void> {
+  const part = what === undefined ? undefined : parts[what]
+  const given = part?.needs.filter((name) => flags[name] !== undefined) ?? []
+  if (part && given.length > 0) {
+    const missing = part.needs.filter((name) => flags[name] === undefined)
+    if (missing.length > 0)
+      throw new UsageError(`validate ${what} also needs ${missing.map((name) => `--${name}`).join(', ')}`)
+    const figures = await part.measure(flags)
+    process.stdout.write(`${JSON.stringify(figures, null, flags.json ? undefined : 2)}\n`)
+    return
+  }
+  if (what !== undefined && !(what in checks)) {
+    throw new UsageError(`validate ${what}, expected one of ${Object.keys(checks).join(', ')}`)
+  }
+  await validateAll(
+    Object.keys(checks).filter((name) => what === undefined || name === what),
+    flags,
+  )
+}
+
+async function validateAll(names: readonly string[], { json, write }: ValidateFlags): Promise<void> {
+  const rows: Row[] = []
+  for (const name of names) {
+    const check = checks[name]
+    if (!check) continue
+    if (!json) process.stderr.write(`${check.what} …\n`)
+    const found = await rowsOf(check)
+    if (found.length === 0)
+      process.stderr.write(`${check.what}: skipped, its data is not here (SILKMESH_DATA names the folder)\n`)
+    rows.push(...found)
+  }
+  const ok = rows.every(({ holds }) => holds)
+  if (json) process.stdout.write(`${JSON.stringify({ ok, rows })}\n`)
+  else
+    process.stdout.write(`${table([['', 'what', 'figure', 'published', 'measured', 'allowed'], ...rows.map(cells)])}\n`)
+  if (write) writeTable(rows)
+  if (!ok) process.exitCode = 1
+}
+
+function cells({ figure, holds, isAbsolute, measured, published, tolerance, what }: Row): readonly string[] {
+  const allowed = isAbsolute ? `± ${tolerance}` : `± ${round(100 * tolerance)} %`
+  return [holds ? '✓' : '✗', what, figure, String(round(published)), String(round(measured)), allowed]
+}
+
+const document = join(import.meta.dirname, '../../docs/simulation.md')
+
+/** Between two comments of the document. */
+function writeTable(rows: readonly Row[]): void {
+  const text = readFileSync(document, 'utf8')
+  const lines = rows.map((row) => `| ${[...cells(row).slice(1), row.holds ? 'yes' : 'no', row.source].join(' | ')} |`)
+  const head = ['| what | figure | published | measured | allowed | holds | source |', '|---|---|---|---|---|---|---|']
+  const whole = [`<!-- validate: npm run sim -- validate --write -->`, ...head, ...lines, '<!-- /validate -->'].join(
+    '\n',
+  )
+  const marked = /<!-- validate:[\s\S]*?<!-- \/validate -->/
+  if (!marked.test(text)) throw new Error(`${document} has no place for the table`)
+  writeFileSync(
+    document,
+    text.replace(marked, () => whole),
+  )
+}
+
+function number(flags: ValidateFlags, name: Name): number {
+  const value = Number(flags[name])
+  if (Number.isFinite(value)) return value
+  throw new UsageError(`--${name} ${flags[name]}, expected a number`)
+}
