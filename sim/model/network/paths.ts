@@ -135,7 +135,9 @@ function sidesOf({ between: [first, second], sides }: Cut, spot: Spot): number {
 }
 
 function isWithin({ of, within }: Murk, spot: Spot): boolean {
-  return (within[spot.index] ??= of === '*' || isNamed(of, spot))
+  const known = within[spot.index] ?? (of === '*' || isNamed(of, spot))
+  within[spot.index] = known
+  return known
 }
 
 function isNamed(name: string, { name: own, group, place }: Spot): boolean {

@@ -29,7 +29,8 @@ export class RoutingTable {
   see(peer: number, nowMs: number): void {
     if (peer === this.#own) return
     const at = this.#at(peer)
-    const bucket = (this.#buckets[at] ??= { peers: [], seenMs: [] })
+    const bucket = this.#buckets[at] ?? { peers: [], seenMs: [] }
+    this.#buckets[at] = bucket
     const known = bucket.peers.indexOf(peer)
     if (known >= 0) {
       bucket.seenMs[known] = nowMs

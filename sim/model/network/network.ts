@@ -1,0 +1,523 @@
+// The network of the `model` tier: machines in regions behind their lines, connections between them, and over these the
+// streams, the gossip and the DHT that a node's network port promises.
+
+import type { Identity, Network } from '../../../node/ports.ts'
+import { meshKey, type PeerId } from '../../../protocol/ids.ts'
+import type { Scheduler } from '../../kernel.ts'
+import type { Life } from '../../life.ts'
+import type { AdversaryKind, NetworkPlan, Place } from '../../plan.ts'
+import type { SeededRandom } from '../../random.ts'
+import { Connection, type Side } from './connection.ts'
+import { Kademlia } from './dht/kademlia.ts'
+import { type DhtBehaviour, type DhtSettings, dhtDefaults } from './dht/settings.ts'
+import { Dialler } from './dialler.ts'
+import { type Dialled, Endpoint, type Fabric, recordOf, Waiter } from './endpoint.ts'
+import { figuresOf } from './figures.ts'
+import { PlainWire } from './gossip/plain-wire.ts'
+import { type GossipSettings, type GossipWire, gossipDefaults } from './gossip/settings.ts'
+import { GossipSwarm } from './gossip/swarm.ts'
+import { type Ground, Tally } from './ground.ts'
+import { Line } from './line.ts'
+import { Machine } from './machine.ts'
+import { type Degrade, type Partition, Paths } from './paths.ts'
+import { controlBytes, frameOverheadBytes, jittered, type NetworkSettings, networkDefaults } from './settings.ts'
+
+/** Processor time of this network's dear steps, as measured; absent costs nothing. */
+export interface NetworkCosts {
+  /** One handshake, at each side. */
+  readonly handshakeMs?: number | undefined
+  /** Checking one gossip message: its signature and what the node looks at. */
+  readonly validationMs?: number | undefined
+}
+
+export interface ModelNetworkOptions {
+  readonly scheduler: Scheduler
+  readonly random: SeededRandom
+  readonly plan: NetworkPlan
+  readonly costs?: NetworkCosts | undefined
+  readonly settings?: Partial<NetworkSettings> | undefined
+  readonly gossip?: Partial<GossipSettings> | undefined
+  readonly dht?: Partial<DhtSettings> | undefined
+}
+
+export interface ModelPeer {
+  readonly identity: Identity
+  readonly name: string
+  readonly group: string
+  readonly place: Place
+  readonly dhtServer: boolean
+  readonly adversary?: AdversaryKind | undefined
+  /** Where absent, what the adversary's kind does; honest for all others. */
+  readonly dhtBehaviour?: DhtBehaviour | undefined
+  /** Dialled first and kept; where absent, the first that anybody can dial. */
+  readonly bootstrap?: readonly PeerId[] | undefined
+}
+
+export class ModelNetwork implements Fabric {
+  readonly ground: Ground
+  readonly dht: Kademlia
+  readonly dhtSettings: DhtSettings
+  readonly gossip: GossipSwarm
+  readonly #plan: NetworkPlan
+  readonly #random: SeededRandom
+  readonly #dialler: Dialler
+  readonly #machines: Machine[] = []
+  readonly #endpoints: (Endpoint | undefined)[] = []
+  /** The first that anybody can dial: where the others begin. */
+  readonly #first: Machine[] = []
+  readonly #byPeer = new Map<PeerId, Machine>()
+  readonly #byName = new Map<string, Machine>()
+  /** The last relay each unreachable machine used. */
+  readonly #relays = new Map<number, Machine>()
+  readonly #connections = new Set<Connection>()
+  /** Those that go through a machine as their relay. */
+  readonly #relaying = new Map<Machine, Set<Connection>>()
+  /** Those a machine's last life held when the power went: the other sides may still hold them. */
+  readonly #orphans = new Map<Machine, Connection[]>()
+  readonly #stalled = new Set<Connection>()
+  readonly #classes = new Map<string, boolean>()
+  #classesVersion = -1
+
+  constructor({ costs = {}, dht, gossip, plan, random, scheduler, settings }: ModelNetworkOptions) {
+    const chance = random.fork('packets')
+    this.#plan = plan
+    this.#random = random
+    this.ground = {
+      scheduler,
+      paths: new Paths(plan.latency, plan.loss),
+      draw: () => chance.next(),
+      settings: { ...networkDefaults, ...settings },
+      tally: new Tally(),
+    }
+    this.dhtSettings = { ...dhtDefaults, ...dht }
+    this.dht = new Kademlia({ scheduler, wire: { call: this.#call }, random, settings: this.dhtSettings })
+    const validationMs = costs.validationMs ?? gossipDefaults.validationMs
+    this.gossip = new GossipSwarm({
+      scheduler,
+      wire: this.#gossipWire(),
+      random: random.fork('gossip'),
+      settings: { ...gossipDefaults, validationMs, ...gossip },
+    })
+    this.#dialler = new Dialler({
+      ground: this.ground,
+      handshakeMs: costs.handshakeMs ?? 0,
+      relayOf: (machine) => this.relayOf(machine),
+      endpointOf: (machine) => this.#endpoints[machine.spot.index],
+      connect: (from, to, relay) => this.#connect(from, to, relay),
+    })
+  }
+
+  /** A new life of a peer: the port for its node. */
+  attach(peer: ModelPeer, life: Life): Network {
+    const machine = this.#machineFor(peer)
+    const { index } = machine.spot
+    const random = this.#random.fork(`endpoint ${peer.name}`)
+    const endpoint = new Endpoint(this, machine, life, () => random.next())
+    machine.state = 'up'
+    machine.isFrozen = false
+    machine.current = endpoint
+    this.#endpoints[index] = endpoint
+    this.#forgetOldLives(machine)
+    this.dht.join(index, { isServer: machine.dhtServer, behaviour: behaviourOf(peer) })
+    this.gossip.join(index)
+    this.dht.whenRouted(index, () => this.dht.refresh(index))
+    this.#bootstrap(endpoint, peer.bootstrap)
+    return endpoint
+  }
+
+  /** Its life is over. A crash resets its connections, a loss of power leaves the others waiting. */
+  detach(peer: PeerId, how: 'stop' | 'crash' | 'power'): void {
+    const machine = this.#byPeer.get(peer)
+    const endpoint = machine && this.#endpoints[machine.spot.index]
+    if (!machine || !endpoint) return
+    const { index } = machine.spot
+    endpoint.stop()
+    machine.current = undefined
+    machine.isFrozen = false
+    machine.state = how === 'power' ? 'silent' : 'refusing'
+    this.#endpoints[index] = undefined
+    this.gossip.leave(index)
+    this.dht.leave(index)
+    const open = [...endpoint.connectionsBy.values()].flat()
+    for (const connection of open) this.#endAt(connection, endpoint, how)
+    if (how === 'power') this.#orphans.set(machine, open)
+    for (const connection of this.#relaying.get(machine) ?? []) this.#endRelayed(connection, how)
+    this.#relaying.delete(machine)
+  }
+
+  freeze(name: string): void {
+    const machine = this.#byName.get(name)
+    if (!machine?.current) return
+    machine.isFrozen = true
+    for (const connection of this.#connections) {
+      if (connection.ends[0].machine === machine) connection.doom(1)
+      if (connection.ends[1].machine === machine) connection.doom(0)
+    }
+  }
+
+  thaw(name: string): void {
+    const machine = this.#byName.get(name)
+    if (!machine) return
+    machine.isFrozen = false
+    this.#undoom()
+  }
+
+  /** Begins it; the function returned ends it. */
+  disturb(weather: Partition | Degrade): () => void {
+    const { paths } = this.ground
+    if (weather.kind === 'degrade') return paths.degrade(weather)
+    const heal = paths.cut(weather)
+    for (const connection of this.#connections) {
+      if (!connection.isCut) continue
+      connection.doom(0)
+      connection.doom(1)
+    }
+    return () => {
+      heal()
+      this.#undoom()
+      for (const connection of [...this.#stalled]) {
+        if (connection.isCut) continue
+        this.#stalled.delete(connection)
+        connection.heal()
+      }
+    }
+  }
+
+  figures(): Readonly<Record<string, number>> {
+    return figuresOf(this.ground.tally, this.gossip.tally, this.dht.tally, this.#connections.size)
+  }
+
+  // for its endpoints
+
+  machineOf(peer: PeerId): Machine | undefined {
+    return this.#byPeer.get(peer)
+  }
+
+  machineAt(index: number): Machine | undefined {
+    return this.#machines[index]
+  }
+
+  dial(from: Endpoint, to: Machine, done: (dialled: Dialled) => void): void {
+    this.#dialler.dial(from, to, done)
+  }
+
+  /** Where a machine that cannot be dialled can be reached: a relay that runs, kept as long as it does. */
+  relayOf(machine: Machine): Machine | undefined {
+    if (!this.#plan.relay) return undefined
+    const { index } = machine.spot
+    const held = this.#relays.get(index)
+    if (held && this.#canRelay(held, machine)) return held
+    const able = this.#machines.filter((other) => this.#canRelay(other, machine))
+    // the same for the same choice of relays, whoever asks first
+    const relay = able[index % Math.max(1, able.length)]
+    if (relay) this.#relays.set(index, relay)
+    else this.#relays.delete(index)
+    return relay
+  }
+
+  #canRelay(relay: Machine, machine: Machine): boolean {
+    if (relay === machine || relay.spot.place.nat !== 'open' || !relay.dhtServer) return false
+    return relay.state === 'up' && !relay.isFrozen && !this.ground.paths.isCut(relay.spot, machine.spot)
+  }
+
+  // machines
+
+  #machineFor(peer: ModelPeer): Machine {
+    const known = this.#byPeer.get(peer.identity.peerId)
+    if (known) return known
+    const { group, identity, name, place } = peer
+    const index = this.#machines.length
+    const spot = { index, name, group, place, region: this.ground.paths.regionOf(place) }
+    const machine = new Machine(spot, identity.peerId, peer.dhtServer)
+    this.#machines.push(machine)
+    const isAble = peer.dhtServer && place.nat === 'open'
+    if (isAble && this.#first.length < this.ground.settings.bootstrapPeersMax) this.#first.push(machine)
+    this.#byPeer.set(identity.peerId, machine)
+    this.#byName.set(name, machine)
+    this.dht.place(identity.peerId, behaviourOf(peer))
+    return machine
+  }
+
+  /** After a loss of power its peers hold connections that nobody knows: the next ping to them is answered by a reset. */
+  #forgetOldLives(machine: Machine): void {
+    const { draw, scheduler, settings } = this.ground
+    const orphans = this.#orphans.get(machine) ?? []
+    this.#orphans.delete(machine)
+    for (const connection of orphans) {
+      const side: Side = connection.machineAt(0) === machine ? 1 : 0
+      const atMs = scheduler.now() + draw() * settings.pingIntervalMs + 2 * connection.oneWayMs()
+      scheduler.at(atMs, () => {
+        if (!connection.isCut) connection.drop(side)
+      })
+    }
+  }
+
+  #bootstrap(endpoint: Endpoint, given: readonly PeerId[] | undefined): void {
+    const kept = new Set<Machine>()
+    const look = (): void => {
+      if (endpoint.isOver) return
+      const first = given ? given.map((peer) => this.#byPeer.get(peer)) : this.#first
+      for (const machine of first) {
+        if (!machine || machine === endpoint.machine || kept.has(machine)) continue
+        kept.add(machine)
+        endpoint.note(machine.spot.index)
+        this.#keepConnected(endpoint, machine, this.ground.settings.bootstrapRetryMs)
+      }
+      // the very first have nobody to dial yet
+      if (kept.size === 0) this.#later(this.ground.settings.bootstrapRetryMs, endpoint, look)
+    }
+    this.#later(0, endpoint, look)
+  }
+
+  #keepConnected(endpoint: Endpoint, machine: Machine, retryMs: number): void {
+    if (endpoint.isOver) return
+    const { bootstrapRetryMs, bootstrapRetryMsMax } = this.ground.settings
+    const again = (ms: number): void => this.#later(ms, endpoint, () => this.#keepConnected(endpoint, machine, ms))
+    const keep = (connection: Connection): void => {
+      const side = connection.sideOf(endpoint)
+      const watch = new Waiter(() => again(bootstrapRetryMs))
+      connection.watchers[side].add(watch)
+    }
+    const open = endpoint.connectionTo(machine)
+    if (open) keep(open)
+    else {
+      this.dial(endpoint, machine, ({ connection }) => {
+        if (endpoint.isOver) return
+        if (connection) keep(connection)
+        else again(Math.min(bootstrapRetryMsMax, 2 * retryMs))
+      })
+    }
+  }
+
+  #later(ms: number, endpoint: Endpoint, act: () => void): void {
+    const { scheduler } = this.ground
+    const waitMs = ms === 0 ? 0 : jittered(ms, endpoint.random())
+    scheduler.at(scheduler.now() + waitMs, () => endpoint.act(act))
+  }
+
+  // connections
+
+  #connect(from: Endpoint, to: Endpoint, relay: Machine | undefined): Connection {
+    const connection = new Connection({
+      ground: this.ground,
+      ends: [from, to],
+      relay,
+      closed: (closed, side) => this.#closed(closed, side),
+      stalled: (waiting) => this.#stalled.add(waiting),
+    })
+    const a = from.machine.spot.index
+    const b = to.machine.spot.index
+    this.#connections.add(connection)
+    if (relay) this.#relayingOf(relay).add(connection)
+    this.ground.tally.connections += 1
+    held(from, b).push(connection)
+    held(to, a).push(connection)
+    this.#prune(from, connection)
+    this.#prune(to, connection)
+    if (!relay) {
+      this.gossip.connect(a, b)
+      this.dht.see(a, b)
+      this.dht.see(b, a)
+    }
+    return connection
+  }
+
+  #closed(connection: Connection, side: Side): void {
+    const endpoint = this.#endpoints[connection.machineAt(side).spot.index]
+    const other = connection.machineAt(side === 0 ? 1 : 0).spot.index
+    if (endpoint === connection.ends[side]) {
+      const left = endpoint.connectionsBy.get(other)?.filter((open) => open !== connection) ?? []
+      if (left.length > 0) endpoint.connectionsBy.set(other, left)
+      else endpoint.connectionsBy.delete(other)
+      if (!left.some(({ relay }) => relay === undefined)) this.gossip.disconnect(endpoint.machine.spot.index, other)
+    }
+    if (!connection.isOver) return
+    this.#connections.delete(connection)
+    if (connection.relay) this.#relayingOf(connection.relay).delete(connection)
+    this.#stalled.delete(connection)
+  }
+
+  /** Too many: the oldest that nothing runs on goes. */
+  #prune(endpoint: Endpoint, latest: Connection): void {
+    if (endpoint.connectionsBy.size <= this.ground.settings.connectionsMax || this.#first.includes(endpoint.machine))
+      return
+    for (const connection of [...endpoint.connectionsBy.values()].flat()) {
+      const side = connection.sideOf(endpoint)
+      if (connection === latest || connection.riders[side].size > 0 || connection.watchers[side].size > 0) continue
+      connection.close(side)
+      return
+    }
+  }
+
+  #relayingOf(relay: Machine): Set<Connection> {
+    const relaying = this.#relaying.get(relay) ?? new Set()
+    this.#relaying.set(relay, relaying)
+    return relaying
+  }
+
+  #endAt(connection: Connection, endpoint: Endpoint, how: 'stop' | 'crash' | 'power'): void {
+    const side = connection.sideOf(endpoint)
+    if (how === 'power') connection.doom(side === 0 ? 1 : 0)
+    else connection.tellOther(side)
+    connection.drop(side)
+  }
+
+  #endRelayed(connection: Connection, how: 'stop' | 'crash' | 'power'): void {
+    for (const side of [0, 1] as const) {
+      if (how === 'power') connection.doom(side)
+      else connection.tellOther(side)
+    }
+  }
+
+  /** What is heard again is given up no more. */
+  #undoom(): void {
+    for (const connection of this.#connections) {
+      if (connection.isCut) continue
+      for (const side of [0, 1] as const) {
+        const other = connection.ends[side === 0 ? 1 : 0]
+        const isHeard = other.machine.current === other && !other.machine.isFrozen
+        const relay = connection.relay
+        if (isHeard && (!relay || relay.state === 'up')) connection.undoom(side)
+      }
+    }
+  }
+
+  // the DHT's and gossip's ways
+
+  readonly #call = (
+    from: number,
+    to: number,
+    bytes: number,
+    serve: () => number,
+    done: (isAnswered: boolean) => void,
+  ): void => {
+    const endpoint = this.#endpoints[from]
+    const machine = this.#machines[to]
+    if (!endpoint || !machine) return
+    const { scheduler } = this.ground
+    const ask = (connection: Connection): void => {
+      const side = connection.sideOf(endpoint)
+      let isOver = false
+      const end = (isAnswered: boolean): void => {
+        if (isOver) return
+        isOver = true
+        timer.cancel()
+        connection.riders[side].delete(waiter)
+        done(isAnswered)
+      }
+      const waiter = new Waiter(() => end(false))
+      const timer = scheduler.at(scheduler.now() + answerMs, () => endpoint.act(() => end(false)))
+      connection.riders[side].add(waiter)
+      connection.send(side, bytes + frameOverheadBytes, () => {
+        const answer = serve()
+        connection.send(side === 0 ? 1 : 0, (answer || controlBytes) + frameOverheadBytes, () => end(true))
+      })
+    }
+    const known = endpoint.connectionTo(machine)
+    if (known) ask(known)
+    else {
+      this.dial(endpoint, machine, ({ connection }) => {
+        if (endpoint.isOver) return
+        if (connection) ask(connection)
+        else done(false)
+      })
+    }
+  }
+
+  #gossipWire(): GossipWire {
+    const { draw, paths, scheduler, tally } = this.ground
+    // what gossip's connections have seen of TCP: their windows only, as order among messages does not matter
+    const lines = new Map<number, Line>()
+    const lineOf = (from: number, to: number): Line => {
+      const key = from * lineStride + to
+      const line = lines.get(key) ?? new Line()
+      lines.set(key, line)
+      return line
+    }
+    return {
+      carry: (from, to, bytes) => {
+        const a = this.#machines[from]
+        const b = this.#machines[to]
+        if (!a || !b || b.state !== 'up' || paths.isCut(a.spot, b.spot)) return Number.POSITIVE_INFINITY
+        tally.messages += 1
+        tally.bytes += bytes
+        const nowMs = scheduler.now()
+        const latencyMs = paths.drawMs(a.spot, b.spot, draw())
+        const loss = paths.lossOf(a.spot, b.spot)
+        const sending = { nowMs, bytes, latencyMs, loss, windowMax: Number.POSITIVE_INFINITY, draw }
+        const line = bytes > smallBytes ? lineOf(from, to) : new Line()
+        const atMs = line.send(sending, a.access.up)
+        const { down } = b.access
+        return down.pass(nowMs, Math.max(nowMs, atMs - bytes / down.bytesPerMs), bytes)
+      },
+      oneWayMs: (from, to) => {
+        const a = this.#machines[from]
+        const b = this.#machines[to]
+        return a && b ? paths.oneWayMs(a.spot, b.spot) : 0
+      },
+      canReach: (from, to) => this.#canReach(from, to),
+      inside: (site, act) => this.#endpoints[site]?.act(act),
+      rehearsal: (sites, nowMs) => {
+        const spots = sites.flatMap((site) => this.#machines[site]?.spot ?? [])
+        return new PlainWire({
+          sites: spots.map(({ place }) => place),
+          nowMs,
+          oneWayMs: (from, to) => {
+            const a = spots[from]
+            const b = spots[to]
+            return a && b ? paths.oneWayMs(a, b) : 0
+          },
+        })
+      },
+    }
+  }
+
+  /** Over whatever peers are left: partitions cut classes of machines from each other, and ways lead round. */
+  #canReach(from: number, to: number): boolean {
+    const { paths } = this.ground
+    const a = this.#machines[from]
+    const b = this.#machines[to]
+    if (!a || !b) return false
+    if (paths.isWhole) return true
+    if (this.#classesVersion !== paths.version) {
+      this.#classes.clear()
+      this.#classesVersion = paths.version
+    }
+    const key = `${paths.classOf(a.spot)} ${paths.classOf(b.spot)}`
+    const known = this.#classes.get(key)
+    if (known !== undefined) return known
+    const members = new Map(this.#machines.map((machine) => [paths.classOf(machine.spot), machine.spot]))
+    const reached = new Set([paths.classOf(a.spot)])
+    for (const name of reached) {
+      const spot = members.get(name)
+      for (const [other, there] of members) if (spot && !paths.isCut(spot, there)) reached.add(other)
+    }
+    const isReached = reached.has(paths.classOf(b.spot))
+    this.#classes.set(key, isReached)
+    return isReached
+  }
+}
+
+/** kad-dht waits so long for an answer. */
+const answerMs = 10_000
+
+/** Fits TCP's first window: no need to remember it. */
+const smallBytes = 14_000
+const lineStride = 2 ** 24
+
+/** 2^24 key pairs are some minutes of one machine. */
+const groundBits = 24
+
+/** A sybil claims every key for its own kind; an eclipse sits next to the one key that everybody asks for. */
+function behaviourOf({ adversary, dhtBehaviour }: ModelPeer): DhtBehaviour | undefined {
+  if (dhtBehaviour) return dhtBehaviour
+  if (adversary === 'sybil') return { lies: 'all' }
+  if (adversary === 'eclipse') return { lies: [recordOf(meshKey)], near: { key: recordOf(meshKey), bits: groundBits } }
+  return undefined
+}
+
+function held(endpoint: Endpoint, index: number): Connection[] {
+  const open = endpoint.connectionsBy.get(index) ?? []
+  endpoint.connectionsBy.set(index, open)
+  return open
+}
