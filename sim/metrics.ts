@@ -57,6 +57,7 @@ export const summaryMetrics: readonly Metric[] = table([
   ...spread('queueMs', 'wait for a slot at the provider'),
   ...spread('discoveryMs', 'from a consumer’s start to the first provider it can ask'),
   ['attemptsMean', 'count', 'providers asked a request', 'less'],
+  ['attemptsFailed', 'count', 'attempts at a provider that failed, during the whole run', 'less'],
   ['retries', 'count', 'providers asked again before the first token', 'less'],
   ['failovers', 'count', 'providers changed after the first token', 'less'],
   ['failedOverShare', 'share', 'answered requests that changed provider after the first token'],
@@ -90,6 +91,7 @@ export const summaryMetrics: readonly Metric[] = table([
     'earned by adversaries and left unpaid by them: no more than this was lost to fraud',
     'less',
   ],
+  ['tokensCorrupted', 'count', 'tokens delivered that were not the ones asked for', 'less'],
   ['doubleSpends', 'count', 'vouchers accepted beyond what their escrow could pay', 'less'],
   ['controlBytesPerPeerSecond', 'bytes/s', 'gossip, DHT and keep-alive traffic, a peer and second', 'less'],
   ['messages', 'count', 'messages between peers'],
@@ -128,8 +130,10 @@ export const seriesMetrics: readonly Metric[] = table([
 /** How fast it ran on this machine: in `pace.json`, in nothing that is compared. */
 export const paceMetrics: readonly Metric[] = table([
   ['wallSeconds', 's', 'time the run took'],
+  ['cpuSeconds', 's', 'processor time the run took', 'less'],
   ['events', 'count', 'events of virtual time that ran'],
   ['eventsPerSecond', 'per s', 'events a second of wall time', 'more'],
+  ['eventsPerCoreSecond', 'per s', 'events a second of processor time', 'more'],
   ['timesRealTime', 'ratio', 'virtual time / wall time', 'more'],
   ['rssBytes', 'bytes', 'memory of the process at its largest', 'less'],
   ['rssBytesPerPeer', 'bytes', 'memory a peer', 'less'],

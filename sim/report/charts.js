@@ -7,6 +7,12 @@ globalThis.charts = (() => {
   const colours = ['var(--c1)', 'var(--c2)', 'var(--c3)', 'var(--c4)', 'var(--c5)', 'var(--c6)']
   const ramp = d3.range(9).map((step) => `var(--h${step})`)
 
+  const grid = { stroke: 'var(--grid)', strokeOpacity: 1 }
+  const tipOptions = { fill: 'var(--card)', stroke: 'var(--line)', fontSize: 12 }
+  const isNarrow = (width) => width < 480
+  /** Above the left axis. */
+  const unitLabel = (unit) => Plot.text([unit], { frameAnchor: 'top-left', dx: -44, dy: -20, fill: 'var(--soft)' })
+
   /** Draws `render(width)` in its place, and again when the width changes. What it throws stays within its figure. */
   function draw(id, render) {
     const place = document.querySelector(`[data-plot="${CSS.escape(id)}"]`)
@@ -22,7 +28,8 @@ globalThis.charts = (() => {
         place.textContent = `This plot could not be drawn: ${error.message}`
       }
     }
-    new ResizeObserver(redraw).observe(place)
+    // in the next frame: drawing in the observer's own turn would change what it observes
+    new ResizeObserver(() => requestAnimationFrame(redraw)).observe(place)
     redraw()
   }
 
@@ -91,7 +98,7 @@ globalThis.charts = (() => {
   }
 
   /** Shaded behind everything; labelled where `labels` is set and there is room. */
-  function bandMarks(bands, endMs, labels, width) {
+  function bandMarks(bands, endMs, labels, width, labelsFrom = 0) {
     const shown = bands.map((band) => ({
       ...band,
       toMs: Math.min(endMs, Math.max(band.toMs, band.fromMs + endMs / 600)),
@@ -107,7 +114,7 @@ globalThis.charts = (() => {
     ]
     if (!labels) return marks
     // a label that would run over the one before it, or over the edge, is left to the tooltip
-    let freeFrom = 0
+    let freeFrom = labelsFrom
     const labelled = [...shown]
       .sort((a, b) => a.fromMs - b.fromMs)
       .filter(({ label, fromMs }) => {
@@ -153,5 +160,35 @@ globalThis.charts = (() => {
     return size !== 0 && size < 1e-4 ? value.toExponential(1) : String(+value.toPrecision(3))
   }
 
-  return { d3, Plot, data, colours, ramp, draw, plot, legend, rampLegend, timeAxis, bandMarks, at, duration, number }
+  /** Of a logarithmic axis of milliseconds: whole decades, with more between where the span is short. */
+  function decades([low, high]) {
+    const span = Math.log10(high / low)
+    const factors = span > 2.6 ? [1] : span > 1 ? [1, 3] : [1, 2, 3, 5, 7]
+    return d3
+      .range(-2, 10)
+      .flatMap((power) => factors.map((factor) => factor * 10 ** power))
+      .filter((ms) => ms >= low && ms <= high)
+  }
+
+  return {
+    d3,
+    Plot,
+    data,
+    colours,
+    ramp,
+    draw,
+    plot,
+    legend,
+    rampLegend,
+    timeAxis,
+    decades,
+    bandMarks,
+    at,
+    duration,
+    number,
+    grid,
+    tipOptions,
+    isNarrow,
+    unitLabel,
+  }
 })()

@@ -39,7 +39,7 @@ export function formatValue(value: number, unit: Unit | ''): string {
 export function formatShare(share: number): string {
   if (share === 0 || share === 1) return `${share * 100} %`
   const missing = Math.min(share, 1 - share) * 100
-  const digits = missing <= 0 ? 1 : Math.min(4, Math.max(1, 1 - Math.floor(Math.log10(missing))))
+  const digits = missing <= 0 ? 1 : Math.min(4, Math.max(1, -Math.floor(Math.log10(missing))))
   return `${(share * 100).toFixed(digits)} %`
 }
 

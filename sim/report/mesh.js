@@ -18,7 +18,7 @@
   draw('topology', (width) => {
     const { regions, nodes, links, between } = data.topology
     const side = Math.min(width, 680)
-    const radius = side / 2 - (side < 480 ? 34 : 54)
+    const radius = side / 2 - 36
     const svg = d3
       .create('svg')
       .attr('viewBox', [-width / 2, -side / 2, width, side])
@@ -44,20 +44,28 @@
         .attr('fill', 'var(--soft)'),
       ({ name, peers }) => `${name}: ${peers} peers`,
     )
+    // names follow the ring, so that none runs over the page's edge; one that does not fit is in its arc's tooltip
+    const isLow = ({ from, to }) => Math.cos((from + to) / 2) < 0
     ring
+      .append('path')
+      .attr('id', (_, index) => `region-${index}`)
+      .attr('fill', 'none')
+      .attr('d', (arc) => {
+        const [a, b] = isLow(arc) ? [arc.to, arc.from] : [arc.from, arc.to]
+        const at = radius + (isLow(arc) ? 30 : 20)
+        const point = (angle_) => `${at * Math.sin(angle_)},${-at * Math.cos(angle_)}`
+        return `M${point(a)}A${at},${at} 0 ${arc.to - arc.from > Math.PI ? 1 : 0} ${isLow(arc) ? 0 : 1} ${point(b)}`
+      })
+    ring
+      .filter(({ name, from, to }) => name.length * 7 < (to - from) * radius)
       .append('text')
-      .attr('transform', ({ from, to }) => {
-        const middle = (from + to) / 2
-        return `translate(${(radius + 22) * Math.sin(middle)},${-(radius + 22) * Math.cos(middle)})`
-      })
-      .attr('text-anchor', ({ from, to }) => {
-        const side_ = Math.sin((from + to) / 2)
-        return Math.abs(side_) < 0.25 ? 'middle' : side_ > 0 ? 'start' : 'end'
-      })
-      .attr('dominant-baseline', 'middle')
+      .attr('font-size', side < 480 ? 11.5 : 13)
       .attr('fill', 'var(--ink)')
-      .attr('font-size', side < 480 ? 11 : 13)
-      .text(({ name }) => (name.length > 16 ? `${name.slice(0, 15)}…` : name))
+      .attr('text-anchor', 'middle')
+      .append('textPath')
+      .attr('href', ({ name }) => `#region-${arcs.findIndex((arc) => arc.name === name)}`)
+      .attr('startOffset', '50%')
+      .text(({ name }) => name)
 
     if (nodes.length === 0) {
       const most = d3.max(between, ([, , count]) => count)

@@ -13,6 +13,10 @@ export interface Page {
   readonly data?: unknown
   /** Files of this folder, in order. */
   readonly scripts: readonly string[]
+  /** d3 and Plot before them; default true. */
+  readonly hasPlots?: boolean
+  /** May ask the server it came from; default false. */
+  readonly isLive?: boolean
 }
 
 const libraries = [
@@ -20,11 +24,11 @@ const libraries = [
   { name: '@observablehq/plot', file: '../dist/plot.umd.min.js' },
 ] as const
 
-export async function pageOf({ title, body, data, scripts }: Page): Promise<string> {
+export async function pageOf({ title, body, data, scripts, hasPlots = true, isLive = false }: Page): Promise<string> {
   const styles = await ownFile('page.css')
-  const sources = scripts.length === 0 ? [] : await Promise.all([...libraries.map(library), ...scripts.map(ownFile)])
+  const sources = await Promise.all([...(hasPlots ? libraries.map(library) : []), ...scripts.map(ownFile)])
   const hashes = sources.map((source) => `'sha256-${createHash('sha256').update(source).digest('base64')}'`)
-  const policy = `default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src ${hashes.join(' ') || "'none'"}; base-uri 'none'; form-action 'none'`
+  const policy = `default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src ${hashes.join(' ')};${isLive ? " connect-src 'self';" : ''} base-uri 'none'; form-action 'none'`
   return `<!doctype html>
 <html lang="en">
 <head>

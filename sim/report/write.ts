@@ -16,7 +16,7 @@ export interface WriteOptions {
   readonly trace?: boolean | undefined
   /** Default true. */
   readonly report?: boolean | undefined
-  /** What a reader types to see the same again. */
+  /** What a reader types to see the same again; by default the one that replays this folder. */
   readonly command?: string | undefined
 }
 
@@ -28,11 +28,11 @@ const manifestSchema = 'silkmesh-sim-run/1'
 const marksMax = 20_000
 
 /**
- * Each file appears whole or not at all, and `manifest.json` last: where it is, all are. Files of an earlier run in this
- * folder that this one does not write are removed.
+ * Each file appears whole or not at all, and `manifest.json` last: where it is, all are. A trace or a report of an earlier
+ * run in this folder is removed where this one writes none; `events.jsonl` is left to whoever writes it.
  */
 export async function writeRun(dir: string, run: RunRecord, options: WriteOptions = {}): Promise<void> {
-  const { events, trace = true, report = true, command } = options
+  const { events, trace = true, report = true, command = replayOf(dir) } = options
   await mkdir(dir, { recursive: true })
   await removed(dir, 'manifest.json')
   await written(dir, 'summary.json', [summaryJson(run)])
@@ -43,7 +43,6 @@ export async function writeRun(dir: string, run: RunRecord, options: WriteOption
   await written(dir, 'pace.json', [pretty(run.pace)])
   const marks: Mark[] = []
   if (events) await written(dir, 'events.jsonl', eventLines(events, marks))
-  else await removed(dir, 'events.jsonl')
   if (trace) await written(dir, 'trace.json', traceOf(run, { marks }))
   else await removed(dir, 'trace.json')
   if (report) await writeReport(dir, run, command)
@@ -52,7 +51,7 @@ export async function writeRun(dir: string, run: RunRecord, options: WriteOption
 }
 
 /** Only the page: for a run that was written without one. */
-export async function writeReport(dir: string, run: RunRecord, command?: string): Promise<void> {
+export async function writeReport(dir: string, run: RunRecord, command = replayOf(dir)): Promise<void> {
   await written(dir, 'report.html', [await reportPage(run, { command })])
 }
 
@@ -89,6 +88,11 @@ export async function written(
     throw error
   }
   await rename(part, join(dir, name))
+}
+
+/** Works as long as the folder is there; the scenario is in its manifest. */
+function replayOf(dir: string): string {
+  return `npm run sim -- replay ${/^[\w./@+-]+$/.test(dir) ? dir : `'${dir.replaceAll("'", "'\\''")}'`}`
 }
 
 function removed(dir: string, name: string): Promise<void> {

@@ -1,5 +1,6 @@
 // A made-up run for the tests of reports: its shape is a mesh's, its numbers are nobody's. Nothing here was simulated.
 
+import { parseAddress } from '../../protocol/ids.ts'
 import { summarise } from '../../sim/metrics.ts'
 import { exponential, integer, pick, seededRandom } from '../../sim/random.ts'
 import type { Band, Manifest, PeerRecord, RequestRecord, RunRecord, Sample } from '../../sim/record.ts'
@@ -113,7 +114,18 @@ export function syntheticRun(shape: Shape = {}): RunRecord {
       inEscrowsNano: 96_000_000_000n,
       paidOutNano: 3_900_000_000n,
       feesNano: 100_000_000n,
-      channels: [],
+      channels: [
+        {
+          consumer: 'consumer-0',
+          provider: 'provider-0',
+          escrow: parseAddress(`0:${'1'.repeat(64)}`),
+          payee: parseAddress(`0:${'2'.repeat(64)}`),
+          depositNano: 100_000_000_000n,
+          settledNano: 1_700_000_000n,
+          owedNano: 1_790_000_000n,
+          coveredNano: 1_780_000_000n,
+        },
+      ],
     },
     figures: { dhtMeanHops: 1.93, gossipMsP50: 312, gossipMsP95: 540, advertStalenessMs: 4200, doubleSpends: 0 },
   })
