@@ -235,7 +235,7 @@ export class VirtualWorld implements World {
       name: spec.name,
       group: spec.group,
       place: spec.place,
-      dhtServer: spec.provider !== undefined || spec.settler,
+      dhtServer: spec.consumer === undefined,
       adversary: spec.adversary,
     }
     const ports: Ports = {

@@ -1,5 +1,6 @@
 // What a scenario says must hold, as comparisons of figures of the summary.
 
+import { costNano, type Nano } from '../../protocol/money.ts'
 import { summaryMetrics } from '../metrics.ts'
 import type { Violation } from '../record.ts'
 import { nearest, type Path, type Report, shown } from './problem.ts'
@@ -13,8 +14,6 @@ export interface Assertion {
   readonly metric: string
   readonly op: Op
   readonly value: number
-  /** The value is so many times this figure. */
-  readonly times?: string | undefined
   readonly isCheck?: boolean | undefined
 }
 
@@ -46,17 +45,19 @@ export function evaluate(
   summary: Readonly<Record<string, number>>,
   violations: readonly Violation[] = [],
 ): { readonly text: string; readonly holds: boolean; readonly value: string }[] {
-  return assertions.map(({ text, metric, op, value, times, isCheck }) => {
+  return assertions.map(({ text, metric, op, value, isCheck }) => {
     const known = isCheck ? violations.filter(({ check }) => check === metric).length : summary[metric]
-    const scale = times === undefined ? 1 : summary[times]
-    if (known === undefined || scale === undefined) return { text, holds: false, value: 'not measured' }
+    if (known === undefined) return { text, holds: false, value: 'not measured' }
     const found = isCheck ? `${known} violations` : shownWithUnit(metric, known)
-    return { text, holds: compare[op](known, value * scale), value: found }
+    return { text, holds: compare[op](known, value), value: found }
   })
 }
 
-/** One item of `assert`: a check’s name, `{boundedLoss: {providerTokens: 64}}`, or `{ttftP99: {"<=": 4s}}`. */
-export function assertionsOf(item: unknown, creditTokens: number, path: Path, report: Report): readonly Assertion[] {
+/**
+ * One item of `assert`: a check’s name, `{boundedLoss: {providerTokens: 64}}`, or `{ttftP99: {"<=": 4s}}`. `tokenNano` is the most
+ * that a million completion tokens may cost.
+ */
+export function assertionsOf(item: unknown, tokenNano: Nano, path: Path, report: Report): readonly Assertion[] {
   if (typeof item === 'string') {
     if (checks.includes(item)) return [{ text: item, metric: item, op: '==', value: 0, isCheck: true }]
     report({
@@ -69,20 +70,22 @@ export function assertionsOf(item: unknown, creditTokens: number, path: Path, re
   }
   return Object.entries(item ?? {}).flatMap(([name, bounds]: [string, unknown]) =>
     name === 'boundedLoss'
-      ? boundedLoss(bounds, creditTokens, [...path, name], report)
+      ? boundedLoss(bounds, tokenNano, [...path, name], report)
       : comparisons(name, bounds, [...path, name], report),
   )
 }
 
-/** No provider was ever owed more than this many completion tokens by one payer: the window is `creditTokens` of them. */
-function boundedLoss(bounds: unknown, creditTokens: number, path: Path, report: Report): readonly Assertion[] {
+/** No provider was ever owed more than so many completion tokens, at the highest price, by one payer. */
+function boundedLoss(bounds: unknown, tokenNano: Nano, path: Path, report: Report): readonly Assertion[] {
   const tokens = entriesOf(bounds).find(([key]) => key === 'providerTokens')?.[1]
-  if (typeof tokens !== 'number' || tokens < 0) {
-    report({ path, what: `is ${shown(bounds)}`, expected: '{providerTokens: 64}' })
+  if (typeof tokens !== 'number' || !Number.isInteger(tokens) || tokens < 0) {
+    report({ path, what: `is ${shown(bounds)}`, expected: 'whole tokens such as {providerTokens: 64}' })
     return []
   }
-  const text = `boundedLoss <= ${tokens} tokens`
-  return [{ text, metric: 'exposureNanoMax', op: '<=', value: tokens / creditTokens, times: 'windowNano' }]
+  const price = { promptNano: 0n, cachedNano: 0n, completionNano: tokenNano }
+  const nano = Number(costNano({ promptTokens: 0, cachedTokens: 0, completionTokens: tokens }, price))
+  const text = `boundedLoss: exposureNanoMax <= ${nano} nano, ${tokens} tokens`
+  return [{ text, metric: 'exposureNanoMax', op: '<=', value: nano }]
 }
 
 function comparisons(name: string, bounds: unknown, path: Path, report: Report): readonly Assertion[] {

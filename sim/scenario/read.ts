@@ -1,6 +1,7 @@
 // From what a file says to a scenario: units resolved, parts checked against each other. What is wrong is reported.
 
-import { settings } from '../../node/config.ts'
+import { configOf, type Overrides } from '../../node/config.ts'
+import type { Nano } from '../../protocol/money.ts'
 import { epochMs } from '../kernel.ts'
 import type { LatencyPlan } from '../plan.ts'
 import { assertionsOf } from './assert.ts'
@@ -37,7 +38,11 @@ export function scenarioFrom(raw: RawScenario, source: unknown, file: string, re
     report({ path: ['population'], what: `has ${peers} peers`, expected: `from 1 to ${peersMax}` })
   }
   const faulty: FaultContext = { raw, groups: population, network, report }
-  const creditTokens = raw.payments.creditTokens ?? settings.provider.creditTokens.default
+  const config = mergedOverrides(
+    overridesOf(paymentSettings(raw.payments), ['payments'], report),
+    overridesOf(raw.config, ['config'], report),
+  )
+  const tokenNano = tokenNanoMax(population, config)
   return {
     name: raw.name,
     question: raw.question,
@@ -54,15 +59,24 @@ export function scenarioFrom(raw: RawScenario, source: unknown, file: string, re
     faults: faultsOf(faulty),
     swarms: swarmsOf(faulty),
     settler: settlerOf(raw.payments, population, report),
-    config: mergedOverrides(
-      overridesOf(paymentSettings(raw.payments), ['payments'], report),
-      overridesOf(raw.config, ['config'], report),
-    ),
-    assert: raw.assert.flatMap((item, at) => assertionsOf(item, creditTokens, ['assert', at], report)),
+    config,
+    assert: raw.assert.flatMap((item, at) => assertionsOf(item, tokenNano, ['assert', at], report)),
     sweep: Object.entries(raw.sweep).map(([path, values]) => ({ path, values })),
     source,
     file,
   }
+}
+
+/** The most that a provider may ask for a million completion tokens; adaptive prices rise to twice the base. */
+function tokenNanoMax(groups: readonly Group[], config: Overrides): Nano {
+  const prices = groups
+    .filter(({ role }) => role === 'provider')
+    .map((group): Nano => {
+      const { completionPriceNano, pricing } = configOf(config, group.config).provider
+      const spread = BigInt(Math.ceil(1e6 * (1 + group.priceSpread)))
+      return (completionPriceNano * (pricing === 'adaptive' ? 2n : 1n) * spread) / 1_000_000n
+    })
+  return prices.reduce((most, price) => (price > most ? price : most), 0n)
 }
 
 function seedsIn({ seed }: RawScenario, report: Report): readonly number[] {
@@ -152,10 +166,10 @@ function adversaryOf(
   return [{ kind, share: share === undefined ? undefined : shareOf(share), count, of }]
 }
 
-/** An eclipse works in the DHT alone, so any peer can do it; the others misuse a role. */
+/** Sybils and eclipses work in the DHT, so any group that is named can be them; the others misuse a role. */
 export function isCandidate(kind: AdversaryShare['kind'], group: Group, of: string | undefined): boolean {
   if (of !== undefined && group.name !== of) return false
-  if (kind === 'eclipse' && of !== undefined) return true
+  if ((kind === 'sybil' || kind === 'eclipse') && of !== undefined) return true
   return group.role === (kind === 'non-paying' ? 'consumer' : 'provider')
 }
 

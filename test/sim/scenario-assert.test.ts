@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { type Assertion, assertionsOf, evaluate } from '../../sim/scenario/assert.ts'
 import type { Problem } from '../../sim/scenario/problem.ts'
 
-function read(item: unknown, creditTokens = 64): readonly Assertion[] {
+function read(item: unknown): readonly Assertion[] {
   const problems: Problem[] = []
-  const assertions = assertionsOf(item, creditTokens, ['assert', 0], (problem) => problems.push(problem))
+  const assertions = assertionsOf(item, 1_000_000_000n, ['assert', 0], (problem) => problems.push(problem))
   expect(problems).toEqual([])
   return assertions
 }
@@ -49,10 +49,10 @@ describe('an assertion', () => {
     expect(evaluate(read('healed'), {}, violations)[0]?.holds).toBe(true)
   })
 
-  test('bounds a loss in tokens by the window that so many tokens of credit make', () => {
-    const loss = read({ boundedLoss: { providerTokens: 64 } }, 32) // twice the window
-    expect(evaluate(loss, { exposureNanoMax: 2_000, windowNano: 1_000 })[0]?.holds).toBe(true)
-    expect(evaluate(loss, { exposureNanoMax: 2_001, windowNano: 1_000 })[0]?.holds).toBe(false)
+  test('bounds a loss by what so many tokens cost at the highest price', () => {
+    const loss = read({ boundedLoss: { providerTokens: 64 } })
+    expect(evaluate(loss, { exposureNanoMax: 64_000 })[0]?.holds).toBe(true)
+    expect(evaluate(loss, { exposureNanoMax: 64_001 })[0]?.holds).toBe(false)
   })
 
   test('takes amounts of GRAM', () => {

@@ -114,6 +114,10 @@ describe('a scenario with everything', () => {
     expect(scenario.population[1]?.config).toEqual({ consumer: { routing: 'p2c' } })
   })
 
+  test('bounds losses by the highest price, adaptive prices being twice the base at most', () => {
+    expect(loadScenario(written(full)).assert[1]).toMatchObject({ metric: 'exposureNanoMax', value: 25_600 })
+  })
+
   test('has one run for each combination and seed, the seeds fastest', () => {
     const runs = plansOf(loadScenario(written(full), { seed: '3,7..8' }))
     expect(runs.length).toBe(2 * 3 * 3)
