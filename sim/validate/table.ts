@@ -186,19 +186,18 @@ const payments: Check = {
   source: 'cheating pays until p > g/(g + S)',
   figures: async () => {
     const { validateAudits } = await import('./payments.ts')
-    return [
+    const stakes = [
       [1, 4],
       [1, 9],
       [2, 3],
-    ].map(([gain = 1, stake = 1]) => {
-      const expected = gain / (gain + stake)
-      return [
-        `p at which cheating stops to pay, g = ${gain}, S = ${stake}`,
-        expected,
-        0.1,
-        validateAudits({ gain, stake }).thresholdProbability,
-      ] as const
-    })
+    ] as const
+    return Promise.all(
+      stakes.map(async ([gain, stake]) => {
+        const { expectedProbability, thresholdProbability } = await validateAudits({ gain, stake })
+        const figure = `p at which cheating stops to pay, g = ${gain}, S = ${stake}`
+        return [figure, expectedProbability, 0.1, thresholdProbability] as const
+      }),
+    )
   },
 }
 
