@@ -16,6 +16,8 @@ export interface BatchLimits {
 export interface Step<S extends Sequence = Sequence> {
   /** Each has its next token at the step's end. */
   readonly sampled: readonly S[]
+  /** Taken up from those waiting, for the first time or again. */
+  readonly admitted: readonly S[]
   readonly load: Load
   readonly durationMs: number
 }
@@ -102,6 +104,7 @@ export class Batch<S extends Sequence = Sequence> {
   plan(): Step<S> | undefined {
     const load: Load = { tokens: 0, sequences: 0, contextTokens: 0, pairs: 0 }
     const sampled: S[] = []
+    const admitted: S[] = []
     const { maxNumBatchedTokens, maxNumSeqs } = this.#limits
     let budget = maxNumBatchedTokens
     let hasPreempted = false
@@ -128,12 +131,13 @@ export class Batch<S extends Sequence = Sequence> {
       if (tokens === 0) break
       this.#waiting.shift()
       this.#running.push(sequence)
+      admitted.push(sequence)
       sequence.state = 'running'
       budget -= tokens
       this.#take(sequence, tokens, load, sampled)
     }
     if (load.tokens === 0) return undefined
-    return { sampled, load, durationMs: iterationMs(this.#cost, load) }
+    return { sampled, admitted, load, durationMs: iterationMs(this.#cost, load) }
   }
 
   /** The iteration is over: its tokens are there, and who has all of its own leaves. */

@@ -82,14 +82,16 @@ export function layersSlopes(readMs: number, computeMs: number): readonly [numbe
 
 /**
  * Shares of the data sheet that good kernels reach: matrix products measured on two GPUs (LLMServingSim's profiles, MIT)
- * read at 92 % (RTX 4090) and 77 % (RTX PRO 6000) and compute at 102 % and 82 %.
+ * read at 92 % (RTX 4090) and 86 % (RTX PRO 6000 Server) and compute at 102 % and 88 %.
  */
 const memoryShare = 0.85
 const computeShare = 0.9
-/** A paged read is scattered: 64 sequences of 2 048 tokens on the RTX 4090 (same source) take 0.62 ms a layer, 87 %. */
+/** Paged reads of 64 sequences (same source, RTX 4090): 69 % for 512 tokens each, 87 % for 2 048. */
 const kvShare = 0.8
-/** Attention's exponentials share its time: 2 048 tokens after 8 192 (same source) reach 70 %. */
+/** Attention over 2 048 new tokens (same source): 62 and 43 % alone, 78 and 57 % after 8 192 others. */
 const attentionShare = 0.6
+/** Norms, residuals, rotation and gate (same source): about 20 values of two bytes, for each of the width, in each layer. */
+const activationBytes = 40
 /** Between two iterations with CUDA graphs and asynchronous scheduling; each further GPU waits for the others twice a layer. */
 const launchMs = 0.5
 const collectiveMs = 0.015
@@ -105,10 +107,11 @@ export function costOfSpec(spec: Spec): Cost {
     gpus === 1 || linkBytesPerSecond === undefined
       ? 0
       : (2 * layers * 2 * spec.attentionWidth * 2 * (gpus - 1)) / gpus / (linkBytesPerSecond / 1_000)
+  const passedMs = (activationBytes * spec.attentionWidth * layers) / (bytesPerMs * memoryShare)
   return {
     stepMs: launchMs + (gpus === 1 ? 0 : 2 * layers * collectiveMs),
     weightsMs: spec.weightBytes / (bytesPerMs * memoryShare),
-    tokenMs: (2 * spec.activeParameters) / (flopsPerMs * computeShare) + linkedMs,
+    tokenMs: (2 * spec.activeParameters) / (flopsPerMs * computeShare) + passedMs + linkedMs,
     sequenceMs: samplingMs,
     contextMs: spec.kvBytesPerToken / (bytesPerMs * kvShare),
     // two products of the attention's width, two operations each

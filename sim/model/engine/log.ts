@@ -9,6 +9,8 @@ export interface LoggedRequest {
   readonly completionTokens: number
   /** When the engine took notice, on the engine's clock; the log's arrivals are on another. */
   readonly queuedMs: number
+  /** When it was first put into an iteration. */
+  readonly scheduledMs: number
   readonly firstTokenMs: number
   readonly lastTokenMs: number
 }
@@ -73,15 +75,17 @@ function requestOf(row: unknown, at: string): LoggedRequest {
   const count = (name: string): number =>
     number(name, (value) => Number.isInteger(value) && value >= 1, 'a whole number from 1')
   const seconds = (name: string, from = Number.NEGATIVE_INFINITY): number =>
-    1_000 * number(name, (value) => value * 1_000 >= from, from > 0 ? 'seconds, not before the step before' : 'seconds')
+    1_000 * number(name, (value) => value * 1_000 >= from, `seconds${from > 0 ? `, at least ${from / 1_000}` : ''}`)
   const arrivalMs = seconds('arrival_time')
   const queuedMs = seconds('queued_ts')
-  const firstTokenMs = seconds('first_token_ts', queuedMs)
+  const scheduledMs = seconds('scheduled_ts', queuedMs)
+  const firstTokenMs = seconds('first_token_ts', scheduledMs)
   return {
     arrivalMs,
     promptTokens: count('input_toks'),
     completionTokens: count('output_toks'),
     queuedMs,
+    scheduledMs,
     firstTokenMs,
     lastTokenMs: seconds('last_token_ts', firstTokenMs),
   }

@@ -59,6 +59,11 @@ export function costOf({ parameters }: Profile): Cost {
   return parameters.kind === 'calibrated' ? parameters.cost : costOfSpec(parameters.spec)
 }
 
+/** As files hold it: what `decodeProfile` reads. */
+export function encodeProfile(profile: Profile): string {
+  return `${JSON.stringify(profile, null, 2)}\n`
+}
+
 /** Throws `RangeError` naming `file` and the first field that is wrong. */
 export function decodeProfile(json: unknown, file: string): Profile {
   const fields = new Fields(json, file, '')

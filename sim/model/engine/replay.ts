@@ -14,6 +14,8 @@ export interface ReplayedRequest {
 export interface Replayed {
   /** When the engine took notice: between two iterations. */
   readonly queuedMs: number
+  /** When it was first put into an iteration. */
+  readonly scheduledMs: number
   readonly firstTokenMs: number
   readonly lastTokenMs: number
   readonly preemptions: number
@@ -40,6 +42,7 @@ export function replay(
   })
   const order = requests.map((_, at) => at).sort((a, b) => arrival(a) - arrival(b) || a - b)
   const queuedMs = new Float64Array(requests.length)
+  const scheduledMs = new Float64Array(requests.length)
   const firstTokenMs = new Float64Array(requests.length)
   const lastTokenMs = new Float64Array(requests.length)
   let arrived = 0
@@ -54,16 +57,21 @@ export function replay(
       batch.add(sequence)
     }
   }
+  const plan = (): Step<Numbered> | undefined => {
+    const step = batch.plan()
+    for (const { number, preemptions } of step?.admitted ?? []) if (preemptions === 0) scheduledMs[number] = nowMs
+    return step
+  }
   for (;;) {
     poll()
-    const current = ahead ?? batch.plan()
+    const current = ahead ?? plan()
     ahead = undefined
     if (!current) {
       if (arrived === order.length) break
       nowMs = Math.max(nowMs, arrival(order[arrived] ?? 0))
       continue
     }
-    if (profile.asyncScheduling) ahead = batch.plan()
+    if (profile.asyncScheduling) ahead = plan()
     const startMs = nowMs
     nowMs += current.durationMs
     for (const sequence of current.sampled) {
@@ -75,6 +83,7 @@ export function replay(
   }
   return sequences.map((sequence, at) => ({
     queuedMs: queuedMs[at] ?? 0,
+    scheduledMs: scheduledMs[at] ?? 0,
     firstTokenMs: firstTokenMs[at] ?? 0,
     lastTokenMs: lastTokenMs[at] ?? 0,
     preemptions: sequence.preemptions,
