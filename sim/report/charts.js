@@ -13,13 +13,15 @@ globalThis.charts = (() => {
   /** Above the left axis. */
   const unitLabel = (unit) => Plot.text([unit], { frameAnchor: 'top-left', dx: -44, dy: -20, fill: 'var(--soft)' })
 
+  /** A page of A4 or Letter between its margins, in CSS pixels, less a figure's own. */
+  const paperWidth = 680
+
   /** Draws `render(width)` in its place, and again when the width changes. What it throws stays within its figure. */
   function draw(id, render) {
     const place = document.querySelector(`[data-plot="${CSS.escape(id)}"]`)
     if (!place) return
     let drawn = 0
-    const redraw = () => {
-      const width = Math.floor(place.clientWidth)
+    const redraw = (width = Math.floor(place.clientWidth)) => {
       if (width === drawn || width === 0) return
       drawn = width
       try {
@@ -29,7 +31,9 @@ globalThis.charts = (() => {
       }
     }
     // in the next frame: drawing in the observer's own turn would change what it observes
-    new ResizeObserver(() => requestAnimationFrame(redraw)).observe(place)
+    new ResizeObserver(() => requestAnimationFrame(() => redraw())).observe(place)
+    addEventListener('beforeprint', () => redraw(place.closest('.wide') ? paperWidth : paperWidth / 2 - 40))
+    addEventListener('afterprint', () => redraw())
     redraw()
   }
 
