@@ -1,6 +1,6 @@
 // What must hold in every run whatever happens in it. Each finding is a violation: it names the check, the time and the values.
 
-import { configOf } from '../node/config.ts'
+import { type Config, configOf } from '../node/config.ts'
 import type { InferenceEvent } from '../node/inference.ts'
 import { declaredModelKeyOf, type PeerId } from '../protocol/ids.ts'
 import { costNano, type Nano } from '../protocol/money.ts'
@@ -16,6 +16,7 @@ export class Checkers {
   readonly violations: Violation[] = []
   readonly #specs: ReadonlyMap<string, PeerSpec>
   readonly #nameOf: (peer: PeerId) => string
+  readonly #configs = new Map<string, Config>()
   readonly #slots = new Map<string, number>()
   readonly #windows = new Map<string, Nano>()
   readonly #settled = new Map<string, Nano>()
@@ -168,8 +169,10 @@ export class Checkers {
     }
   }
 
-  #configOf(peer: string) {
-    return configOf(this.#specs.get(peer)?.config ?? {})
+  #configOf(peer: string): Config {
+    const known = this.#configs.get(peer) ?? configOf(this.#specs.get(peer)?.config ?? {})
+    this.#configs.set(peer, known)
+    return known
   }
 
   #found(check: string, atMs: number, message: string): void {

@@ -50,6 +50,8 @@ export interface VirtualTier {
   readonly network: (plan: Plan, random: SeededRandom) => VirtualNetwork
 }
 
+type SeenChannel = ReturnType<MeshNode['channels']>[number]
+
 interface Member {
   readonly spec: PeerSpec
   readonly identity: SeededIdentity
@@ -59,6 +61,8 @@ interface Member {
   readonly profile: Profile | undefined
   readonly random: SeededRandom
   slots: number
+  /** As last seen while it ran, by escrow and payee. */
+  readonly channels: Map<string, SeenChannel>
   up: { readonly node: MeshNode; readonly life: Life } | undefined
 }
 
@@ -101,6 +105,7 @@ export class VirtualWorld implements World {
         profile: provider && loadProfile(provider.profile),
         random: own,
         slots: 0,
+        channels: new Map(),
         up: undefined,
       })
     }
@@ -128,6 +133,7 @@ export class VirtualWorld implements World {
     const { up } = member
     if (!up) return
     await up.node.stop()
+    noteChannels(member)
     member.up = undefined
     up.life.end()
     await this.#on.network.detach(member.identity.peerId, 'stop')
@@ -199,7 +205,8 @@ export class VirtualWorld implements World {
     const byEscrow = new Map([...this.#members.values()].map((member) => [member.escrow, member]))
     const channels: AuditedChannel[] = []
     for (const provider of this.#members.values()) {
-      for (const channel of provider.up?.node.channels() ?? []) {
+      noteChannels(provider)
+      for (const channel of provider.channels.values()) {
         const consumer = byEscrow.get(channel.escrow)
         if (!consumer) continue
         channels.push({
@@ -209,8 +216,8 @@ export class VirtualWorld implements World {
           payee: channel.payee,
           depositNano: chain.deposit(channel.escrow),
           settledNano: chain.settled(channel.escrow, channel.payee),
-          owedNano: channel.owedNano,
-          coveredNano: larger(channel.best?.terms.amountNano ?? 0n, channel.baseNano),
+          owedNano: provider.up && channel.owedNano,
+          coveredNano: provider.up && larger(channel.best?.terms.amountNano ?? 0n, channel.baseNano),
         })
       }
     }
@@ -277,6 +284,10 @@ export class VirtualWorld implements World {
     if (!this.#stage) throw new Error('the world is not open')
     return this.#stage
   }
+}
+
+function noteChannels({ channels, up }: Member): void {
+  for (const channel of up?.node.channels() ?? []) channels.set(`${channel.escrow}/${channel.payee}`, channel)
 }
 
 function larger(a: Nano, b: Nano): Nano {
