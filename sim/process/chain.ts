@@ -105,7 +105,7 @@ export class ChainGate {
   constructor(chain: { readonly host: string; readonly port: number }) {
     this.#server = createServer((client) => {
       if (this.#isDown) {
-        client.resetAndDestroy()
+        client.destroy()
         return
       }
       const server = connect({ ...chain, noDelay: true })
@@ -128,7 +128,7 @@ export class ChainGate {
   /** Nothing gets through, and what was under way breaks off. */
   shut(): () => void {
     this.#isDown = true
-    for (const socket of this.#sockets) socket.resetAndDestroy()
+    for (const socket of this.#sockets) socket.destroy()
     return () => {
       this.#isDown = false
     }

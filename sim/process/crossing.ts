@@ -52,9 +52,12 @@ export class Crossing {
 
   end(): void {
     if (this.#ended.signal.aborted) return
+    for (const socket of [this.#client, this.#server]) breakOff(socket)
+    this.#over()
+  }
+
+  #over(): void {
     this.#ended.abort()
-    this.#client.resetAndDestroy()
-    this.#server?.resetAndDestroy()
     this.#passage.ended(this)
   }
 
@@ -84,7 +87,8 @@ export class Crossing {
     }
     const back = new Direction(this.#passage, this.to, this.from, server, 0)
     await Promise.all([forth.into(server, this.#ended.signal), back.into(this.#client, this.#ended.signal)])
-    this.end()
+    for (const socket of [this.#client, server]) socket.destroySoon() // when all was written
+    this.#over()
   }
 
   async #closed(socket: Socket): Promise<void> {
@@ -189,6 +193,13 @@ class Direction {
     this.#arrived.resolve()
     this.#arrived = Promise.withResolvers()
   }
+}
+
+/** A reset, as the other end would see a process die. One that is closing already can only go on closing. */
+function breakOff(socket: Socket | undefined): void {
+  if (!socket || socket.destroyed) return
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
 }
 
 function until(atMs: number): Promise<void> {

@@ -45,8 +45,6 @@ export function createProcessWorld(options: ProcessWorldOptions = {}): ProcessWo
 
 /** What a node is asked to take for its end: its own drain, then closing. */
 const stopMs = 60_000
-/** At the end nobody's streams matter any more. */
-const closeMs = 10_000
 /** A slow chain: answers take ten times the 80 ms of a public endpoint. */
 const slowChainMs = 400
 /** Found first, by everybody. A settler that nobody names forwards gossip, answers the DHT, and has no other work. */
@@ -293,19 +291,16 @@ export class ProcessWorld implements World {
     if (!stage) return
     this.#stage = undefined
     await this.#auditing
-    const nodes = [...this.#members.values()].map((member) => {
-      const { child, life } = member
+    const children = [stage.bootstrap, stage.chain]
+    for (const member of this.#members.values()) {
+      if (member.child) children.push(member.child)
       member.child = undefined
-      child?.signal('SIGCONT')
-      return { child, life }
-    })
-    // whoever does not end in time is killed, which is as good here
-    const ended = (child: Child | undefined): Promise<unknown> =>
-      child?.stop(closeMs).catch(() => undefined) ?? Promise.resolve()
-    await Promise.all(nodes.map(({ child }) => ended(child)))
-    for (const { life } of nodes) life?.end()
-    await Promise.all([ended(stage.bootstrap), stage.gate.close()])
-    await Promise.all([ended(stage.chain), stage.links.close(), stage.engines.close()])
+      member.life?.end()
+    }
+    // whoever should have left in order was stopped before
+    for (const child of children) child.signal('SIGKILL')
+    await Promise.all(children.map(({ ended }) => ended))
+    await Promise.all([stage.gate.close(), stage.links.close(), stage.engines.close()])
     if (!this.#keepHomes) rmSync(stage.dir, { recursive: true, force: true })
   }
 
@@ -354,7 +349,7 @@ export class ProcessWorld implements World {
     const network = networkOf(address, {
       bootstrap: [entry],
       dhtServer: isReachable && (spec.provider !== undefined || spec.settler),
-      relayClient: relay && !isReachable,
+      relayClient: relay, // who would dial a peer behind a NAT needs it too
       dcutr: relay && spec.place.nat === 'cone',
       // nobody could dial the relay of its own link
       ...(isReachable ? {} : { announce: relay ? [`${entry}/p2p-circuit`] : [`/ip4/${address}/tcp/${relayPort}`] }),
