@@ -76,7 +76,7 @@ export const summaryMetrics: readonly Metric[] = table([
   ['revenuePerProviderGram', 'GRAM', 'what a provider earned: mean', 'more'],
   ['depositedGram', 'GRAM', 'put into escrows'],
   ['settledGram', 'GRAM', 'settled on chain'],
-  ['unsettledGram', 'GRAM', 'covered by vouchers and not settled at the end', 'less'],
+  ['unsettledGram', 'GRAM', 'signed for and not settled at the end', 'less'],
   ['feesGram', 'GRAM', 'fees of the chain', 'less'],
   ['feeShare', 'share', 'fees of the chain / settled', 'less'],
   ['settlements', 'count', 'messages to escrows that settled something'],

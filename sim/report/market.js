@@ -18,8 +18,11 @@
     )
     const height = Math.max(8, Math.min(22, 620 / subjects.length))
     const isNamed = height >= 11 && !isNarrow(width)
+    // where nobody is busy the ramp ends earlier, and says so: else all would look the same
+    const most = d3.max(cells, ({ percent }) => percent)
+    const top = [2, 5, 10, 25, 50, 100].find((percent) => percent >= most) ?? 100
     return [
-      rampLegend('idle', 'full'),
+      rampLegend('idle', top === 100 ? 'full' : `${top} % in use`),
       plot({
         width,
         height: 34 + subjects.length * height,
@@ -27,7 +30,11 @@
         marginLeft: isNamed ? Math.min(160, 18 + 6.4 * d3.max(subjects, (name) => name.length)) : 14,
         x: timeAxis(endMs, width),
         y: { type: 'band', domain: subjects, axis: isNamed ? 'left' : null, label: null, tickSize: 0, padding: 0.06 },
-        color: { type: 'threshold', domain: [2, 13, 25, 38, 50, 63, 75, 88], range: ramp },
+        color: {
+          type: 'threshold',
+          domain: [0.02, ...d3.range(1, 8).map((step) => step / 8)].map((share) => share * top),
+          range: ramp,
+        },
         marks: [
           Plot.barX(cells, { x1: 'fromMs', x2: 'toMs', y: 'subject', fill: 'percent', shapeRendering: 'crispEdges' }),
           ...bands.map(({ fromMs }) =>
@@ -60,7 +67,7 @@
         height: 250,
         marginTop: 26,
         x: timeAxis(endMs, width),
-        y: { label: null, ticks: 5, nice: true, tickFormat: number },
+        y: { label: null, ticks: 5, nice: true, zero: true, tickFormat: number },
         marks: [
           ...bandMarks(bands, endMs),
           Plot.gridY({ ...grid, ticks: 5 }),

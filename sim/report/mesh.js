@@ -17,7 +17,8 @@
 
   draw('topology', (width) => {
     const { regions, nodes, links, between } = data.topology
-    const side = Math.min(width, 680)
+    // a few peers on a large circle look lost
+    const side = Math.min(width, nodes.length > 0 && nodes.length < 40 ? 420 : 680)
     const radius = side / 2 - 36
     const svg = d3
       .create('svg')

@@ -155,7 +155,7 @@ function heatOf(series: readonly Sample[], endMs: number, notes: string[]): Heat
       sums[bin] = (sums[bin] ?? 0) + value
       counts[bin] = (counts[bin] ?? 0) + 1
     }
-    const cells = sums.map((sum, bin) => (counts[bin] ? Math.round((100 * sum) / counts[bin]) : -1))
+    const cells = sums.map((sum, bin) => (counts[bin] ? Math.round((1000 * sum) / counts[bin]) / 10 : -1))
     return { subject, cells, mean: meanOf(samples.map(({ value }) => value)) ?? 0 }
   })
   rows.sort((a, b) => b.mean - a.mean || (a.subject < b.subject ? -1 : 1))

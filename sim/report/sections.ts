@@ -19,8 +19,7 @@ export function sectionsOf(run: RunRecord, data: PageData): string[] {
     summary[`${name}P50`] === undefined
       ? 'No measured request was answered.'
       : `Half of ${grouped(summary['succeededRequests'] ?? 0)} answered requests had ${what} within ${value(`${name}P50`)}, 95 % within ${value(`${name}P95`)}, 99 % within ${value(`${name}P99`)}.`
-  const faults =
-    bands.length === 0 ? 'No fault was planned.' : `Shaded: ${bands.length} fault${bands.length === 1 ? '' : 's'}.`
+  const faults = bands.length === 0 ? '' : `Shaded: ${bands.length} fault${bands.length === 1 ? '' : 's'}.`
   const hasTraffic = run.requests.length > 0
   const series = (name: string) => (data.series[name]?.length ?? 0) > 1
   const exposure = summary['exposureNanoMax']

@@ -113,7 +113,7 @@ export function moneyFigures(parts: SummaryParts, measured: readonly RequestReco
   const { requests, peers, audit, figures = {} } = parts
   const sum = (amounts: readonly Nano[]) => amounts.reduce((total, amount) => total + amount, 0n)
   const settled = audit && sum(audit.channels.map(({ settledNano }) => settledNano))
-  const covered = audit && sum(audit.channels.map(({ settledNano, coveredNano }) => coveredNano ?? settledNano))
+  const signed = sum(peers.map(({ spentNano }) => spentNano))
   const adversaries = new Set(peers.filter(({ adversary }) => adversary !== '').map(({ name }) => name))
   const earnedByThem = sum(peers.filter(({ name }) => adversaries.has(name)).map(({ earnedNano }) => earnedNano))
   const unpaidByThem = sum(
@@ -129,7 +129,7 @@ export function moneyFigures(parts: SummaryParts, measured: readonly RequestReco
     spentGram: gramOf(sum(requests.map(({ costNano }) => costNano))),
     depositedGram: audit && gramOf(audit.depositedNano),
     settledGram: settled === undefined ? undefined : gramOf(settled),
-    unsettledGram: settled === undefined || covered === undefined ? undefined : gramOf(covered - settled),
+    unsettledGram: settled === undefined ? undefined : gramOf(signed > settled ? signed - settled : 0n),
     feesGram: audit && gramOf(audit.feesNano),
     feeShare: audit && settled !== undefined ? ratio(Number(audit.feesNano), Number(settled)) : undefined,
     vouchers,
