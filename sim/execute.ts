@@ -8,6 +8,7 @@ import { carryOut, type Observations, type Progress } from './run.ts'
 import { evaluate } from './scenario/assert.ts'
 import { planOf } from './scenario/plan.ts'
 import type { Scenario } from './scenario/scenario.ts'
+import { wallMs } from './wall.ts'
 import type { Heard, Tier, World } from './world.ts'
 
 export interface ExecuteOptions {
@@ -30,12 +31,12 @@ export async function execute(
   }
   const plan = planOf(scenario, seed)
   const world = await worldOf(tier)
-  const startMs = performance.now()
+  const startMs = wallMs()
   const cpu = process.cpuUsage()
   const seen = await carryOut(plan, world, options)
-  const wallMs = performance.now() - startMs
+  const elapsedMs = wallMs() - startMs
   const { user, system } = process.cpuUsage(cpu)
-  return recordOf(scenario, plan, tier, seen, { wallMs, cpuMs: (user + system) / 1_000 })
+  return recordOf(scenario, plan, tier, seen, { wallMs: elapsedMs, cpuMs: (user + system) / 1_000 })
 }
 
 async function worldOf(tier: Tier): Promise<World> {

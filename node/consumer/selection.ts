@@ -5,9 +5,11 @@ import { costNano } from '../../protocol/money.ts'
 import type { Random } from '../ports.ts'
 import { byName, type Candidate } from './directory.ts'
 
+export type { Candidate } from './directory.ts'
+
 /**
  * `cheapest`: the lowest price, of equal ones the faster decoder. `random`: any. `least-latency`: the soonest first token by
- * its own word. `p2c`: the less loaded of two drawn at random (Mitzenmacher 2001): nearly as even as knowing all loads,
+ * its own word. `p2c`: the less loaded of two drawn at random (Mitzenmacher 2001), of equal ones the first: nearly as even as knowing all loads,
  * and many consumers with one stale view do not all pick the same provider.
  */
 export type Routing = 'cheapest' | 'random' | 'least-latency' | 'p2c'
@@ -95,10 +97,9 @@ const strategies: Record<Routing, Strategy> = {
     candidates.sort(byName)
     const first = draw(random, candidates.length)
     const second = draw(random, candidates.length - 1)
-    const two = [candidates[first], candidates[second < first ? second : second + 1]].filter(
-      (each) => each !== undefined,
-    )
-    const candidate = least(two, (each) => [loadOf(each, policy), costNano(typicalUsage, each.offer.price)])
+    const [one, other] = [candidates[first], candidates[second < first ? second : second + 1]]
+    const figures = (each: Candidate): Figures => [loadOf(each, policy), costNano(typicalUsage, each.offer.price)]
+    const candidate = one && other && compareFigures(figures(other), figures(one)) < 0 ? other : one
     return candidate && { candidate, figure: `${Math.round(100 * loadOf(candidate, policy))} % load` }
   },
 }
@@ -128,30 +129,25 @@ function firstTokenMs({ advert, offer }: Candidate, { openRequests, promptTokens
   return (rttMs.get(advert.peer) ?? rttMsUnknown) + waitMs + (1_000 * promptTokens) / prefill
 }
 
-/** By the first figure that differs, then by name. */
-function least(
-  candidates: readonly Candidate[],
-  figures: (candidate: Candidate) => readonly (number | bigint)[],
-): Candidate | undefined {
-  let best: Ranked | undefined
+/** What counts, the most important first; less is better. */
+type Figures = readonly (number | bigint)[]
+
+function least(candidates: readonly Candidate[], figuresOf: (candidate: Candidate) => Figures): Candidate | undefined {
+  let best: { readonly candidate: Candidate; readonly figures: Figures } | undefined
   for (const candidate of candidates) {
-    const own = { candidate, figures: figures(candidate) }
-    if (!best || isLess(own, best)) best = own
+    const figures = figuresOf(candidate)
+    const order = best ? compareFigures(figures, best.figures) || byName(candidate, best.candidate) : -1
+    if (order < 0) best = { candidate, figures }
   }
   return best?.candidate
 }
 
-interface Ranked {
-  readonly candidate: Candidate
-  readonly figures: readonly (number | bigint)[]
-}
-
-function isLess(a: Ranked, b: Ranked): boolean {
-  for (const [at, figure] of a.figures.entries()) {
-    const other = b.figures[at] ?? 0
-    if (figure !== other) return figure < other
+function compareFigures(a: Figures, b: Figures): number {
+  for (const [at, figure] of a.entries()) {
+    const other = b[at] ?? 0
+    if (figure !== other) return figure < other ? -1 : 1
   }
-  return byName(a.candidate, b.candidate) < 0
+  return 0
 }
 
 /** Draws in any case. */

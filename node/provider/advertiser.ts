@@ -121,7 +121,7 @@ export class Advertiser {
 }
 
 /** Another price, full or free again, or a quarter of the slots moved: less is noise that would cost every peer a message. */
-function isWorthTelling(before: readonly Offer[], now: readonly Offer[]): boolean {
+export function isWorthTelling(before: readonly Offer[], now: readonly Offer[]): boolean {
   return now.some((offer, at) => {
     const told = before[at]
     if (!told) return true

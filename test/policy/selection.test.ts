@@ -251,6 +251,12 @@ describe('two choices', () => {
     expect(select([candidate(0, dear), candidate(1, cheap)], p2c, any)?.candidate.advert.peer).toBe(peer(1))
   })
 
+  test('take the first drawn of those equal in all', () => {
+    const equal = [candidate(0), candidate(1), candidate(2)]
+    const taken = [0, 0.5, 0.99].map((draw) => select(equal, p2c, drawing(draw))?.candidate)
+    expect(taken).toEqual(equal)
+  })
+
   test('take the only one', () => {
     expect(select([busy], p2c, any)).toEqual({ candidate: busy, reason: 'free slot, p2c of 1: 75 % load' })
   })
