@@ -18,6 +18,9 @@ export const epochMs = 1_800_000_000_000
 /** Between two looks at the real world: signals, progress. */
 const eventsPerTurn = 2_048
 
+/** The real one, also where a simulation replaces the global. */
+const nextTurn = setImmediate
+
 class Entry implements Timer {
   act: (() => void) | undefined
 
@@ -90,7 +93,7 @@ export class Kernel implements Scheduler {
         }
         turn = (turn + 1) % eventsPerTurn
         if (turn > 0) afterMicrotasks(step)
-        else setImmediate(step)
+        else nextTurn(step)
       }
       afterMicrotasks(step)
     })

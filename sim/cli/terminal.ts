@@ -1,6 +1,7 @@
 // What a person at a terminal sees of a run: one line of progress that replaces itself, and errors without a stack.
 
 import type { Progress } from '../run.ts'
+import { wallMs } from '../wall.ts'
 
 /** A mistake in what was asked for: said plainly, exit code 2. */
 export class UsageError extends Error {
@@ -20,7 +21,7 @@ export interface ProgressLine {
 export function progressLine(isQuiet: boolean, label = ''): ProgressLine {
   const { stderr } = process
   const isTty = stderr.isTTY === true
-  const startMs = performance.now()
+  const startMs = wallMs()
   let drawnMs = Number.NEGATIVE_INFINITY
   let last: { readonly atMs: number; readonly events: number } | undefined
   const clear = (): void => {
@@ -34,7 +35,7 @@ export function progressLine(isQuiet: boolean, label = ''): ProgressLine {
       stderr.write(`${text}\n`)
     },
     show: (state) => {
-      const nowMs = performance.now()
+      const nowMs = wallMs()
       if (isQuiet || nowMs - drawnMs < (isTty ? redrawMs : 10_000)) return
       drawnMs = nowMs
       const { events, requestsActive, requestsDone, requestsFailed, totalMs, virtualMs } = state

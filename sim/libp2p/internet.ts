@@ -179,8 +179,8 @@ export class Internet implements Path {
     this.#waiting.add(socket)
   }
 
-  figures(): Readonly<Record<string, number>> {
-    return { packets: this.#packets, bytes: this.#bytes, connections: this.#connections }
+  figures(): { readonly messages: number; readonly bytes: number; readonly connections: number } {
+    return { messages: this.#packets, bytes: this.#bytes, connections: this.#connections }
   }
 
   /** What can leave now is sent again when its timer fires next. */

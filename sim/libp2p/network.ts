@@ -15,6 +15,7 @@ import { Internet, type Storm } from './internet.ts'
 import type { Machine, Site } from './machine.ts'
 import { livingNetwork } from './port.ts'
 import type { Tap } from './socket.ts'
+import { MeshTally } from './tally.ts'
 import { simulatedTcp } from './transport.ts'
 
 type Start = typeof import('../../node/adapters/libp2p/network.ts').startLibp2p
@@ -50,12 +51,14 @@ interface Running {
 
 export class Libp2pSimulation implements VirtualNetwork {
   readonly internet: Internet
+  readonly tally: MeshTally
   readonly #parts: Libp2pPlan
   readonly #running = new Map<PeerId, Running>()
 
   constructor(parts: Libp2pPlan) {
     const { scheduler, random, plan, tap } = parts
     this.#parts = parts
+    this.tally = new MeshTally(scheduler)
     this.internet = new Internet({ scheduler, random: random.fork('internet'), plan, tap })
   }
 
@@ -71,7 +74,7 @@ export class Libp2pSimulation implements VirtualNetwork {
       dcutr: plan.relay && peer.place.nat === 'cone',
       ...(isBootstrap ? { connectionsMax: bootstrapConnectionsMax } : {}),
     })
-    return livingNetwork(network, host, life)
+    return livingNetwork(network, host, life, this.tally)
   }
 
   /** The adapter on the machine at this site. */
@@ -95,6 +98,7 @@ export class Libp2pSimulation implements VirtualNetwork {
           ...this.#parts.settings,
           ...settings,
           seed,
+          onEvent: (event) => this.tally.heard(event),
           transports: [simulatedTcp(this.internet, machine, host)],
         }),
       ),
@@ -131,7 +135,8 @@ export class Libp2pSimulation implements VirtualNetwork {
   }
 
   figures(): Readonly<Record<string, number>> {
-    return this.internet.figures()
+    const figures = this.internet.figures()
+    return { ...figures, ...this.tally.figures(figures.bytes) }
   }
 
   #named(name: string): Running | undefined {

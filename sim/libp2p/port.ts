@@ -1,26 +1,42 @@
 // The network port of one incarnation over its machine's libp2p: whatever is asked of it runs on that machine, and nothing
 // it answers reaches an incarnation that is over.
 
+import type { Libp2pNetwork } from '../../node/adapters/libp2p/network.ts'
 import type { Network, Stream } from '../../node/ports.ts'
+import { capacityTopic } from '../../protocol/ids.ts'
 import type { Life } from '../life.ts'
 import type { Host } from './host.ts'
+import type { MeshTally } from './tally.ts'
 
-export function livingNetwork(network: Network, host: Host, life: Life): Network {
+export function livingNetwork(network: Libp2pNetwork, host: Host, life: Life, tally: MeshTally): Network {
+  const { peerId } = network
+  life.onEnd(() => tally.left(peerId))
   return {
     addresses: () => network.addresses(),
     connections: () => network.connections(),
     learn: (peer, addresses) => host.enter(() => network.learn(peer, addresses)),
     open: async (peer, protocol, signal) => {
       const stream = await life.during(host.enter(() => network.open(peer, protocol, signal)))
-      return livingStream(stream, host, life)
+      tally.opened()
+      return livingStream(stream, host, life, tally)
     },
     handle: (protocol, handler) => {
-      host.enter(() => network.handle(protocol, (stream) => life.during(handler(livingStream(stream, host, life)))))
+      host.enter(() =>
+        network.handle(protocol, (stream) => life.during(handler(livingStream(stream, host, life, tally)))),
+      )
     },
-    publish: (topic, message) => life.during(host.enter(() => network.publish(topic, message))),
+    publish: (topic, message) => {
+      if (topic === capacityTopic) tally.published(peerId, message)
+      return life.during(host.enter(() => network.publish(topic, message)))
+    },
     subscribe: (topic, validate) => {
+      tally.subscribed(peerId)
       host.enter(() => {
-        network.subscribe(topic, (from, message) => (life.isOver ? 'ignore' : validate(from, message)))
+        network.subscribe(topic, (from, message) => {
+          if (life.isOver) return 'ignore'
+          tally.delivered(peerId, from, message)
+          return validate(from, message)
+        })
       })
     },
     provide: (key, signal) => life.during(host.enter(() => network.provide(key, signal))),
@@ -28,10 +44,13 @@ export function livingNetwork(network: Network, host: Host, life: Life): Network
   }
 }
 
-function livingStream(stream: Stream, host: Host, life: Life): Stream {
+function livingStream(stream: Stream, host: Host, life: Life, tally: MeshTally): Stream {
   return {
     peer: stream.peer,
-    send: (frame) => life.during(host.enter(() => stream.send(frame))),
+    send: (frame) => {
+      tally.sent(frame.length)
+      return life.during(host.enter(() => stream.send(frame)))
+    },
     frames: living(stream.frames, host, life),
     close: () => life.during(host.enter(() => stream.close())),
     reset: (reason) => host.enter(() => stream.reset(reason)),

@@ -47,7 +47,10 @@ networkContract('libp2p in virtual time', async (count, shape) => {
   }
   const running = await time.drive(start())
   return {
-    peers: running.map((peer) => ({ network: livingNetwork(peer.network, peer.host, life), identity: peer.identity })),
+    peers: running.map((peer) => ({
+      network: livingNetwork(peer.network, peer.host, life, network.tally),
+      identity: peer.identity,
+    })),
     clock: clockOf(time, life),
     drive: (work) => time.drive(work),
     stop: async () => {

@@ -19,7 +19,10 @@ describe('ten peers with Noise, Kademlia and gossipsub, a partition and a crash'
     expect(other?.['hash']).not.toBe(first?.['hash'])
     // five seekers found the three providers and had 50 000 bytes back from each; five messages reached the nine others
     for (const figures of [first, other]) {
-      expect(figures).toMatchObject({ found: 15, answered: 750_000, heard: 45 })
+      expect(figures).toMatchObject({ found: 15, answered: 750_000, heard: 45, streams: 15, gossipDelivered: 45 })
+      // six servers know each other: a walk needs one question, or two
+      expect(figures?.['dhtMeanHops']).toBeGreaterThanOrEqual(1)
+      expect(figures?.['dhtMeanHops']).toBeLessThan(2)
     }
   })
 })

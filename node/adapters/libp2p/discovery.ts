@@ -3,13 +3,14 @@
 import { createHash } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import type { PeerInfo } from '@libp2p/interface'
-import type { KadDHT } from '@libp2p/kad-dht'
+import type { SingleKadDHT } from '@libp2p/kad-dht'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
 import { type ModelKey, type PeerId, parsePeerId } from '../../../protocol/ids.ts'
 import { isEd25519 } from './addresses.ts'
 import type { Libp2pSettings } from './options.ts'
 import { jittered, pause } from './pause.ts'
+import { Walk, type Walked } from './walked.ts'
 
 const rawCodec = 0x55
 const sha256Code = 0x12
@@ -22,15 +23,16 @@ export function providerCid(key: ModelKey): CID {
 
 /** Announces again and again until the signal fires: soon at first, as the peers that should hold the record turn up. */
 export async function provide(
-  dht: KadDHT,
+  dht: SingleKadDHT,
   key: ModelKey,
   settings: Libp2pSettings,
+  walked: (walk: Walked) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const cid = providerCid(key)
   let againMs = settings.provideAgainMs
   while (!signal.aborted) {
-    const holders = await announce(dht, cid, stopAfter(settings.provideMs, signal))
+    const holders = await announce(dht, cid, walked, stopAfter(settings.provideMs, signal))
     if (signal.aborted) break
     await pause(jittered(againMs), signal)
     if (holders > 0) againMs = Math.min(settings.provideAgainMsMax, 2 * againMs)
@@ -39,46 +41,62 @@ export async function provide(
 }
 
 /** How many peers took the record. Waits for the first DHT peer where none is known yet. */
-async function announce(dht: KadDHT, cid: CID, signal: AbortSignal): Promise<number> {
+async function announce(
+  dht: SingleKadDHT,
+  cid: CID,
+  walked: (walk: Walked) => void,
+  signal: AbortSignal,
+): Promise<number> {
+  const walk = new Walk(dht, cid.multihash.bytes)
   let holders = 0
   try {
     for await (const event of endingWith(dht.provide(cid, { signal }), signal)) {
+      walk.note(event)
       if (event.name === 'PEER_RESPONSE' && event.messageName === 'ADD_PROVIDER') holders += 1
     }
   } catch {
     // the walk was cut short; whoever took the record has it, and the next round tries again
   }
+  walked(walk.result())
   return holders
 }
 
 /** Each peer once, never this one. Ends early where the lookup fails: then there is nothing more to find. */
 export async function* findProviders(
-  dht: KadDHT,
+  dht: SingleKadDHT,
   key: ModelKey,
   own: PeerId,
   settings: Libp2pSettings,
+  walked: (walk: Walked) => void,
   note: (provider: PeerInfo) => Promise<void>,
   signal: AbortSignal,
 ): AsyncGenerator<PeerId, void, undefined> {
   const found = new Set<PeerId>()
   const stop = stopAfter(settings.findMs, signal)
-  const events = endingWith(dht.findProviders(providerCid(key), { signal: stop }), stop)
-  for (;;) {
-    const next = await events.next().catch(() => undefined) // no DHT peer in time, or the walk broke off
-    if (next === undefined || next.done) return
-    if (next.value.name !== 'PROVIDER') continue
-    for (const provider of next.value.providers) {
-      if (!isEd25519(provider.id)) continue
-      const peer = parsePeerId(provider.id.toString())
-      if (peer === own || found.has(peer)) continue
-      found.add(peer)
-      await note(provider)
-      yield peer
-      if (found.size >= settings.findProvidersMax) {
-        await events.return()
-        return
+  const cid = providerCid(key)
+  const walk = new Walk(dht, cid.multihash.bytes)
+  const events = endingWith(dht.findProviders(cid, { signal: stop }), stop)
+  try {
+    for (;;) {
+      const next = await events.next().catch(() => undefined) // no DHT peer in time, or the walk broke off
+      if (next === undefined || next.done) return
+      walk.note(next.value)
+      if (next.value.name !== 'PROVIDER') continue
+      for (const provider of next.value.providers) {
+        if (!isEd25519(provider.id)) continue
+        const peer = parsePeerId(provider.id.toString())
+        if (peer === own || found.has(peer)) continue
+        found.add(peer)
+        await note(provider)
+        yield peer
+        if (found.size >= settings.findProvidersMax) {
+          await events.return()
+          return
+        }
       }
     }
+  } finally {
+    walked(walk.result())
   }
 }
 

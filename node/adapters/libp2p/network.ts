@@ -24,6 +24,7 @@ import { pause } from './pause.ts'
 import { keepRouted } from './routes.ts'
 import { FramedStream } from './stream.ts'
 import { createSwarm, type Swarm, type Transports } from './swarm.ts'
+import type { Walked } from './walked.ts'
 
 export type Libp2pEvent =
   | { readonly type: 'peer-connected'; readonly peer: PeerId }
@@ -34,6 +35,8 @@ export type Libp2pEvent =
       readonly message: string
       readonly retryInMs: number
     }
+  /** A walk through the DHT ended: for a model's providers, or to announce this one. */
+  | ({ readonly type: 'dht-walked' } & Walked)
   /** A dead connection was given up. */
   | { readonly type: 'connection-dropped'; readonly peer: PeerId; readonly address: string }
   /** A peer opened more streams than it may. */
@@ -206,13 +209,13 @@ class AdapterNetwork implements Libp2pNetwork {
   async provide(key: ModelKey, signal: AbortSignal): Promise<void> {
     const stop = AbortSignal.any([signal, this.#stopped.signal])
     setMaxListeners(0, stop)
-    await provide(this.#swarm.services.dht, key, this.#settings, stop)
+    await provide(this.#swarm.services.dht, key, this.#settings, this.#walked, stop)
   }
 
   findProviders(key: ModelKey, signal: AbortSignal): AsyncIterable<PeerId> {
     const stop = AbortSignal.any([signal, this.#stopped.signal])
     const note = (provider: PeerInfo): Promise<void> => this.#noteFound(provider)
-    return findProviders(this.#swarm.services.dht, key, this.peerId, this.#settings, note, stop)
+    return findProviders(this.#swarm.services.dht, key, this.peerId, this.#settings, this.#walked, note, stop)
   }
 
   async dial(text: string, signal?: AbortSignal): Promise<PeerId> {
@@ -237,6 +240,8 @@ class AdapterNetwork implements Libp2pNetwork {
       void keepConnected(peer, this.#swarm, this.#dialler, this.#settings, failed, signal)
     }
   }
+
+  readonly #walked = (walk: Walked): void => this.#onEvent({ type: 'dht-walked', ...walk })
 
   async #noteFound({ id, multiaddrs }: PeerInfo): Promise<void> {
     const usable = usableAddresses(parsePeerId(id.toString()), multiaddrs.map(String))
