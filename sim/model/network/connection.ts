@@ -41,6 +41,8 @@ export class Connection {
   readonly #closed: ConnectionParts['closed']
   readonly #stall: ConnectionParts['stalled']
   readonly #lines: readonly [Line, Line] = [new Line(), new Line()]
+  /** When the last that was sent from each side is there: nothing overtakes on a connection. */
+  readonly #arrivedMs: [number, number] = [0, 0]
   readonly #isOpen: [boolean, boolean] = [true, true]
   readonly #held: [Packet[], Packet[]] = [[], []]
   readonly #dooms: [Timer | undefined, Timer | undefined] = [undefined, undefined]
@@ -106,8 +108,10 @@ export class Connection {
     const line = this.#lines[side]
     const { up } = from.access
     let arrivalMs = line.send({ nowMs, bytes, latencyMs, loss, windowMax: settings.muxerWindowBytes, draw }, up)
-    // a slower line takes in what a faster sends out
+    // a slower line takes in what a faster sends out; what is behind waits for it
     arrivalMs += Math.max(0, bytes / to.access.down.bytesPerMs - bytes / up.bytesPerMs)
+    arrivalMs = Math.max(arrivalMs, this.#arrivedMs[side])
+    this.#arrivedMs[side] = arrivalMs
     scheduler.at(arrivalMs, () => this.#atDoor(side, bytes, act))
     if (this.relay) this.#countRelayed(side, bytes)
     return line.departedMs

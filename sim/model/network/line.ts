@@ -85,7 +85,7 @@ export function accessOf(line: { readonly upBitsPerSecond: number; readonly down
 export class Line {
   windowBytes = firstWindowBytes
   lastArrivalMs = 0
-  /** When the last byte sent so far left the sender. */
+  /** When the last byte sent so far left the sender for the first time. */
   departedMs = 0
 
   /**
@@ -105,8 +105,8 @@ export class Line {
     }
     departedMs = up.pass(nowMs, departedMs, left)
     this.windowBytes = Math.max(window, this.windowBytes)
-    if (loss > 0) departedMs += repeatedMs(Math.ceil(bytes / segmentBytes), loss, roundMs, draw)
     this.departedMs = departedMs
+    if (loss > 0) departedMs += repeatedMs(Math.ceil(bytes / segmentBytes), loss, roundMs, draw)
     const arrivalMs = Math.max(departedMs + latencyMs, this.lastArrivalMs)
     this.lastArrivalMs = arrivalMs
     return arrivalMs

@@ -267,26 +267,43 @@ export class ModelNetwork implements Fabric {
       if (kept.size === 0) this.#later(this.ground.settings.bootstrapRetryMs, endpoint, look)
     }
     this.#later(0, endpoint, look)
+    if (endpoint.machine.spot.place.nat !== 'open') this.#later(0, endpoint, () => this.#reserve(endpoint))
+  }
+
+  /** Who cannot be dialled holds a connection to a relay, and looks for another when that one goes. */
+  #reserve(endpoint: Endpoint): void {
+    if (endpoint.isOver) return
+    const relay = this.relayOf(endpoint.machine)
+    const again = (): void =>
+      this.#later(this.ground.settings.bootstrapRetryMs, endpoint, () => this.#reserve(endpoint))
+    if (!relay) {
+      if (this.#plan.relay) again()
+      return
+    }
+    this.#connected(endpoint, relay, (connection) => {
+      if (connection) connection.watchers[connection.sideOf(endpoint)].add(new Waiter(again))
+      else again()
+    })
+  }
+
+  #connected(endpoint: Endpoint, machine: Machine, done: (connection: Connection | undefined) => void): void {
+    const open = endpoint.connectionTo(machine)
+    if (open) done(open)
+    else {
+      this.dial(endpoint, machine, ({ connection }) => {
+        if (!endpoint.isOver) done(connection)
+      })
+    }
   }
 
   #keepConnected(endpoint: Endpoint, machine: Machine, retryMs: number): void {
     if (endpoint.isOver) return
     const { bootstrapRetryMs, bootstrapRetryMsMax } = this.ground.settings
     const again = (ms: number): void => this.#later(ms, endpoint, () => this.#keepConnected(endpoint, machine, ms))
-    const keep = (connection: Connection): void => {
-      const side = connection.sideOf(endpoint)
-      const watch = new Waiter(() => again(bootstrapRetryMs))
-      connection.watchers[side].add(watch)
-    }
-    const open = endpoint.connectionTo(machine)
-    if (open) keep(open)
-    else {
-      this.dial(endpoint, machine, ({ connection }) => {
-        if (endpoint.isOver) return
-        if (connection) keep(connection)
-        else again(Math.min(bootstrapRetryMsMax, 2 * retryMs))
-      })
-    }
+    this.#connected(endpoint, machine, (connection) => {
+      if (!connection) again(Math.min(bootstrapRetryMsMax, 2 * retryMs))
+      else connection.watchers[connection.sideOf(endpoint)].add(new Waiter(() => again(bootstrapRetryMs)))
+    })
   }
 
   #later(ms: number, endpoint: Endpoint, act: () => void): void {
@@ -428,6 +445,7 @@ export class ModelNetwork implements Fabric {
     const { draw, paths, scheduler, tally } = this.ground
     // what gossip's connections have seen of TCP: their windows only, as order among messages does not matter
     const lines = new Map<number, Line>()
+    const small = new Line()
     const lineOf = (from: number, to: number): Line => {
       const key = from * lineStride + to
       const line = lines.get(key) ?? new Line()
@@ -445,7 +463,8 @@ export class ModelNetwork implements Fabric {
         const latencyMs = paths.drawMs(a.spot, b.spot, draw())
         const loss = paths.lossOf(a.spot, b.spot)
         const sending = { nowMs, bytes, latencyMs, loss, windowMax: Number.POSITIVE_INFINITY, draw }
-        const line = bytes > smallBytes ? lineOf(from, to) : new Line()
+        small.lastArrivalMs = 0
+        const line = bytes > smallBytes ? lineOf(from, to) : small
         const atMs = line.send(sending, a.access.up)
         const { down } = b.access
         return down.pass(nowMs, Math.max(nowMs, atMs - bytes / down.bytesPerMs), bytes)

@@ -206,12 +206,14 @@ export class Kademlia {
     return this.#members.flatMap((member) => (member?.records?.get(name)?.has(provider) ? [member.index] : []))
   }
 
-  /** The `count` closest of all that are here: what a perfect lookup would find. */
-  closestOfAll(key: Key, count: number): readonly number[] {
-    return this.#members
-      .flatMap((member) => (member?.isServer ? [member.index] : []))
-      .sort((a, b) => this.space.compare(a, b, key))
-      .slice(0, count)
+  /** Of all servers that are here the closest: what a perfect lookup would find. */
+  closestOfAll(key: Key): number | undefined {
+    let best: number | undefined
+    for (const member of this.#members) {
+      if (!member?.isServer) continue
+      if (best === undefined || this.space.compare(member.index, best, key) < 0) best = member.index
+    }
+    return best
   }
 
   #lookup(
@@ -234,8 +236,9 @@ export class Kademlia {
       ask: (peer, answered) => {
         this.#ask(from, peer, key, name, (answer) => {
           if (member?.isOver) return
+          const isEnough = answer !== undefined && told(peer, answer.closer, answer.providers)
           answered(answer?.closer)
-          if (answer && told(peer, answer.closer, answer.providers)) lookup.stop()
+          if (isEnough) lookup.stop()
         })
       },
       done: (found) => {

@@ -20,6 +20,8 @@ export interface LookupResult {
   /** Questions in a row that led to the closest of them. */
   readonly hops: number
   readonly asked: number
+  /** Of the k closest it heard of, whether there or not, those that did not answer. */
+  readonly silent: number
 }
 
 const fresh = 0
@@ -101,6 +103,11 @@ export class Lookup {
   #end(): void {
     this.#isOver = true
     const good = this.#candidates.filter(({ state }) => state === answered).slice(0, this.#parts.k)
-    this.#parts.done({ closest: good.map(({ peer }) => peer), hops: good[0]?.depth ?? 0, asked: this.#asked })
+    this.#parts.done({
+      closest: good.map(({ peer }) => peer),
+      hops: good[0]?.depth ?? 0,
+      asked: this.#asked,
+      silent: this.#candidates.slice(0, this.#parts.k).filter(({ state }) => state === failed).length,
+    })
   }
 }

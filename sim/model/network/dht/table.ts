@@ -11,6 +11,7 @@ interface Bucket {
 export class RoutingTable {
   readonly #space: KeySpace
   readonly #own: number
+  readonly #ownKey: Key
   readonly #k: number
   readonly #buckets: (Bucket | undefined)[] = []
   #size = 0
@@ -18,6 +19,7 @@ export class RoutingTable {
   constructor(space: KeySpace, own: number, k: number) {
     this.#space = space
     this.#own = own
+    this.#ownKey = space.keyOf(own)
     this.#k = k
   }
 
@@ -85,9 +87,6 @@ export class RoutingTable {
   }
 
   #at(peer: number): number {
-    return Math.min(
-      bitsMax - 1,
-      this.#space.sharedBits(peer, { high: this.#space.high(this.#own), low: this.#space.low(this.#own) }),
-    )
+    return Math.min(bitsMax - 1, this.#space.sharedBits(peer, this.#ownKey))
   }
 }
