@@ -124,7 +124,7 @@ export class TvmChain {
 
   /** The first call loads the emulator, which takes real time: call it before the run begins. */
   async openEscrow(signer: Uint8Array, depositNano: Nano): Promise<OpenedEscrow> {
-    this.#executor ??= await Executor.create()
+    this.#executor ??= await loadedExecutor()
     const owner = accountOf('owner', signer)
     const unlockDelaySec = unlockDelayMs / 1_000
     const escrow = Escrow.fromParameters({ owner: TonAddress.parseRaw(owner), signer, unlockDelaySec })
@@ -382,6 +382,14 @@ export class TvmChain {
   get #nowSec(): number {
     return Math.floor(this.#scheduler.now() / 1_000)
   }
+}
+
+let executor: Promise<Executor> | undefined
+
+/** One for all chains of this process: it keeps nothing between two calls but a parsed configuration. */
+function loadedExecutor(): Promise<Executor> {
+  executor ??= Executor.create()
+  return executor
 }
 
 const noAccount = beginCell()

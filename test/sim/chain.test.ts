@@ -84,7 +84,13 @@ describe('the model against the compiled contract', () => {
   /** What a payee’s wallet (v5) takes for itself when it is paid; payees on the TVM here have none. */
   const walletNano = 36_401n
 
-  test.each([1, 2, 5, 10].flatMap((vouchers) => [0, 15].map((before) => [vouchers, before] as const)))(
+  test.each([
+    [1, 0],
+    [1, 15],
+    [2, 0],
+    [10, 0],
+    [10, 15],
+  ])(
     'a settle of %i after %i payees costs the same within a twentieth, and the escrow loses what was due',
     async (count, payeesBefore) => {
       const costs = { model: 0n, tvm: 0n }
@@ -174,7 +180,7 @@ describe('the model against the compiled contract', () => {
         }
         expect(ends[0]).toEqual(ends[1])
       }),
-      { numRuns: 10 },
+      { numRuns: 6 },
     )
   })
 
@@ -277,7 +283,7 @@ describe('coins', () => {
     const property = fc.asyncProperty(fc.array(operation, { maxLength: 12 }), fc.nat(1_000), (operations, seed) =>
       applied(new Bench('tvm', seed), operations),
     )
-    await fc.assert(property, { numRuns: 8 })
+    await fc.assert(property, { numRuns: 5 })
   })
 
   test.each(['model', 'tvm'] as const)(

@@ -21,9 +21,13 @@ export function drive<T>(kernel: Kernel, work: Promise<T>): Promise<T> {
   return work
 }
 
+/** Ends also where what is waited for never settles, as with ports of a dead node. */
 async function run(kernel: Kernel, pump: { pending: number; isRunning: boolean }): Promise<void> {
   pump.isRunning = true
-  while (pump.pending > 0) await kernel.run(kernel.now() + stretchMs, () => pump.pending === 0)
+  do {
+    await kernel.run(kernel.now() + stretchMs, () => pump.pending === 0)
+    await new Promise(setImmediate) // what was asked for meanwhile has scheduled its events then
+  } while (pump.pending > 0 && kernel.waiting > 0)
   pump.isRunning = false
 }
 
