@@ -114,8 +114,11 @@ export class ChainGate {
     })
   }
 
-  async listen(): Promise<void> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
+  async listen(host = '127.0.0.1', port = 0): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(port, host, resolve)
+    })
     const address = this.#server.address()
     if (address === null || typeof address === 'string') throw new TypeError('a server without a port')
     this.#port = address.port

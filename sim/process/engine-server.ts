@@ -1,10 +1,16 @@
 // Engines of the port behind OpenAI's API, spoken as vLLM speaks it: what a real node takes for a machine with a graphics card.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { configOf } from '../../node/config.ts'
 import type { Engine, Generation, Model } from '../../node/ports.ts'
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import type { ChatMessage } from '../../protocol/frames.ts'
+import { Life } from '../life.ts'
+import { createModelEngine, type Profile } from '../model/engine/engine.ts'
+import type { ProviderSpec } from '../plan.ts'
+import type { SeededRandom } from '../random.ts'
 import { isRecord } from './child.ts'
+import { wallScheduler } from './scheduler.ts'
 
 /** The wire's longest prompt, with JSON's quotes and escapes. */
 const bodyBytesMax = 2_097_152
@@ -62,6 +68,29 @@ export class EngineServer {
         throw new MeshError('not-found', `no endpoint ${route}`)
     }
   }
+}
+
+export interface ServedEngine {
+  /** Of `join`, before those of its home. */
+  readonly words: readonly string[]
+  /** Ends with the provider. */
+  readonly life: Life | undefined
+  readonly slots: number
+}
+
+/** A provider's command, with its modelled engine served to it; without a profile it is llama.cpp with the built-in model. */
+export function joinWith(
+  engines: EngineServer,
+  name: string,
+  { model, slots }: Pick<ProviderSpec, 'model' | 'slots'>,
+  profile: Profile | undefined,
+  random: SeededRandom,
+): ServedEngine {
+  if (!profile) return { words: ['join'], life: undefined, slots: slots ?? configOf().engine.slots }
+  const life = new Life()
+  const engine = createModelEngine({ scheduler: wallScheduler(), profile, model, slots, life, random })
+  const words = ['join', '--slots', String(engine.slots), '--engine-url', engines.serve(name, engine)]
+  return { words, life, slots: engine.slots }
 }
 
 interface Chat {

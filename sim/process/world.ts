@@ -12,8 +12,8 @@ import type { Clock } from '../../node/ports.ts'
 import { type Address, addressOf, type PeerId, parseAddress } from '../../protocol/ids.ts'
 import { formatGram, type Price } from '../../protocol/money.ts'
 import { identityOf, type SeededIdentity } from '../identity.ts'
-import { Life } from '../life.ts'
-import { createModelEngine, loadProfile, type Profile } from '../model/engine/engine.ts'
+import type { Life } from '../life.ts'
+import { loadProfile, type Profile } from '../model/engine/engine.ts'
 import { promptTokensOf } from '../model/engine/tokens.ts'
 import type { PeerSpec, Plan } from '../plan.ts'
 import { type SeededRandom, seededRandom } from '../random.ts'
@@ -22,13 +22,12 @@ import { Book, bookOnDisk } from './books.ts'
 import { ChainGate, ChainLedger, hostAndPortOf } from './chain.ts'
 import { Child, ownCommand } from './child.ts'
 import type { LinkEnd } from './crossing.ts'
-import { EngineServer } from './engine-server.ts'
+import { EngineServer, joinWith } from './engine-server.ts'
 import { readEvent } from './events.ts'
 import { type GatewayAddress, inferOver } from './gateway.ts'
 import { makeHome } from './home.ts'
 import { nodePort, relayPort } from './host.ts'
 import { Links } from './links.ts'
-import { wallScheduler } from './scheduler.ts'
 
 export interface ProcessWorldOptions {
   /** `modelled`: the plan's profiles behind HTTP. `builtin`: llama.cpp with the model that comes along, one a provider. */
@@ -87,7 +86,6 @@ export class ProcessWorld implements World {
   readonly #isModelled: boolean
   readonly #command: readonly string[]
   readonly #keepHomes: boolean
-  readonly #scheduler = wallScheduler()
   readonly #members = new Map<string, Member>()
   readonly #names = new Map<PeerId, string>()
   readonly #listeners: ((heard: Heard) => void)[] = []
@@ -343,7 +341,6 @@ export class ProcessWorld implements World {
     const identity = identityOf(plan.seed, spec.name)
     const home = join(dir, spec.name)
     const profile = spec.provider && this.#isModelled ? loadProfile(spec.provider.profile) : undefined
-    const slots = spec.provider ? (spec.provider.slots ?? profile?.maxNumSeqs ?? configOf(spec.config).engine.slots) : 0
     const isReachable = spec.place.nat === 'open'
     const { relay } = plan.network
     const network = networkOf(address, {
@@ -370,7 +367,7 @@ export class ProcessWorld implements World {
       book: new Book(),
       child: undefined,
       life: undefined,
-      slots,
+      slots: 0,
       escrow: undefined,
       gateway: undefined,
     })
@@ -378,17 +375,13 @@ export class ProcessWorld implements World {
 
   /** The command and its flags; a provider's engine is started with it. */
   #wordsOf(member: Member): readonly string[] {
-    const { payout, profile, random, slots, spec } = member
+    const { payout, profile, random, spec } = member
     if (spec.consumer) return ['up', '--port', '0']
     if (!spec.provider) return ['settle'] // who settles for nobody is a peer like any other
-    const words = ['join', '--payout', payout, '--slots', String(slots)]
-    if (!profile) return words
-    const life = new Life()
-    member.life = life
-    const { model } = spec.provider
-    const scheduler = this.#scheduler
-    const engine = createModelEngine({ scheduler, profile, model, slots, life, random: random.fork('engine') })
-    return [...words, '--engine-url', this.#on.engines.serve(spec.name, engine)]
+    const served = joinWith(this.#on.engines, spec.name, spec.provider, profile, random.fork('engine'))
+    member.life = served.life
+    member.slots = served.slots
+    return [...served.words, '--payout', payout]
   }
 
   #spawn(
