@@ -90,7 +90,12 @@ export class ModelNetwork implements Fabric {
       tally: new Tally(),
     }
     this.dhtSettings = { ...dhtDefaults, ...dht }
-    this.dht = new Kademlia({ scheduler, wire: { call: this.#call }, random, settings: this.dhtSettings })
+    this.dht = new Kademlia({
+      scheduler,
+      wire: { call: this.#call, fallback: (at) => this.#connectedTo(at) },
+      random,
+      settings: this.dhtSettings,
+    })
     const validationMs = costs.validationMs ?? gossipDefaults.validationMs
     this.gossip = new GossipSwarm({
       scheduler,
@@ -400,6 +405,11 @@ export class ModelNetwork implements Fabric {
   }
 
   // the DHT's and gossip's ways
+
+  #connectedTo(at: number): readonly number[] {
+    const open = [...(this.#endpoints[at]?.connectionsBy.entries() ?? [])]
+    return open.flatMap(([index, [connection]]) => (connection && connection.relay === undefined ? [index] : []))
+  }
 
   readonly #call = (
     from: number,

@@ -110,18 +110,33 @@ export class Kademlia {
     const member = this.#members[index]
     if (!member) return
     const { firstRefreshMs, refreshMs, verifyMs } = this.#settings
-    const later = (ms: number): void => {
-      this.#scheduler.at(this.#scheduler.now() + jittered(ms, this.#random.next()), () => {
+    this.#later(firstRefreshMs, () => this.#settle(member, firstRefreshMs))
+    const again = (): void => {
+      this.#later(refreshMs, () => {
         if (member.isOver) return
-        this.find(index, this.space.keyOf(index), () => undefined)
-        if (ms === refreshMs) {
-          this.find(index, this.#anywhere(), () => undefined)
-          for (const peer of member.table.unseenSince(this.#scheduler.now() - verifyMs)) this.#verify(member, peer)
-        }
-        later(refreshMs)
+        this.#settle(member, firstRefreshMs)
+        this.find(index, this.#anywhere(), () => undefined)
+        for (const peer of member.table.unseenSince(this.#scheduler.now() - verifyMs)) this.#verify(member, peer)
+        again()
       })
     }
-    later(firstRefreshMs)
+    again()
+  }
+
+  /** Looks for its own neighbourhood; where nobody answers it asks for an introduction, and tries again ever later. */
+  #settle(member: Member, againMs: number): void {
+    if (member.isOver) return
+    const { index } = member
+    this.find(index, this.space.keyOf(index), ({ closest }) => {
+      if (closest.length > 0 || member.isOver || 2 * againMs > this.#settings.refreshMs) return
+      // or those who come to it for an introduction would be an island with it
+      for (const peer of this.#wire.fallback(index)) this.see(index, peer)
+      this.#later(againMs, () => this.#settle(member, 2 * againMs))
+    })
+  }
+
+  #later(ms: number, act: () => void): void {
+    this.#scheduler.at(this.#scheduler.now() + jittered(ms, this.#random.next()), act)
   }
 
   key(name: string): Key {

@@ -34,7 +34,7 @@ export class Population {
   constructor(parts: PopulationParts) {
     this.#parts = parts
     const { random, scheduler, settings, size } = parts
-    this.dht = new Kademlia({ scheduler, random, settings, wire: { call: this.#call } })
+    this.dht = new Kademlia({ scheduler, random, settings, wire: { call: this.#call, fallback: () => [this.any()] } })
     for (let at = 0; at < size; at += 1) {
       scheduler.at(scheduler.now() + (at / size) * arrivalMs, () => this.#arrive(true))
     }

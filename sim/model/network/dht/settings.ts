@@ -51,6 +51,8 @@ export interface DhtWire {
    * when that is back, with `false` when no answer came: how long that takes is the wire's to know.
    */
   call(from: number, to: number, bytes: number, serve: () => number, done: (isAnswered: boolean) => void): void
+  /** Whom a peer whose table has run empty can turn to. */
+  fallback(at: number): readonly number[]
 }
 
 /** What a peer answers that does not keep to the rules. */
