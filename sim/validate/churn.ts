@@ -48,6 +48,8 @@ export function validateChurn({
       ...dhtDefaults,
       // Kademlia's triples: an address, a port, an id of 20 bytes
       k: 8,
+      prefixBits: undefined,
+      alpha: 3,
       requestBytes: 44,
       answerBytes: 24,
       contactBytes: 26,

@@ -62,7 +62,7 @@ export function validateLiveness({
     headerBytes: 40,
     sessionMs: (isFirst) =>
       isFirst ? leftOf(drawn, sessions.next(), sessions.next()) : weibull(sessions, shape, scaleMs),
-    settings: { ...dhtDefaults, k, refreshMs, verifyMs: idle * refreshMs },
+    settings: { ...dhtDefaults, k, prefixBits: undefined, alpha: concurrency, refreshMs, verifyMs: idle * refreshMs },
   })
   scheduler.run(warmupMs)
   const holders: number[] = []

@@ -54,7 +54,8 @@ describe('provider records', () => {
     const holders = dht.holdersOf(name, 20)
     expect(holders.length).toBeGreaterThanOrEqual(8)
     expect(holders).toContain(dht.closestOfAll(dht.key(name)))
-    for (const holder of holders) expect(holder % 2).toBe(0)
+    // servers: every other one, and the first three where all begin
+    for (const holder of holders) expect(holder % 2 === 0 || holder < 3).toBe(true)
   })
 
   test('a found provider is dialled without introduction', async () => {
@@ -87,15 +88,15 @@ describe('provider records', () => {
     const stage = new Stage()
     const members = population(stage, 120)
     await stage.run(5_000)
-    const provider = members[1]
+    const provider = members[5]
     void provider?.port.provide(key, new AbortController().signal)
     await stage.run(5_000)
     const name = `silkmesh/model-provider/1/${key}`
-    for (const holder of stage.network.dht.holdersOf(name, 1)) {
+    for (const holder of stage.network.dht.holdersOf(name, 5)) {
       const member = members[holder]
       if (member && member !== provider) stage.kill(member, holder % 4 === 0 ? 'power' : 'crash')
     }
-    const seeker = members[3]
+    const seeker = members[7]
     expect(await found(stage, seeker)).toEqual([])
     await stage.run(60_000)
     expect(await found(stage, seeker)).toEqual([provider?.peer])

@@ -3,6 +3,7 @@
 
 import type { Identity, Network } from '../../../node/ports.ts'
 import { meshKey, type PeerId } from '../../../protocol/ids.ts'
+import type { Costs } from '../../costs.ts'
 import type { Scheduler } from '../../kernel.ts'
 import type { Life } from '../../life.ts'
 import type { AdversaryKind, NetworkPlan, Place } from '../../plan.ts'
@@ -22,19 +23,12 @@ import { Machine } from './machine.ts'
 import { type Degrade, type Partition, Paths } from './paths.ts'
 import { controlBytes, frameOverheadBytes, jittered, type NetworkSettings, networkDefaults } from './settings.ts'
 
-/** Processor time of this network's dear steps, as measured; absent costs nothing. */
-export interface NetworkCosts {
-  /** One handshake, at each side. */
-  readonly handshakeMs?: number | undefined
-  /** Checking one gossip message: its signature and what the node looks at. */
-  readonly validationMs?: number | undefined
-}
-
 export interface ModelNetworkOptions {
   readonly scheduler: Scheduler
   readonly random: SeededRandom
   readonly plan: NetworkPlan
-  readonly costs?: NetworkCosts | undefined
+  /** Processor time of handshakes and gossip; where absent they take none. */
+  readonly costs?: Pick<Costs, 'dialMs' | 'gossipDeliveryMs'> | undefined
   readonly settings?: Partial<NetworkSettings> | undefined
   readonly gossip?: Partial<GossipSettings> | undefined
   readonly dht?: Partial<DhtSettings> | undefined
@@ -78,7 +72,7 @@ export class ModelNetwork implements Fabric {
   readonly #classes = new Map<string, boolean>()
   #classesVersion = -1
 
-  constructor({ costs = {}, dht, gossip, plan, random, scheduler, settings }: ModelNetworkOptions) {
+  constructor({ costs, dht, gossip, plan, random, scheduler, settings }: ModelNetworkOptions) {
     const chance = random.fork('packets')
     this.#plan = plan
     this.#random = random
@@ -96,7 +90,7 @@ export class ModelNetwork implements Fabric {
       random,
       settings: this.dhtSettings,
     })
-    const validationMs = costs.validationMs ?? gossipDefaults.validationMs
+    const validationMs = costs?.gossipDeliveryMs ?? gossipDefaults.validationMs
     this.gossip = new GossipSwarm({
       scheduler,
       wire: this.#gossipWire(),
@@ -105,7 +99,7 @@ export class ModelNetwork implements Fabric {
     })
     this.#dialler = new Dialler({
       ground: this.ground,
-      handshakeMs: costs.handshakeMs ?? 0,
+      handshakeMs: (costs?.dialMs ?? 0) / 2,
       relayOf: (machine) => this.relayOf(machine),
       endpointOf: (machine) => this.#endpoints[machine.spot.index],
       connect: (from, to, relay) => this.#connect(from, to, relay),
@@ -141,6 +135,7 @@ export class ModelNetwork implements Fabric {
     machine.isFrozen = false
     machine.state = how === 'power' ? 'silent' : 'refusing'
     this.#endpoints[index] = undefined
+    this.#relays.delete(index)
     this.gossip.leave(index)
     this.dht.leave(index)
     const open = [...endpoint.connectionsBy.values()].flat()
@@ -212,7 +207,12 @@ export class ModelNetwork implements Fabric {
     const { index } = machine.spot
     const held = this.#relays.get(index)
     if (held && this.#canRelay(held, machine)) return held
-    const able = this.#machines.filter((other) => this.#canRelay(other, machine))
+    const reserved = new Map<Machine, number>()
+    for (const relay of this.#relays.values()) reserved.set(relay, (reserved.get(relay) ?? 0) + 1)
+    const { relayReservationsMax } = this.ground.settings
+    const able = (this.#first.length > 0 ? this.#first : this.#machines).filter(
+      (other) => this.#canRelay(other, machine) && (reserved.get(other) ?? 0) < relayReservationsMax,
+    )
     // the same for the same choice of relays, whoever asks first
     const relay = able[index % Math.max(1, able.length)]
     if (relay) this.#relays.set(index, relay)
@@ -233,10 +233,12 @@ export class ModelNetwork implements Fabric {
     const { group, identity, name, place } = peer
     const index = this.#machines.length
     const spot = { index, name, group, place, region: this.ground.paths.regionOf(place) }
-    const machine = new Machine(spot, identity.peerId, peer.dhtServer)
+    const isOpen = place.nat === 'open'
+    const isFirst = isOpen && !peer.bootstrap && this.#first.length < this.ground.settings.bootstrapPeersMax
+    // only who can be dialled answers the DHT; those where all begin must
+    const machine = new Machine(spot, identity.peerId, (peer.dhtServer && isOpen) || isFirst)
     this.#machines.push(machine)
-    const isAble = peer.dhtServer && place.nat === 'open'
-    if (isAble && this.#first.length < this.ground.settings.bootstrapPeersMax) this.#first.push(machine)
+    if (isFirst) this.#first.push(machine)
     this.#byPeer.set(identity.peerId, machine)
     this.#byName.set(name, machine)
     this.dht.place(identity.peerId, behaviourOf(peer))

@@ -31,6 +31,8 @@ export interface NetworkSettings {
   /** A relayed connection ends after this long or so many bytes one way: circuit relay v2's limits. */
   readonly relayMsMax: number
   readonly relayBytesMax: number
+  /** Peers that one relay can be asked to be reached through. */
+  readonly relayReservationsMax: number
 }
 
 export const networkDefaults: NetworkSettings = {
@@ -56,6 +58,7 @@ export const networkDefaults: NetworkSettings = {
   learnedPeersMax: 4_096,
   relayMsMax: 120_000,
   relayBytesMax: 131_072,
+  relayReservationsMax: 15,
 }
 
 /** Yamux and Noise around a frame, and TCP and IP around a packet of the usual size. */

@@ -28,6 +28,18 @@ export interface KademliaParts {
   readonly settings: DhtSettings
 }
 
+interface Looking {
+  readonly from: number
+  readonly key: Key
+  /** Of the records wanted too. */
+  readonly name?: string
+  /** For its node, not for the table's own sake. */
+  readonly isCounted: boolean
+  /** What each answer told; returns whether that is enough. */
+  readonly told: (by: number, closer: readonly number[], providers: readonly number[]) => boolean
+  readonly done: (found: LookupResult) => void
+}
+
 export interface Search {
   stop(): void
 }
@@ -65,7 +77,7 @@ export class Kademlia {
     this.#members[index] = {
       index,
       isServer,
-      table: new RoutingTable(this.space, index, this.#settings.k),
+      table: new RoutingTable(this.space, index, this.#settings.k, this.#settings.prefixBits),
       behaviour,
       records: undefined,
       waiting: [],
@@ -150,7 +162,7 @@ export class Kademlia {
 
   /** The k closest that answer. */
   find(from: number, key: Key, done: (found: LookupResult) => void): Search {
-    return this.#lookup(from, key, undefined, () => false, done)
+    return this.#lookup({ from, key, isCounted: false, told: () => false, done })
   }
 
   /** Asks for one peer by its id, until somebody knows it. */
@@ -164,7 +176,7 @@ export class Kademlia {
       isKnown ||= closer.includes(peer)
       return isKnown
     }
-    return this.#lookup(from, this.space.keyOf(peer), undefined, told, () => done(isKnown))
+    return this.#lookup({ from, key: this.space.keyOf(peer), isCounted: false, told, done: () => done(isKnown) })
   }
 
   /** Each provider once, as peers tell of it; `found` returns whether that is enough. */
@@ -189,14 +201,14 @@ export class Kademlia {
       take(providers)
       return isEnough
     }
-    return this.#lookup(from, this.key(name), name, told, done)
+    return this.#lookup({ from, key: this.key(name), name, isCounted: true, told, done })
   }
 
   /** Puts a record at the k closest that answer; `done` with how many took it. */
   provide(from: number, name: string, done: (holders: number) => void): Search {
     this.tally.provides += 1
     this.#keep(from, name, from)
-    return this.find(from, this.key(name), ({ closest }) => {
+    const put = ({ closest }: LookupResult): void => {
       let left = closest.length
       let holders = 0
       if (left === 0) done(0)
@@ -213,7 +225,8 @@ export class Kademlia {
           done(holders)
         })
       }
-    })
+    }
+    return this.#lookup({ from, key: this.key(name), isCounted: true, told: () => false, done: put })
   }
 
   /** Those that hold a record of this provider now. */
@@ -231,16 +244,10 @@ export class Kademlia {
     return best
   }
 
-  #lookup(
-    from: number,
-    key: Key,
-    name: string | undefined,
-    told: (by: number, closer: readonly number[], providers: readonly number[]) => boolean,
-    done: (found: LookupResult) => void,
-  ): Search {
+  #lookup({ done, from, isCounted, key, name, told }: Looking): Search {
     const { alpha, k } = this.#settings
     const member = this.#members[from]
-    this.tally.lookups += 1
+    if (isCounted) this.tally.lookups += 1
     const lookup: Lookup = new Lookup({
       space: this.space,
       own: from,
@@ -257,7 +264,7 @@ export class Kademlia {
         })
       },
       done: (found) => {
-        if (found.closest.length > 0) {
+        if (isCounted && found.closest.length > 0) {
           this.tally.answered += 1
           this.tally.hops += found.hops
         }

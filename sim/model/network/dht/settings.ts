@@ -3,6 +3,11 @@
 export interface DhtSettings {
   /** Peers in a bucket, in an answer, and that hold a record. */
   readonly k: number
+  /**
+   * Buckets are by a peer's first bits, so many of them, as js-libp2p has it; where absent by how many it shares with the
+   * table's owner, as Kademlia has it.
+   */
+  readonly prefixBits?: number | undefined
   /** Questions under way at once in one lookup. */
   readonly alpha: number
   readonly recordMs: number
@@ -29,7 +34,8 @@ export interface DhtSettings {
 /** js-libp2p's kad-dht as the adapter sets it up. */
 export const dhtDefaults: DhtSettings = {
   k: 20,
-  alpha: 3,
+  prefixBits: 6,
+  alpha: 9, // three disjoint paths of three
   recordMs: 48 * 3_600_000,
   recordsMax: 50_000,
   refreshMs: 300_000,

@@ -1,4 +1,5 @@
-// A routing table of k-buckets: of peers that share so many leading bits with the owner, at most k.
+// A routing table of buckets of at most k peers: of those that share so many leading bits with the owner, or of those whose
+// ids begin alike.
 
 import { bitsMax, type Key, type KeySpace } from './space.ts'
 
@@ -13,10 +14,12 @@ export class RoutingTable {
   readonly #own: number
   readonly #ownKey: Key
   readonly #k: number
+  readonly #prefixBits: number | undefined
   readonly #buckets: (Bucket | undefined)[] = []
   #size = 0
 
-  constructor(space: KeySpace, own: number, k: number) {
+  constructor(space: KeySpace, own: number, k: number, prefixBits?: number) {
+    this.#prefixBits = prefixBits
     this.#space = space
     this.#own = own
     this.#ownKey = space.keyOf(own)
@@ -60,14 +63,23 @@ export class RoutingTable {
   /** Of all it knows the `count` closest to the key, the closest first. */
   closest(key: Key, count: number): number[] {
     const found: number[] = []
+    if (this.#prefixBits === undefined) this.#takeByDistance(key, count, found)
+    else {
+      const prefix = key.high >>> (32 - this.#prefixBits)
+      // the more significant the bit in which a prefix differs, the farther all behind it
+      for (let by = 0; by < 2 ** this.#prefixBits && found.length < count; by += 1) this.#take(prefix ^ by, found)
+    }
+    found.sort((a, b) => this.#space.compare(a, b, key))
+    if (found.length > count) found.length = count
+    return found
+  }
+
+  #takeByDistance(key: Key, count: number, found: number[]): void {
     const shared = Math.min(bitsMax - 1, this.#space.sharedBits(this.#own, key))
     // the key's own bucket holds the closest, then all that are as far as the owner, then ever farther ones
     this.#take(shared, found)
     if (found.length < count) for (let at = shared + 1; at < this.#buckets.length; at += 1) this.#take(at, found)
     for (let at = shared - 1; at >= 0 && found.length < count; at -= 1) this.#take(at, found)
-    found.sort((a, b) => this.#space.compare(a, b, key))
-    if (found.length > count) found.length = count
-    return found
   }
 
   /** Those not known to have answered since. */
@@ -87,6 +99,7 @@ export class RoutingTable {
   }
 
   #at(peer: number): number {
+    if (this.#prefixBits !== undefined) return this.#space.high(peer) >>> (32 - this.#prefixBits)
     return Math.min(bitsMax - 1, this.#space.sharedBits(peer, this.#ownKey))
   }
 }

@@ -27,7 +27,7 @@ export const gossipDefaults: GossipSettings = {
   heartbeatMs: 1_000,
   lazyDegree: 6,
   lazyHeartbeats: 3,
-  validationMs: 0.5,
+  validationMs: 0, // processor time, where a table of costs does not say
   unwantedBytesMin: 512,
   fullPeersMax: 2_000,
 }
