@@ -81,7 +81,7 @@ export function populationOf(plan: Plan): Population {
         frozenUntilMs: 0,
         upSinceMs: 0,
         epoch: 0,
-        escrowReadMs: -1e12,
+        escrowReadMs: Number.NEGATIVE_INFINITY,
       })
     }
   }

@@ -151,6 +151,19 @@ export class Provider {
     this.hasToldMore = false
   }
 
+  /** Nothing of what it had under way is left. */
+  end(nowMs: number): void {
+    this.isUp = false
+    this.isDraining = false
+    this.downAtMs = nowMs
+    this.frozenUntilMs = 0
+    this.active = 0
+    this.queue.length = 0
+    this.decoding.length = 0
+    this.batch.clear(nowMs)
+    this.stamp += 1
+  }
+
   withdraw(nowMs: number): void {
     this.#push(nowMs, undefined)
   }

@@ -11,6 +11,8 @@ export interface Requests {
   readonly promptTokens: Int32Array
   readonly completionTokens: Int32Array
   readonly conversation: Int32Array
+  /** Requests of each conversation. */
+  readonly turns: Uint32Array
   /** 0 for one that stays. */
   readonly leaveAfterTokens: Int32Array
 }
@@ -23,6 +25,7 @@ export function requestColumns(
 ): Requests {
   const count = requests.length
   const columns = {
+    turns: new Uint32Array(count),
     count,
     atMs: new Float64Array(count),
     consumer: new Int32Array(count),
@@ -41,7 +44,9 @@ export function requestColumns(
     columns.model[at] = numberOf(models, request.model)
     columns.promptTokens[at] = request.promptTokens
     columns.completionTokens[at] = request.completionTokens
-    columns.conversation[at] = numberOf(conversations, request.conversation)
+    const conversation = numberOf(conversations, request.conversation)
+    columns.conversation[at] = conversation
+    columns.turns[conversation] = (columns.turns[conversation] ?? 0) + 1
     columns.leaveAfterTokens[at] = request.leaveAfterTokens ?? 0
   }
   return columns

@@ -75,13 +75,13 @@ class Run {
 
   /** A stretch of events; false where there is nothing more to do. */
   step(untilMs: number): boolean {
-    const { durationMs, requests } = this.#plan
+    const { durationMs } = this.#plan
     for (let event = 0; event < eventsPerTurn; event += 1) {
       const nextMs = this.#market.nextMs
       while (this.#nextSampleMs <= Math.min(nextMs, durationMs)) this.#sample()
       if (nextMs > untilMs) return false
       // what comes after the end is waited for as long as somebody runs
-      if (nextMs > durationMs && this.#market.running === 0 && !this.#hasPlans(requests.length)) return false
+      if (nextMs > durationMs && this.#market.running === 0 && !this.#market.hasArrivals) return false
       this.#market.step()
     }
     return true
@@ -101,7 +101,7 @@ class Run {
   result(isComplete: boolean): CoarseRun {
     const market = this.#market
     if (isComplete) {
-      market.close()
+      market.till.close()
       if (market.running > 0) {
         this.#violated('deadline', `${market.running} requests have not ended ${this.#plan.healMs} ms after the end`)
       }
@@ -121,10 +121,6 @@ class Run {
       isComplete,
       events: market.events,
     }
-  }
-
-  #hasPlans(requests: number): boolean {
-    return this.#market.requestsTaken < requests
   }
 
   get #isMeasuring(): boolean {
@@ -170,16 +166,17 @@ class Run {
     put('spentNano', Number(totals.coveredNano))
     put('settledNano', Number(totals.settledNano))
     put('feesNano', Number(totals.feesNano))
-    put('unpaidNanoMax', Number(market.exposureNano))
-    put('windowNano', Number(market.windowNano))
-    put('vouchers', market.vouchers)
+    put('unpaidNanoMax', Number(market.till.exposureNano))
+    put('windowNano', Number(market.till.windowNano))
+    put('vouchers', market.till.vouchers)
     this.#check()
   }
 
   #check(): void {
     for (const fault of this.#market.book.faults()) this.#violated('conservation', fault)
-    if (this.#market.exposureNano > this.#market.windowNano) {
-      this.#violated('exposure', `${this.#market.exposureNano} nano unpaid, the window is ${this.#market.windowNano}`)
+    const { exposureNano, windowNano } = this.#market.till
+    if (exposureNano > windowNano) {
+      this.#violated('exposure', `${exposureNano} nano unpaid, the window is ${windowNano}`)
     }
   }
 
@@ -190,7 +187,9 @@ class Run {
   #figures(): Readonly<Record<string, number | undefined>> {
     const { durationMs, warmupMs } = this.#plan
     const market = this.#market
-    const { adverts, book, exposureNano, gossip, population, vouchers, windowNano } = market
+    const { book, gossip, population } = market
+    const { exposureNano, vouchers, windowNano } = market.till
+    const { adverts } = market.counter
     const { consumers, peers, providers } = population
     const totals = book.totals()
     const lastMs = Math.min(market.nowMs, durationMs)
