@@ -2,6 +2,7 @@
 // plans run equal, to the bit, each in a process of its own.
 
 import { identityOf } from '../identity.ts'
+import type { Scheduler } from '../kernel.ts'
 import { networkDefaults } from '../model/network/settings.ts'
 import type { Plan } from '../plan.ts'
 import { type VirtualTier, VirtualWorld } from '../virtual-world.ts'
@@ -11,7 +12,7 @@ import { openSimulation, type Simulation } from './simulation.ts'
 import type { Tap } from './socket.ts'
 
 /** From here until `close` this process lives in virtual time: its timers, dates and randomness are the simulation's. */
-export async function createLibp2pWorld(tap?: Tap): Promise<World> {
+export async function createLibp2pWorld(tapOf?: (time: Scheduler) => Tap): Promise<World> {
   const simulation = await openSimulation()
   return new Libp2pWorld(simulation, {
     tier: 'libp2p',
@@ -24,7 +25,7 @@ export async function createLibp2pWorld(tap?: Tap): Promise<World> {
         plan: plan.network,
         bootstraps: bootstrapsOf(plan),
         start: simulation.startLibp2p,
-        tap,
+        tap: tapOf?.(simulation.time),
       })
     },
   })
