@@ -3,6 +3,9 @@
 import { MeshError } from '../protocol/errors.ts'
 import type { Clock, Random } from './ports.ts'
 
+/** What ends a wait that is over anyway. Without a reason of its own each `abort` makes an error with a stack. */
+const over = new MeshError('cancelled', 'nobody waits any more')
+
 /**
  * The promise, or a `timeout` that says what took too long. `work` gets a signal that fires on the deadline and on the
  * caller's own signal, so that what it waits for is let go.
@@ -28,7 +31,7 @@ export async function within<T>(
     throw signal?.aborted ? cancelled(signal) : error
   } finally {
     deadline.catch(() => undefined) // the sleep's own rejection when it is let go
-    done.abort()
+    done.abort(over)
   }
 }
 
@@ -62,7 +65,7 @@ export class Watchdog {
     this.#what = what
     this.#dueAtMs = this.#clock.now() + ms
     if (this.#wake === undefined) void this.#watch()
-    else if (this.#dueAtMs < this.#wakesAtMs) this.#wake.abort()
+    else if (this.#dueAtMs < this.#wakesAtMs) this.#wake.abort(over)
   }
 
   /** Nothing is due until armed again. Costs nothing: the sleeper finds out when it wakes. */
@@ -71,15 +74,15 @@ export class Watchdog {
   }
 
   end(): void {
-    this.#done.abort()
-    this.#wake?.abort()
+    this.#done.abort(over)
+    this.#wake?.abort(over)
   }
 
   async #watch(): Promise<void> {
     while (!this.#done.signal.aborted && this.#dueAtMs !== Number.POSITIVE_INFINITY) {
       const leftMs = this.#dueAtMs - this.#clock.now()
       if (leftMs <= 0) {
-        this.#done.abort()
+        this.#done.abort(over)
         this.#expire(new MeshError('timeout', `${this.#what} took longer than ${this.#ms} ms`))
         return
       }

@@ -27,8 +27,24 @@ export type Topic = typeof capacityTopic
 /** An Ed25519 peer id is the identity multihash (00 24) of the protobuf public key (08 01 12 20 ‖ 32 bytes). */
 const ed25519PeerIdPrefix = Uint8Array.of(0x00, 0x24, 0x08, 0x01, 0x12, 0x20)
 
+/** Base58 is long division: both ways are remembered, for as many peers as a busy node knows. */
+const rememberedMax = 16_384
+const peerIds = new Map<string, PeerId>()
+const publicKeys = new Map<PeerId, Uint8Array>()
+
+function remember<K, V>(known: Map<K, V>, key: K, value: V): V {
+  if (known.size >= rememberedMax) known.clear()
+  known.set(key, value)
+  return value
+}
+
 export function peerIdOf(publicKey: Uint8Array): PeerId {
   if (publicKey.length !== 32) throw new RangeError(`public key of ${publicKey.length} bytes, expected 32`)
+  const text = Buffer.from(publicKey.buffer, publicKey.byteOffset, 32).toString('latin1')
+  return peerIds.get(text) ?? remember(peerIds, text, encodedPeerId(publicKey))
+}
+
+function encodedPeerId(publicKey: Uint8Array): PeerId {
   const multihash = new Uint8Array(38)
   multihash.set(ed25519PeerIdPrefix)
   multihash.set(publicKey, 6)
@@ -37,6 +53,10 @@ export function peerIdOf(publicKey: Uint8Array): PeerId {
 
 /** The 32-byte Ed25519 key inside a peer id. Throws `RangeError` for a peer id of another key type. */
 export function publicKeyOf(peer: PeerId): Uint8Array {
+  return (publicKeys.get(peer) ?? remember(publicKeys, peer, decodedPublicKey(peer))).slice()
+}
+
+function decodedPublicKey(peer: PeerId): Uint8Array {
   const multihash = base58btc.baseDecode(peer)
   if (multihash.length !== 38 || ed25519PeerIdPrefix.some((byte, at) => multihash[at] !== byte)) {
     throw new RangeError(`peer id ${peer} does not hold an Ed25519 key`)

@@ -258,7 +258,7 @@ describe('a made-up tree', () => {
     ['an adapter knows ports, not policy', 'node/adapters/a.ts', '../consumer/tab.ts'],
     ['an adapter knows ports, not policy', 'node/adapters/libp2p/a.ts', '../../node.ts'],
     ['the command line sees a node from outside', 'node/cli/a.ts', '../settlement/book.ts'],
-    ['sim sees a node from outside', 'sim/a.ts', '../node/waits.ts'],
+    ['sim sees a node from outside', 'sim/a.ts', '../node/records.ts'],
     ['sim sees a node from outside', 'sim/a.ts', '../node/adapters/sqlite.ts'],
     ['sim sees a node from outside', 'sim/a.ts', '../node/consumer/tab.ts'],
   ])('breaks "%s": %s imports %s', (name, path, specifier) => {

@@ -139,7 +139,7 @@ export class Directory {
       'the lookup',
       async (stop) => {
         for await (const peer of network.findProviders(key, stop)) {
-          if (peer === identity.peerId) continue
+          if (peer === identity.peerId || this.#isFresh(peer)) continue
           fetches.push(this.#fetch(peer, signal))
           if (fetches.length >= lookupProvidersMax) break
         }
@@ -149,6 +149,13 @@ export class Directory {
       if (signal.aborted) throw error // running out of time is an ordinary end of a lookup
     })
     await Promise.all(fetches)
+  }
+
+  /** Gossip brought its advert lately, so it need not be asked: a lookup a minute would ask every provider for every peer. */
+  #isFresh(peer: PeerId): boolean {
+    const known = this.#known.get(peer)
+    const { advertLifeMs } = this.#config.discovery
+    return known !== undefined && known.advert.validUntilMs - this.#ports.clock.now() >= advertLifeMs / 2
   }
 
   /** Resolves when the model has a candidate, or `discoverMs` later without one. */

@@ -11,6 +11,7 @@ import type { Admission } from './admission.ts'
 import type { Pricing } from './pricing.ts'
 
 const agent = 'silkmesh/0.1'
+const changed = new Error('load changed')
 
 export class Advertiser {
   readonly #config: Config
@@ -21,6 +22,8 @@ export class Advertiser {
   readonly #ports: Ports
   #sequence = 0
   #published: { readonly offers: readonly Offer[]; readonly atMs: number } | undefined
+  /** Signed last. */
+  #encoded: { readonly offers: readonly Offer[]; readonly bytes: Uint8Array; readonly atMs: number } | undefined
   #wake = new AbortController()
 
   constructor(config: Config, payout: Address, pricing: Pricing, engine: Engine, admission: Admission, ports: Ports) {
@@ -46,7 +49,7 @@ export class Advertiser {
 
   /** Call when load may have changed; a change worth telling goes out after the gap. */
   changed(): void {
-    this.#wake.abort()
+    this.#wake.abort(changed)
   }
 
   /** Says that nothing is offered any more: others need not find out by dialling. */
@@ -54,9 +57,14 @@ export class Advertiser {
     await this.#ports.network.publish(capacityTopic, this.#encode([]))
   }
 
-  /** Serves /silkmesh/advert/1.0.0: the current advert, then the end. */
+  /** Serves /silkmesh/advert/1.0.0: the current advert, then the end. Many ask at once when a provider is new. */
   async serve(stream: Stream): Promise<void> {
-    await stream.send(this.#encode(this.#offers()))
+    const offers = this.#offers()
+    const encoded = this.#encoded
+    const nowMs = this.#ports.clock.now()
+    const isCurrent =
+      encoded && nowMs - encoded.atMs < this.#config.discovery.advertGapMs && isSame(encoded.offers, offers)
+    await stream.send(isCurrent ? encoded.bytes : this.#encode(offers))
     await stream.close()
   }
 
@@ -116,8 +124,18 @@ export class Advertiser {
       addresses: network.addresses().slice(0, limits.addressesMax),
       agent,
     }
-    return encodeAdvert(advert, identity.publicKey, (message) => identity.sign(message))
+    const bytes = encodeAdvert(advert, identity.publicKey, (message) => identity.sign(message))
+    this.#encoded = { offers, bytes, atMs: clock.now() }
+    return bytes
   }
+}
+
+function isSame(a: readonly Offer[], b: readonly Offer[]): boolean {
+  return a.length === b.length && a.every((offer, at) => isSameOffer(offer, b[at]))
+}
+
+function isSameOffer(a: Offer, b: Offer | undefined): boolean {
+  return b !== undefined && (Object.keys(a) as (keyof Offer)[]).every((name) => a[name] === b[name])
 }
 
 /** Another price, full or free again, or a quarter of the slots moved: less is noise that would cost every peer a message. */

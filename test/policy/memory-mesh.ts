@@ -31,6 +31,7 @@ interface Member {
   readonly handlers: Map<ProtocolId, Handler>
   readonly provided: Set<ModelKey>
   readonly ends: Set<End>
+  validate?: (from: PeerId, message: Uint8Array) => Verdict
 }
 
 /** One end of a stream. */
@@ -243,8 +244,12 @@ export class MemoryMesh {
         return own
       },
       handle: (protocol, handler) => void member.handlers.set(protocol, handler),
-      publish: async () => undefined,
-      subscribe: (_topic, _validate: (from: PeerId, message: Uint8Array) => Verdict) => undefined,
+      publish: async (_topic, message) => {
+        for (const [other, { validate }] of members) if (other !== peerId) validate?.(peerId, message)
+      },
+      subscribe: (_topic, validate) => {
+        member.validate = validate
+      },
       provide: async (key) => void member.provided.add(key),
       async *findProviders(key) {
         for (const [peer, { provided }] of members) if (provided.has(key)) yield peer
