@@ -14,7 +14,7 @@ FROM ${BASE_IMAGE} AS modules-install
 WORKDIR /opt/silkmesh
 COPY package.json package-lock.json ./
 COPY node/engines node/engines
-RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --no-audit --no-fund
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm install --no-audit --no-fund --loglevel=error
 
 FROM ${BASE_IMAGE} AS modules-context
 WORKDIR /opt/silkmesh

@@ -111,11 +111,11 @@ export class Child {
     if (isKilled) throw new Error(`${this.name} did not end within ${ms / 1_000} s of being asked to${this.lastWords}`)
   }
 
-  /** Resident memory in bytes; 0 where the system does not tell. */
+  /** Resident memory that it shares with no file; 0 where the system does not tell. */
   get memoryBytes(): number {
     try {
-      const [, pages] = readFileSync(`/proc/${this.pid}/statm`, 'utf8').split(' ')
-      return Number(pages) * 4_096
+      const [, resident, shared] = readFileSync(`/proc/${this.pid}/statm`, 'utf8').split(' ').map(Number)
+      return ((resident ?? 0) - (shared ?? 0)) * 4_096
     } catch {
       return 0
     }
