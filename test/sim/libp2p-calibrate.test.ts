@@ -33,7 +33,7 @@ describe('costs', () => {
     const path = join(folder, 'mine.json')
     writeFileSync(path, JSON.stringify(measured))
     expect(readCosts(path)).toEqual(measured)
-  })
+  }, 180_000)
 
   test('a table that lacks one is refused by its name', () => {
     const path = join(folder, 'bad.json')

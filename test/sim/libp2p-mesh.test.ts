@@ -24,5 +24,5 @@ describe('ten peers with Noise, Kademlia and gossipsub, a partition and a crash'
       expect(figures?.['dhtMeanHops']).toBeGreaterThanOrEqual(1)
       expect(figures?.['dhtMeanHops']).toBeLessThan(2)
     }
-  })
+  }, 180_000)
 })
