@@ -22,6 +22,8 @@ import { GossipTally } from './tally.ts'
 /** Sites beat in so many groups, one after another, so that a heartbeat is one event for many. */
 const beatGroups = 10
 
+const restHeartbeats = 10
+
 const unseen = 0
 const pending = 1
 const kept = 2
@@ -34,6 +36,8 @@ interface Site {
   validate: Validate | undefined
   readonly neighbours: Set<number>
   readonly mesh: Set<number>
+  /** Until then there is no point in asking the same peers again: those refused are left alone for a while. */
+  restUntilMs: number
   /** Peers that brought rejected messages; absent for most. */
   offences: Map<number, Offence> | undefined
 }
@@ -107,6 +111,7 @@ export class GossipSwarm {
       validate: undefined,
       neighbours: new Set(),
       mesh: new Set(),
+      restUntilMs: 0,
       offences: undefined,
     }
   }
@@ -347,6 +352,7 @@ export class GossipSwarm {
 
   #unsettle(site: Site): void {
     if (!site.validate) return
+    site.restUntilMs = 0
     this.#unsettled[site.group]?.add(site.index)
     if (this.#isBeating) return
     this.#isBeating = true
@@ -373,7 +379,9 @@ export class GossipSwarm {
     if (!site) return
     const { degree, degreeMax, degreeMin } = this.#settings
     for (const peer of site.mesh) if (this.#scoreAt(site, peer) < 0) this.#part(site, peer)
-    if (site.mesh.size < degreeMin) {
+    const now = this.#scheduler.now()
+    if (site.mesh.size < degreeMin && now < site.restUntilMs) this.#unsettled[site.group]?.add(index)
+    else if (site.mesh.size < degreeMin) {
       const others = [...site.neighbours].filter((peer) => this.#mayGraft(site, peer))
       while (site.mesh.size < degree && others.length > 0) {
         const peer = taken(others, this.#random)
@@ -381,8 +389,11 @@ export class GossipSwarm {
         this.#sites[peer]?.mesh.add(index)
         this.tally.controlBytes += idBytes
       }
-      // all who listen are in the mesh or full: look again when one of them changes
-      if (site.mesh.size < degreeMin && site.mesh.size < site.neighbours.size) this.#unsettle(site)
+      // all who listen are in the mesh or full
+      if (site.mesh.size < degreeMin && site.mesh.size < site.neighbours.size) {
+        this.#unsettle(site)
+        site.restUntilMs = now + restHeartbeats * this.#settings.heartbeatMs
+      }
     }
     if (site.mesh.size > degreeMax) {
       const members = [...site.mesh]
