@@ -47,7 +47,12 @@ export const settings = {
     lookupIntervalMs: integer(60_000, 500, 60 * minutes, 'the DHT is asked again this often'),
     lookupEmptyMs: integer(2_000, 100, 60 * minutes, 'and this often while no provider at all is known'),
     lookupMs: integer(10_000, 500, 60_000, 'one DHT lookup'),
-    lookupProvidersMax: integer(64, 1, 1_024, 'providers taken from one lookup'),
+    lookupProvidersMax: integer(
+      16,
+      1,
+      1_024,
+      'providers asked for their advert after one lookup: a start, each costs a connection; gossip brings the others',
+    ),
     advertFetchMs: integer(8_000, 500, 60_000, 'asking one peer for its advert, dial included'),
     directoryPeersMax: integer(4_096, 16, 100_000, 'providers remembered; the longest expired goes first'),
   },

@@ -36,15 +36,26 @@ function keyOf(publicKey: Uint8Array): KeyObject {
   return key
 }
 
-/** A signer over a 32-byte Ed25519 seed. */
-export function signerOf(seed: Uint8Array): (message: Uint8Array) => Uint8Array {
+export interface KeyPair {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array
+  readonly sign: (message: Uint8Array) => Uint8Array
+}
+
+/** The keys of a 32-byte Ed25519 seed. */
+export function keyPairOf(seed: Uint8Array): KeyPair {
   if (seed.length !== 32) throw new RangeError(`seed of ${seed.length} bytes, expected 32`)
   const key = createPrivateKey({ key: Buffer.concat([pkcs8Prefix, seed]), format: 'der', type: 'pkcs8' })
-  return (message) => edSign(null, message, key)
+  const publicKey = createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(12)
+  return { publicKey, sign: (message) => edSign(null, message, key) }
+}
+
+/** A signer over a 32-byte Ed25519 seed. */
+export function signerOf(seed: Uint8Array): KeyPair['sign'] {
+  return keyPairOf(seed).sign
 }
 
 /** The 32-byte public key of a seed. */
 export function publicKeyOfSeed(seed: Uint8Array): Uint8Array {
-  const key = createPrivateKey({ key: Buffer.concat([pkcs8Prefix, seed]), format: 'der', type: 'pkcs8' })
-  return createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(12)
+  return keyPairOf(seed).publicKey
 }

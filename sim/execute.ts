@@ -78,12 +78,12 @@ function recordOf(
     series: recorder.series,
     bands: recorder.bands,
     peers,
-    pace: paceOf(plan, figures, peers.length, cost),
+    pace: paceOf(recorder.series.at(-1)?.atMs ?? 0, figures, peers.length, cost),
   }
 }
 
 function paceOf(
-  { durationMs }: Plan,
+  reachedMs: number,
   figures: Readonly<Record<string, number>>,
   peers: number,
   { cpuMs, wallMs }: { readonly wallMs: number; readonly cpuMs: number },
@@ -96,7 +96,7 @@ function paceOf(
     events,
     eventsPerSecond: (1_000 * events) / wallMs,
     eventsPerCoreSecond: (1_000 * events) / cpuMs,
-    timesRealTime: durationMs / wallMs,
+    timesRealTime: reachedMs / wallMs,
     rssBytes,
     rssBytesPerPeer: rssBytes / peers,
   }

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { Identity } from '../node/ports.ts'
 import { peerIdOf } from '../protocol/ids.ts'
-import { publicKeyOfSeed, signerOf } from '../protocol/signature.ts'
+import { keyPairOf } from '../protocol/signature.ts'
 
 export interface SeededIdentity extends Identity {
   /** 32 bytes. */
@@ -12,7 +12,7 @@ export interface SeededIdentity extends Identity {
 
 export function identityOf(runSeed: number | string, name: string): SeededIdentity {
   const seed = Uint8Array.from(createHash('sha256').update(`silkmesh-sim/${runSeed}/identity/${name}`).digest())
-  const publicKey = Uint8Array.from(publicKeyOfSeed(seed))
-  const sign = signerOf(seed)
+  const { publicKey: key, sign } = keyPairOf(seed)
+  const publicKey = Uint8Array.from(key)
   return { seed, peerId: peerIdOf(publicKey), publicKey, sign: (message) => Uint8Array.from(sign(message)) }
 }

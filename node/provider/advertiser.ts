@@ -134,8 +134,18 @@ function isSame(a: readonly Offer[], b: readonly Offer[]): boolean {
   return a.length === b.length && a.every((offer, at) => isSameOffer(offer, b[at]))
 }
 
-function isSameOffer(a: Offer, b: Offer | undefined): boolean {
-  return b !== undefined && (Object.keys(a) as (keyof Offer)[]).every((name) => a[name] === b[name])
+function isSameOffer(
+  { price: { cachedNano, completionNano, promptNano }, ...a }: Offer,
+  other: Offer | undefined,
+): boolean {
+  if (!other) return false
+  const { price, ...b } = other
+  return (
+    price.cachedNano === cachedNano &&
+    price.completionNano === completionNano &&
+    price.promptNano === promptNano &&
+    (Object.keys(a) as (keyof typeof a)[]).every((name) => a[name] === b[name])
+  )
 }
 
 /** Another price, full or free again, or a quarter of the slots moved: less is noise that would cost every peer a message. */

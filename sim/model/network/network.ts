@@ -365,11 +365,13 @@ export class ModelNetwork implements Fabric {
   #prune(endpoint: Endpoint, latest: Connection): void {
     if (endpoint.connectionsBy.size <= this.ground.settings.connectionsMax || this.#first.includes(endpoint.machine))
       return
-    for (const connection of [...endpoint.connectionsBy.values()].flat()) {
-      const side = connection.sideOf(endpoint)
-      if (connection === latest || connection.riders[side].size > 0 || connection.watchers[side].size > 0) continue
-      connection.close(side)
-      return
+    for (const connections of endpoint.connectionsBy.values()) {
+      for (const connection of connections) {
+        const side = connection.sideOf(endpoint)
+        if (connection === latest || connection.riders[side].size > 0 || connection.watchers[side].size > 0) continue
+        connection.close(side)
+        return
+      }
     }
   }
 
