@@ -43,8 +43,6 @@ export class Market {
   readonly #live: (Live | undefined)[] = []
   readonly #free: number[] = []
   readonly #byPeerId: ReadonlyMap<PeerId, Provider>
-  /** Pair of consumer and provider → when it failed there last. */
-  readonly #failedAt = new Map<number, number>()
   #nextRequest = 0
   events = 0
   running = 0
@@ -188,14 +186,11 @@ export class Market {
 
   #choose(live: Live) {
     const consumer = this.#consumer(live)
-    const { cooldownMs, priceNanoMax, routing } = consumer.config.consumer
+    const { cooldownMs, routing } = consumer.config.consumer
     const { models, requests } = this.population
     const nowMs = Math.max(this.nowMs, consumer.frozenUntilMs)
-    const priceMax = { promptNano: priceNanoMax, completionNano: priceNanoMax, cachedNano: priceNanoMax }
     const providers = models[requests.model[live.request] as number]?.providers ?? []
-    const candidates = this.#views.candidates(consumer, providers, nowMs, priceMax, (provider) =>
-      this.#failedAt.get(this.#ways.pairOf(consumer, provider)),
-    )
+    const candidates = this.#views.candidates(consumer, providers, nowMs)
     if (candidates.length === 0 && live.attempts === 0) return this.#lookAgain(live, consumer)
     const choice = select(
       candidates,
@@ -291,7 +286,10 @@ export class Market {
     const { remedy } = failures[code]
     this.#detach(live)
     const isOrdinary = code === 'busy' || code === 'draining' || remedy === 'never'
-    if (provider && !isOrdinary) this.#failedAt.set(this.#ways.pairOf(consumer, provider), this.nowMs)
+    if (provider && !isOrdinary) {
+      consumer.failedAtMs ??= new Map()
+      consumer.failedAtMs.set(provider.index, this.nowMs)
+    }
     const isSecondRefusal = remedy === 'never' && live.refusedCode === code
     if (remedy === 'never') live.refusedCode = code
     if (isSecondRefusal || live.attempts >= consumer.config.consumer.attemptsMax) return this.#end(live, 'failed')
@@ -312,7 +310,7 @@ export class Market {
     this.#live[live.id] = undefined
     this.#free.push(live.id)
     this.running -= 1
-    if (outcome === 'ok' && provider) this.#failedAt.delete(this.#ways.pairOf(consumer, provider))
+    if (outcome === 'ok' && provider) consumer.failedAtMs?.delete(provider.index)
     const record: RequestRecord = {
       number: live.request,
       consumer: consumer.spec.name,

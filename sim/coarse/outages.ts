@@ -103,6 +103,7 @@ export class Outages {
     consumer.epoch += 1
     consumer.escrowReadMs = Number.NEGATIVE_INFINITY
     consumer.upSinceMs = agenda.nowMs
+    consumer.failedAtMs = undefined
   }
 
   /** False for a peer that is down already. */

@@ -21,6 +21,8 @@ export interface Consumer {
   /** Counts its lives. */
   epoch: number
   upSinceMs: number
+  /** By provider; absent where none failed it lately. */
+  failedAtMs: Map<number, number> | undefined
   /** When it last read its own escrow. */
   escrowReadMs: number
 }
@@ -80,6 +82,7 @@ export function populationOf(plan: Plan): Population {
         isUp: false,
         frozenUntilMs: 0,
         upSinceMs: 0,
+        failedAtMs: undefined,
         epoch: 0,
         escrowReadMs: Number.NEGATIVE_INFINITY,
       })

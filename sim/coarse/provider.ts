@@ -21,6 +21,8 @@ export interface Told {
   /** Undefined: nothing is offered any more. */
   readonly offer: Offer | undefined
   readonly advert: Advert | undefined
+  /** The highest of its three prices. */
+  readonly dearestNano: number
 }
 
 /** No policy looks at it. */
@@ -195,7 +197,9 @@ export class Provider {
       addresses: [],
       agent: '',
     }
-    this.#told.unshift({ atMs, sequence: this.#sequence, offer, advert })
+    const { promptNano = 0n, completionNano = 0n } = offer?.price ?? {}
+    const dearestNano = Number(promptNano > completionNano ? promptNano : completionNano)
+    this.#told.unshift({ atMs, sequence: this.#sequence, offer, advert, dearestNano })
     if (this.#told.length <= toldMax) return
     this.#told.pop()
     this.hasToldMore = true

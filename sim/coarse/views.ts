@@ -1,7 +1,6 @@
 // What a consumer knows of providers: their adverts as they have reached it, each after a delay drawn for the two.
 
 import type { Candidate } from '../../node/consumer/selection.ts'
-import { isWithin, type Price } from '../../protocol/money.ts'
 import type { Paths } from '../model/network/paths.ts'
 import type { SeededRandom } from '../random.ts'
 import { drawOf } from './draws.ts'
@@ -34,17 +33,12 @@ export class Views {
   }
 
   /**
-   * Its candidates among these providers, in their order, that ask no more than this. `failedAtMs` says when one failed it last.
+   * Its candidates among these providers, in their order, that ask no more than its ceiling.
    * The list and what is in it are valid until the next call.
    */
-  candidates(
-    consumer: Consumer,
-    providers: readonly Provider[],
-    nowMs: number,
-    priceMax: Price,
-    failedAtMs: (provider: Provider) => number | undefined,
-  ): readonly Candidate[] {
+  candidates(consumer: Consumer, providers: readonly Provider[], nowMs: number): readonly Candidate[] {
     const count = Math.min(this.#candidatesMax, providers.length)
+    const ceiling = Number(consumer.config.consumer.priceNanoMax)
     const candidates = this.#candidates
     candidates.length = 0
     for (let stratum = 0; stratum < count; stratum += 1) {
@@ -52,13 +46,13 @@ export class Views {
       const draw = count === providers.length ? 0 : drawOf(this.#salt, consumer.index, stratum)
       const provider = providers[Math.floor(((stratum + draw) * providers.length) / count)]
       const told = provider && this.#heard(consumer, provider, nowMs)
-      if (!provider || !told?.advert || !told.offer || !isWithin(told.offer.price, priceMax)) continue
+      if (!provider || !told?.advert || !told.offer || told.dearestNano > ceiling) continue
       const place = candidates.length
       const candidate = this.#pool[place] ?? { advert: told.advert, offer: told.offer, failedAtMs: undefined }
       this.#pool[place] = candidate
       candidate.advert = told.advert
       candidate.offer = told.offer
-      candidate.failedAtMs = failedAtMs(provider)
+      candidate.failedAtMs = consumer.failedAtMs?.get(provider.index)
       candidates.push(candidate)
     }
     return candidates

@@ -22,16 +22,16 @@ export class Ways {
     this.#salt = Math.floor(random.next() * 2 ** 32) | 0
   }
 
-  pairOf(consumer: Consumer, provider: Provider): number {
+  #pairOf(consumer: Consumer, provider: Provider): number {
     return consumer.index * this.#population.providers.length + provider.index
   }
 
   connect(consumer: Consumer, provider: Provider): void {
-    this.#connected.set(this.pairOf(consumer, provider), livesOf(consumer, provider))
+    this.#connected.set(this.#pairOf(consumer, provider), livesOf(consumer, provider))
   }
 
   isConnected(consumer: Consumer, provider: Provider): boolean {
-    const lives = this.#connected.get(this.pairOf(consumer, provider))
+    const lives = this.#connected.get(this.#pairOf(consumer, provider))
     return lives === livesOf(consumer, provider) || this.#wasLookedUp(consumer, provider)
   }
 
