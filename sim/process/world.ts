@@ -93,6 +93,7 @@ export class ProcessWorld implements World {
   #startMs = 0
   #heard = 0
   #memoryBytesMax = 0
+  #figures: Readonly<Record<string, number>> = {}
   #auditing: Promise<unknown> = Promise.resolve()
 
   constructor({ engine = 'modelled', command = ownCommand, keepHomes = false }: ProcessWorldOptions) {
@@ -261,8 +262,13 @@ export class ProcessWorld implements World {
     return audited
   }
 
+  /** After the end, as it was then. */
   figures(): Readonly<Record<string, number>> {
-    const { bootstrap, chain, links } = this.#on
+    if (this.#stage) this.#figures = this.#measure(this.#stage)
+    return this.#figures
+  }
+
+  #measure({ bootstrap, chain, links }: Stage): Readonly<Record<string, number>> {
     const children = [chain, bootstrap, ...[...this.#members.values()].flatMap(({ child }) => (child ? [child] : []))]
     const memoryBytes = children.reduce((sum, child) => sum + child.memoryBytes, 0)
     this.#memoryBytesMax = Math.max(this.#memoryBytesMax, memoryBytes)
@@ -287,6 +293,7 @@ export class ProcessWorld implements World {
   async close(): Promise<void> {
     const stage = this.#stage
     if (!stage) return
+    this.#figures = this.#measure(stage)
     this.#stage = undefined
     await this.#auditing
     const children = [stage.bootstrap, stage.chain]
