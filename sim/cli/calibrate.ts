@@ -1,6 +1,7 @@
 // `sim calibrate`: what handshakes, signatures and codecs cost on this machine, or an engine's profile from its log.
 
 import { writeFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { calibrateEngine } from '../model/engine/calibrate.ts'
 import { readEngineLog } from '../model/engine/log.ts'
 import { loadProfile } from '../model/engine/profile.ts'
@@ -8,6 +9,7 @@ import { table, UsageError } from './terminal.ts'
 
 export interface CalibrateFlags {
   readonly log?: string
+  readonly limits?: string
   readonly base?: string
   readonly out?: string
   readonly json?: boolean
@@ -23,13 +25,18 @@ export async function calibrate(what: string, flags: CalibrateFlags): Promise<vo
   process.stdout.write(flags.json ? `${JSON.stringify(measured)}\n` : `${table(rows)}\n`)
 }
 
-function calibrated({ base, json, log, out }: CalibrateFlags): void {
+function calibrated({ base, json, limits, log, out }: CalibrateFlags): void {
   if (log === undefined || base === undefined) {
     throw new UsageError(
       'calibrate engine needs --log <file> and --base <profile>: the profile with the batch limits and KV size of the engine that was logged',
     )
   }
-  const { profile, ...fit } = calibrateEngine({ log: readEngineLog(log), base: loadProfile(base), source: log })
+  const { profile, ...fit } = calibrateEngine({
+    log: readEngineLog(log),
+    base: loadProfile(base),
+    limits: limits === 'base' ? 'base' : 'log',
+    source: basename(log),
+  })
   if (out !== undefined) writeFileSync(out, `${JSON.stringify(profile, null, 2)}\n`)
   process.stdout.write(`${JSON.stringify(json ? { profile, ...fit } : fit, null, json ? undefined : 2)}\n`)
   if (out === undefined && !json) process.stderr.write('the profile was not kept: --out <file> keeps it\n')

@@ -116,6 +116,7 @@ program
   .description('measures this machine’s handshakes, signatures and codecs, or fits an engine’s profile to its log')
   .option('--log <file>', 'engine: requests a real engine served, JSON lines')
   .option('--base <name|file>', 'engine: the profile to start from')
+  .option('--limits <log|base>', 'engine: batch and memory limits read from the log, or those of the base', 'log')
   .option('--out <file>', 'where the table or profile goes')
   .option('--json', 'print one JSON object')
   .action(async (what, flags) => (await import('./calibrate.ts')).calibrate(what ?? 'costs', flags))
