@@ -113,6 +113,8 @@ export interface NetworkPlan {
   /** Share of packets that are sent again. */
   readonly loss: number
   readonly relay: boolean
+  /** Whether handshakes and gossip take the time that sim/costs.json measured; only the model tier leaves it out otherwise. */
+  readonly processorTime?: boolean | undefined
 }
 
 export interface LatencyPlan {

@@ -1,5 +1,6 @@
 // The `model` tier: a virtual world over the modelled network, on the kernel's own time. Equal plans run equal, to the bit.
 
+import { readCosts } from '../costs.ts'
 import { VirtualWorld } from '../virtual-world.ts'
 import type { World } from '../world.ts'
 import { ModelNetwork } from './network/network.ts'
@@ -10,6 +11,12 @@ export function createModelWorld(): World {
   return new VirtualWorld({
     tier: 'model',
     time,
-    network: (plan, random) => new ModelNetwork({ scheduler: time, random, plan: plan.network }),
+    network: ({ network }, random) =>
+      new ModelNetwork({
+        scheduler: time,
+        random,
+        plan: network,
+        ...(network.processorTime ? { costs: readCosts().costs } : {}),
+      }),
   })
 }

@@ -51,6 +51,7 @@ export function planOf(scenario: Scenario, seed: number): Plan {
       latency: scenario.network.latency,
       loss: Math.max(scenario.network.loss, ...losses),
       relay: scenario.network.relay,
+      processorTime: scenario.network.processorTime,
     },
     chain: scenario.chain,
     peers: members.map(({ spec }) => spec),

@@ -38,6 +38,7 @@ export interface RawNetwork {
     readonly jitter: Text
   }
   readonly loss: Text
+  readonly processorTime: boolean
   readonly nat: { readonly cone: Text; readonly symmetric: Text; readonly relay: boolean }
   readonly bandwidth: Readonly<Record<string, RawLine>>
   readonly regions?: RawWeights

@@ -95,6 +95,7 @@ function networkOf(raw: RawNetwork, report: Report): NetworkSpec {
   return {
     latency,
     loss: shareOf(raw.loss),
+    processorTime: raw.processorTime,
     relay: raw.nat.relay,
     nat: natOf(raw.nat, ['network', 'nat'], report),
     lines: new Map(Object.entries(raw.bandwidth).map(([name, [down, up]]) => [name, lineOf(name, down, up, report)])),

@@ -41,6 +41,7 @@ export type Weights = readonly (readonly [name: string, weight: number])[]
 export interface NetworkSpec {
   readonly latency: LatencyPlan
   readonly loss: number
+  readonly processorTime: boolean
   readonly relay: boolean
   /** Of peers on other lines than `datacenter`. */
   readonly nat: NatShares
