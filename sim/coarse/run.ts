@@ -16,6 +16,7 @@ export async function runCoarse(scenario: Scenario, seed: number, options: Coars
   const wallMs = performance.now() - startMs
   const { user, system } = process.cpuUsage(cpu)
   const cpuMs = (user + system) / 1_000
+  const rssBytes = process.resourceUsage().maxRSS * 1_024
   return {
     manifest: manifestOf(scenario, seed, 'coarse', isComplete, plan),
     assertions: evaluate(scenario.assert, seen.summary),
@@ -23,9 +24,12 @@ export async function runCoarse(scenario: Scenario, seed: number, options: Coars
     pace: {
       wallSeconds: wallMs / 1_000,
       cpuSeconds: cpuMs / 1_000,
-      timesRealTime: plan.durationMs / wallMs,
+      events,
+      eventsPerSecond: (1_000 * events) / wallMs,
       eventsPerCoreSecond: (1_000 * events) / cpuMs,
-      rssMebibytes: process.memoryUsage().rss / 2 ** 20,
+      timesRealTime: plan.durationMs / wallMs,
+      rssBytes,
+      rssBytesPerPeer: rssBytes / Math.max(1, plan.peers.length),
     },
   }
 }
