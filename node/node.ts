@@ -84,6 +84,10 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
     const isBusy = (): boolean => (consumer?.active ?? 0) > 0 || (provider?.admission.requests ?? 0) > 0
     while (isBusy() && clock.now() < deadlineMs) await clock.sleep(Math.min(100, config.provider.drainMs))
     provider?.service.stopAll()
+    consumer?.stopAll()
+    const accountedMs = clock.now() + config.consumer.cancelMs
+    while ((consumer?.active ?? 0) > 0 && clock.now() < accountedMs)
+      await clock.sleep(Math.min(100, config.consumer.cancelMs))
     await consumer?.debts.payAll(ended.signal)
     consumer?.debts.stop()
     if (provider) {

@@ -130,6 +130,10 @@ export class Checkers {
     }
   }
 
+  stuck(message: string, atMs: number): void {
+    this.#found('comes-to-rest', atMs, message)
+  }
+
   rejected(message: string, atMs: number): void {
     this.#found('no-unhandled-rejection', atMs, message)
   }

@@ -43,6 +43,8 @@ const startShare = 0.5
 const startMsMax = 30_000
 /** After healing, before the mesh must be whole: the longest that anybody waits before it looks again. */
 const restMs = 120_000
+/** Twice the longest that a request may take by default. */
+const endMsMax = 1_200_000
 /** Requests that must all succeed once faults are over, one after the other. */
 const probesMax = 40
 const probe = { promptTokens: 32, completionTokens: 8 }
@@ -75,7 +77,7 @@ class Run {
   readonly #deaths = new Map<string, Set<() => void>>()
   readonly #down = new Set<string>()
   readonly #weather = new Set<() => void>()
-  readonly #asked = new Set<Promise<void>>()
+  readonly #asked = new Map<Promise<void>, { readonly number: number; readonly consumer: string }>()
   #startMs = 0
   #isHealing = false
   #isHealed = false
@@ -124,12 +126,11 @@ class Run {
     if (untilMs <= durationMs) return
     await this.#heal()
     await Promise.all(turns)
-    await Promise.all(this.#asked)
     await this.#probe()
     // who owes first, so that those who are owed can still be told
     for (const isConsumer of [true, false]) {
       const leaving = peers.filter(({ consumer }) => (consumer !== undefined) === isConsumer)
-      await Promise.all(leaving.map(({ name }) => this.#world.stop(name)))
+      await Promise.all(leaving.map(({ name }) => this.#inTime(`stopping ${name}`, this.#world.stop(name))))
       await this.#look()
     }
     ended.abort()
@@ -169,7 +170,7 @@ class Run {
 
   #asking(number: number, request: PlannedRequest): Promise<void> {
     const asked = this.#answer(number, request).finally(() => this.#asked.delete(asked))
-    this.#asked.add(asked)
+    this.#asked.set(asked, { number, consumer: request.consumer })
     return asked
   }
 
@@ -283,7 +284,9 @@ class Run {
     this.#isHealing = true
     for (const end of this.#weather) end()
     this.#weather.clear()
-    await Promise.all([...this.#asked])
+    await Promise.all(
+      [...this.#asked].map(([asked, { consumer, number }]) => this.#inTime(`request ${number} of ${consumer}`, asked)),
+    )
     await this.#world.clock.sleep(Math.min(restMs, this.#plan.healMs))
     this.#isHealed = true
   }
@@ -296,9 +299,21 @@ class Run {
     for (const [consumer, { model }] of [...asked].slice(0, probesMax)) {
       if (!honest.has(consumer)) continue
       const atMs = this.#now()
-      await this.#asking(number, { ...probe, atMs, consumer, model, conversation: `probe ${number}` })
+      const asking = this.#asking(number, { ...probe, atMs, consumer, model, conversation: `probe ${number}` })
+      await this.#inTime(`request ${number} of ${consumer}`, asking)
       number += 1
     }
+  }
+
+  /** Whatever the node does ends by itself; what does not is a violation, and the run goes on without it. */
+  async #inTime(what: string, work: Promise<void>): Promise<void> {
+    const done = new AbortController()
+    const late = this.#world.clock.sleep(endMsMax, done.signal).then(
+      () => this.#checkers.stuck(`${what} did not end within ${endMsMax} ms`, this.#now()),
+      () => undefined,
+    )
+    await Promise.race([work, late])
+    done.abort(new Error('in time'))
   }
 
   async #sample(signal: AbortSignal): Promise<void> {

@@ -7,7 +7,7 @@ import { costNano, type Nano, type Price, type Usage } from '../../protocol/mone
 import type { Config } from '../config.ts'
 import type { InferenceEvent, InferenceRequest, InferenceResult } from '../inference.ts'
 import type { Network, Ports, Random } from '../ports.ts'
-import { cancelled } from '../waits.ts'
+import { cancelled, unlessCancelled } from '../waits.ts'
 import type { Debts } from './debts.ts'
 import type { Candidate, Directory } from './directory.ts'
 import { select } from './selection.ts'
@@ -140,8 +140,9 @@ export class Answer {
     const { peer } = candidate.advert
     const { messages, sampling } = this.#request
     const { tokensMax } = sampling
-    const escrow = await ownEscrow(this.#attempts > 1)
-    await debts.pay(peer)
+    // reading the chain and paying a debt take as long as they take; the caller need not wait
+    const escrow = await unlessCancelled(ownEscrow(this.#attempts > 1), this.#signal)
+    await unlessCancelled(debts.pay(peer), this.#signal)
     const session = new Session({ config, ports, tabs, escrow }, candidate, {
       requestId: this.#requestId,
       messages,
@@ -218,7 +219,8 @@ export class Answer {
       tokensDelivered: this.#usage.completionTokens,
     })
     void debts.pay(advert.peer)
-    if (this.#signal.aborted || this.#attempts >= config.consumer.attemptsMax) throw failure
+    if (this.#signal.aborted) throw cancelled(this.#signal)
+    if (this.#attempts >= config.consumer.attemptsMax) throw failure
     if (failure.remedy === 'never') {
       if (this.#refusedCode === failure.code) throw failure // two say so
       this.#refusedCode = failure.code

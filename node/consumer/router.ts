@@ -22,6 +22,7 @@ export class Router implements Inference {
   readonly #openRequests = new Map<PeerId, number>()
   #ownEscrow: { readonly escrow: OwnEscrow; readonly atMs: number } | undefined
   #active = 0
+  readonly #stopped = new AbortController()
   #isDraining = false
 
   constructor(config: Config, escrow: Address, ports: Ports, directory: Directory, tabs: Tabs) {
@@ -42,6 +43,11 @@ export class Router implements Inference {
   /** No new request from now on. */
   drain(): void {
     this.#isDraining = true
+  }
+
+  /** Ends every answer in the making; what was delivered is still accounted for. */
+  stopAll(): void {
+    this.#stopped.abort(new MeshError('draining', 'this node is shutting down'))
   }
 
   models(): readonly ServedModel[] {
@@ -85,7 +91,7 @@ export class Router implements Inference {
           routing: this.#routing,
         },
         request,
-        signal,
+        AbortSignal.any([signal, this.#stopped.signal]),
       )
       return yield* answer.run()
     } finally {

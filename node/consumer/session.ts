@@ -20,7 +20,7 @@ import { type Receipt, requestDigestOf, verifyReceipt } from '../../protocol/rec
 import type { Config } from '../config.ts'
 import type { InferenceEvent } from '../inference.ts'
 import type { Ports, Stream } from '../ports.ts'
-import { cancelled, Watchdog, within } from '../waits.ts'
+import { cancelled, unlessCancelled, Watchdog, within } from '../waits.ts'
 import type { Candidate } from './directory.ts'
 import type { TabId, TabStream, Tabs } from './tab.ts'
 
@@ -78,7 +78,7 @@ export class Session {
   async *run(signal: AbortSignal): AsyncGenerator<InferenceEvent, EndReason, undefined> {
     const { config, ports, tabs } = this.#parts
     const { advert } = this.#candidate
-    const settledNano = await this.#settledBefore() // read first: nothing may happen between an accept and its check
+    const settledNano = await unlessCancelled(this.#settledBefore(), signal) // read first: nothing may happen between an accept and its check
     const stream = await within(
       ports.clock,
       config.consumer.connectMs,

@@ -139,7 +139,7 @@ function eventLog(dir: string): { heard(heard: Heard): void; close(): Promise<vo
   const file = createWriteStream(join(dir, 'events.jsonl'))
   return {
     heard: ({ peer, atMs, event }) => {
-      const text = JSON.stringify({ atMs, peer, ...event }, (_, value) =>
+      const text = JSON.stringify({ atMs, node: peer, ...event }, (_, value) =>
         typeof value === 'bigint' ? String(value) : value,
       )
       file.write(`${text}\n`)

@@ -130,7 +130,7 @@ export async function measureScale(options: ScaleOptions, say: (line: string) =>
     wallS: (wallMs() - startedAtMs) / 1_000,
     wallGossipS: (wallMs() - connectedAtMs) / 1_000,
     cpuS: (cpu.user + cpu.system) / 1e6,
-    ...mesh.figures(),
+    ...mesh.internet.figures(),
     ...time.figures(),
   }
 }

@@ -38,6 +38,9 @@ export const checks: readonly string[] = [
   'sequences-within-slots',
   'tokens-once',
   'healed',
+  'comes-to-rest',
+  'no-internal-fault',
+  'no-unhandled-rejection',
 ]
 
 export function evaluate(
