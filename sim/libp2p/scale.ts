@@ -112,6 +112,8 @@ export async function measureScale(options: ScaleOptions, say: (line: string) =>
     latenciesMs[Math.min(latenciesMs.length - 1, Math.floor(at * latenciesMs.length))] ?? 0
   const wantedDeliveries = options.messages * (options.peers - 1)
   return {
+    ...mesh.internet.figures(),
+    ...time.figures(),
     peers: options.peers,
     connections: connections.reduce((sum, count) => sum + count, 0) / 2,
     degreeMean: connections.reduce((sum, count) => sum + count, 0) / options.peers,
@@ -130,8 +132,6 @@ export async function measureScale(options: ScaleOptions, say: (line: string) =>
     wallS: (wallMs() - startedAtMs) / 1_000,
     wallGossipS: (wallMs() - connectedAtMs) / 1_000,
     cpuS: (cpu.user + cpu.system) / 1e6,
-    ...mesh.internet.figures(),
-    ...time.figures(),
   }
 }
 
