@@ -29,6 +29,11 @@ export class Checkers {
     for (const spec of plan.peers) if (spec.provider) this.#windows.set(spec.name, windowNanoOf(spec))
   }
 
+  /** The largest that any provider lets one payer owe. */
+  get windowNano(): Nano {
+    return [...this.#windows.values()].reduce((largest, window) => (window > largest ? window : largest), 0n)
+  }
+
   slots(name: string, slots: number): void {
     this.#slots.set(name, slots)
   }
@@ -186,7 +191,8 @@ export class Checkers {
 
 /** Credit in nano at the highest price this provider may ask; adaptive prices rise to twice the base. */
 function windowNanoOf({ config }: PeerSpec): Nano {
-  const { completionPriceNano, promptPriceNano, cachedPriceNano, creditTokens } = configOf(config).provider
-  const price = { promptNano: promptPriceNano, completionNano: 2n * completionPriceNano, cachedNano: cachedPriceNano }
+  const { completionPriceNano, promptPriceNano, cachedPriceNano, creditTokens, pricing } = configOf(config).provider
+  const completionNano = pricing === 'adaptive' ? 2n * completionPriceNano : completionPriceNano
+  const price = { promptNano: promptPriceNano, completionNano, cachedNano: cachedPriceNano }
   return costNano({ promptTokens: 0, cachedTokens: 0, completionTokens: creditTokens }, price)
 }

@@ -54,20 +54,19 @@ function recordOf(
   scenario: Scenario,
   plan: Plan,
   tier: Tier,
-  { audit, checkers, figures, isComplete, recorder }: Observations,
+  { audit, checkers, connections, figures, isComplete, recorder }: Observations,
   cost: { readonly wallMs: number; readonly cpuMs: number },
 ): RunRecord {
   const { violations } = checkers
   const requests = recorder.requests.toSorted((a, b) => a.number - b.number)
-  const peers = recorder.peers()
-  const { attemptsFailed, vouchers } = recorder.totals
+  const peers = recorder.peers((name) => connections.get(name) ?? [])
   const summary = summarise({
     plan,
     requests,
     series: recorder.series,
     peers,
     audit,
-    figures: { ...figures, vouchers, attemptsFailed },
+    figures: { ...figures, ...recorder.figures(), windowNano: Number(checkers.windowNano) },
   })
   return {
     manifest: manifestOf(scenario, plan.seed, tier, isComplete, plan),

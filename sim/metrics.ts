@@ -55,7 +55,7 @@ export const summaryMetrics: readonly Metric[] = table([
   ...spread('itlMs', 'inter-token latency, a gap one value'),
   ...spread('e2eMs', 'end-to-end latency, from arrival to the last token'),
   ...spread('queueMs', 'wait for a slot at the provider'),
-  ...spread('discoveryMs', 'from a consumer’s start to the first provider it can ask'),
+  ...spread('discoveryMs', 'from a consumer’s start to the first provider it hears of'),
   ['attemptsMean', 'count', 'providers asked a request', 'less'],
   ['attemptsFailed', 'count', 'attempts at a provider that failed, during the whole run', 'less'],
   ['retries', 'count', 'providers asked again before the first token', 'less'],
@@ -92,7 +92,7 @@ export const summaryMetrics: readonly Metric[] = table([
     'less',
   ],
   ['tokensCorrupted', 'count', 'tokens delivered that were not the ones asked for', 'less'],
-  ['doubleSpends', 'count', 'vouchers accepted beyond what their escrow could pay', 'less'],
+  ['doubleSpends', 'count', 'channels whose vouchers their escrow could not pay in the end', 'less'],
   ['controlBytesPerPeerSecond', 'bytes/s', 'gossip, DHT and keep-alive traffic, a peer and second', 'less'],
   ['messages', 'count', 'messages between peers'],
   ['dhtLookups', 'count', 'lookups in the DHT'],
@@ -104,7 +104,12 @@ export const summaryMetrics: readonly Metric[] = table([
   ...spread('gossipMs', 'from a publication to its delivery at a peer'),
   ['gossipCoverage', 'share', 'peers reached, of those subscribed and running', 'more'],
   ['gossipDuplicates', 'ratio', 'copies a peer got for each message it kept', 'less'],
-  ['advertStalenessMs', 'ms', 'age of an advert when a consumer chose by it: mean', 'less'],
+  [
+    'advertStalenessMs',
+    'ms',
+    'age of an advert when a consumer chose by it: mean over the first 256 consumers',
+    'less',
+  ],
 ])
 
 /** Of `series` and `metrics.csv`; those with a subject are of one provider, the others of the whole run. */

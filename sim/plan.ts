@@ -71,7 +71,10 @@ export interface PlannedRequest {
   readonly leaveAfterTokens?: number | undefined
 }
 
-/** Everything a world can be made to suffer. `atMs` is since the start of the run; what lasts has `forMs`. */
+/**
+ * Everything a world can be made to suffer. `atMs` is since the start of the run; what lasts has `forMs`. What the scenario
+ * names itself has a label, churn has none.
+ */
 export type Fault =
   | {
       readonly kind: 'crash'
@@ -79,9 +82,22 @@ export type Fault =
       readonly peer: string
       readonly forMs: number
       readonly power: boolean
+      readonly label?: string | undefined
     }
-  | { readonly kind: 'leave'; readonly atMs: number; readonly peer: string; readonly forMs: number }
-  | { readonly kind: 'freeze'; readonly atMs: number; readonly peer: string; readonly forMs: number }
+  | {
+      readonly kind: 'leave'
+      readonly atMs: number
+      readonly peer: string
+      readonly forMs: number
+      readonly label?: string | undefined
+    }
+  | {
+      readonly kind: 'freeze'
+      readonly atMs: number
+      readonly peer: string
+      readonly forMs: number
+      readonly label?: string | undefined
+    }
   | {
       readonly kind: 'partition'
       readonly atMs: number

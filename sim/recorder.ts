@@ -6,6 +6,7 @@ import type { PeerId } from '../protocol/ids.ts'
 import type { Nano } from '../protocol/money.ts'
 import type { PeerSpec, Plan, PlannedRequest } from './plan.ts'
 import type { Band, PeerRecord, RequestRecord, Sample } from './record.ts'
+import { Waits } from './recorder-waits.ts'
 import type { Audit, Heard } from './world.ts'
 
 /** A request while it runs. */
@@ -34,8 +35,6 @@ export interface Totals {
   settledNano: Nano
   feesNano: Nano
   spentNano: Nano
-  advertsAccepted: number
-  advertStalenessMs: number
   tokensCorrupted: number
   costCorruptedNano: Nano
   unpaidNanoMax: Nano
@@ -64,8 +63,6 @@ export class Recorder {
     settledNano: 0n,
     feesNano: 0n,
     spentNano: 0n,
-    advertsAccepted: 0,
-    advertStalenessMs: 0,
     tokensCorrupted: 0,
     costCorruptedNano: 0n,
     unpaidNanoMax: 0n,
@@ -79,12 +76,16 @@ export class Recorder {
   readonly #attempts = new Map<string, number>()
   /** Requests that a provider decodes now: what it says twice of one counts once. */
   readonly #decoding = new Map<string, Set<string>>()
+  /** Transactions. */
+  readonly #settlements = new Set<string>()
+  readonly #waits: Waits
   #starting: OpenRequest | undefined
   #active = 0
 
   constructor(plan: Plan, nameOf: (peer: PeerId) => string) {
     this.#plan = plan
     this.#nameOf = nameOf
+    this.#waits = new Waits(plan.warmupMs)
     for (const spec of plan.peers) {
       this.#peers.set(spec.name, {
         spec,
@@ -212,6 +213,7 @@ export class Recorder {
         break
       case 'provider-chosen':
         this.#attempts.set(event.request, event.attempt)
+        this.#waits.providerChosen(peer, event.peer, atMs)
         break
       case 'attempt-failed':
         totals.attemptsFailed += 1
@@ -228,12 +230,14 @@ export class Recorder {
       }
       case 'request-queued':
         if (event.position > state.queued) state.queued = event.position
+        this.#waits.queued(peer, event.request, atMs)
         break
       case 'request-admitted': {
         const decoding = this.#decoding.get(peer) ?? new Set()
         this.#decoding.set(peer, decoding.add(event.request))
         state.active = decoding.size
         if (state.queued > 0) state.queued -= 1
+        this.#waits.admitted(peer, event.request, atMs)
         break
       }
       case 'request-served':
@@ -242,6 +246,7 @@ export class Recorder {
         this.#left(state, peer, event.request)
         break
       case 'request-refused':
+        this.#waits.refused(peer, event.request)
         this.#left(state, peer, event.request)
         break
       case 'credit-paused':
@@ -255,19 +260,26 @@ export class Recorder {
       case 'settle-confirmed':
         totals.settledNano += event.paidNano
         totals.feesNano += event.feeNano ?? 0n
+        if (event.transaction !== undefined) this.#settlements.add(event.transaction)
         break
       case 'advert-accepted':
-        totals.advertsAccepted += 1
-        // a sequence is the millisecond the advert was made
-        totals.advertStalenessMs += Math.max(0, atMs - (event.sequence - this.#epochMs))
+        this.#waits.advertAccepted(peer, event.peer, event.sequence, atMs)
+        break
+      case 'node-started':
+        if (state.spec.consumer) this.#waits.consumerStarted(peer, atMs)
         break
     }
   }
-  #epochMs = 0
+
+  /** What the summary has no other source for, by its names. */
+  figures(): Readonly<Record<string, number | undefined>> {
+    const { attemptsFailed, tokensCorrupted, vouchers } = this.totals
+    return { attemptsFailed, tokensCorrupted, vouchers, settlements: this.#settlements.size, ...this.#waits.figures() }
+  }
 
   /** Unix milliseconds at which the run began. */
   began(epochMs: number): void {
-    this.#epochMs = epochMs
+    this.#waits.began(epochMs)
   }
 
   #left(state: PeerState, peer: string, request: string): void {

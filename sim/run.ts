@@ -3,12 +3,13 @@
 
 import type { InferenceEvent, InferenceResult } from '../node/inference.ts'
 import { asMeshError } from '../protocol/errors.ts'
+import type { Nano } from '../protocol/money.ts'
 import { Checkers } from './checkers.ts'
 import { promptDigest } from './model/engine/tokens.ts'
 import type { Fault, Plan, PlannedRequest } from './plan.ts'
 import { messagesOf } from './prompt.ts'
 import { type OpenRequest, Recorder } from './recorder.ts'
-import type { Audit, Heard, Weather, World } from './world.ts'
+import type { Audit, AuditedChannel, Heard, Weather, World } from './world.ts'
 
 export interface RunOptions {
   /** Ends early and keeps what there is. */
@@ -33,7 +34,10 @@ export interface Progress {
 export interface Observations {
   readonly recorder: Recorder
   readonly checkers: Checkers
+  /** The last one; of a channel whose provider is down, what its books said when it last ran. */
   readonly audit: Audit | undefined
+  /** Who was connected to whom, by name, before the peers stopped. */
+  readonly connections: ReadonlyMap<string, readonly string[]>
   readonly figures: Readonly<Record<string, number>>
   readonly isComplete: boolean
 }
@@ -57,14 +61,31 @@ export async function carryOut(plan: Plan, world: World, options: RunOptions = {
   const rejected = (error: unknown): void => run.rejected(error)
   process.on('unhandledRejection', rejected)
   try {
+    await unlessAborted(world.open(plan), options.signal)
     await world.drive(run.whole(), options.signal)
   } catch (error) {
     if (!options.signal?.aborted) throw error
   } finally {
     process.off('unhandledRejection', rejected)
+    run.lookAround()
     await world.close()
   }
   return run.observations()
+}
+
+/** What is left behind where it is aborted may fail on what is closed then. */
+async function unlessAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (!signal) return work
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const leave = (): void => reject(signal.reason)
+  signal.addEventListener('abort', leave, { once: true })
+  if (signal.aborted) leave()
+  try {
+    await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', leave)
+    work.catch(() => undefined)
+  }
 }
 
 class Run {
@@ -78,6 +99,11 @@ class Run {
   readonly #down = new Set<string>()
   readonly #weather = new Set<() => void>()
   readonly #asked = new Map<Promise<void>, { readonly number: number; readonly consumer: string }>()
+  /** Of named outages, a band each however many peers they strike. */
+  readonly #banded = new Set<string>()
+  readonly #connections = new Map<string, readonly string[]>()
+  /** What each provider's books said of each payer when it last ran. */
+  readonly #books = new Map<string, { readonly owedNano: Nano; readonly coveredNano: Nano }>()
   #startMs = 0
   #isHealing = false
   #isHealed = false
@@ -102,6 +128,7 @@ class Run {
       recorder: this.#recorder,
       checkers: this.#checkers,
       audit: this.#audit,
+      connections: this.#connections,
       figures: this.#world.figures(),
       isComplete: this.#isComplete,
     }
@@ -114,7 +141,6 @@ class Run {
 
   async whole(): Promise<void> {
     const { durationMs, peers, requests, faults } = this.#plan
-    await this.#world.open(this.#plan)
     this.#startMs = this.#world.clock.now()
     this.#recorder.began(this.#startMs)
     const ended = new AbortController()
@@ -127,6 +153,7 @@ class Run {
     await this.#heal()
     await Promise.all(turns)
     await this.#probe()
+    this.lookAround()
     // who owes first, so that those who are owed can still be told
     for (const isConsumer of [true, false]) {
       const leaving = peers.filter(({ consumer }) => (consumer !== undefined) === isConsumer)
@@ -137,6 +164,12 @@ class Run {
     await samples
     this.#checkers.ended(this.#now())
     this.#isComplete = true
+  }
+
+  /** Once, while the peers run. */
+  lookAround(): void {
+    if (this.#startMs === 0 || this.#connections.size > 0) return
+    for (const { name } of this.#plan.peers) this.#connections.set(name, this.#world.connectionsOf(name))
   }
 
   async #begin(): Promise<void> {
@@ -256,8 +289,13 @@ class Run {
       if (this.#weather.delete(end)) end()
       return
     }
-    const { peer } = fault
+    const { label, peer } = fault
     if (this.#down.has(peer)) return
+    const band = { label: label ?? '', fromMs: fault.atMs, toMs: endMs }
+    if (label !== undefined && !this.#banded.has(JSON.stringify(band))) {
+      this.#banded.add(JSON.stringify(band))
+      this.#recorder.band(band)
+    }
     if (fault.kind === 'freeze') {
       world.freeze(peer)
       await this.#until(endMs)
@@ -338,8 +376,15 @@ class Run {
   async #look(): Promise<Audit> {
     const audit = await this.#world.audit()
     this.#checkers.audited(audit, this.#now())
-    this.#audit = audit
+    this.#audit = { ...audit, channels: audit.channels.map((channel) => this.#remembered(channel)) }
     return audit
+  }
+
+  #remembered(channel: AuditedChannel): AuditedChannel {
+    const key = `${channel.escrow}/${channel.payee}`
+    const { owedNano, coveredNano } = channel
+    if (owedNano !== undefined && coveredNano !== undefined) this.#books.set(key, { owedNano, coveredNano })
+    return { ...channel, ...this.#books.get(key) }
   }
 
   /** Since the start of the run. */
@@ -360,6 +405,6 @@ function labelOf(weather: Weather): string {
     case 'degrade':
       return `${weather.of}: loss ${weather.loss}, latency × ${weather.latencyFactor}`
     case 'chain':
-      return `chain ${weather.how}`
+      return weather.how === 'fee-spike' ? `chain fees × ${weather.factor}` : `chain ${weather.how}`
   }
 }

@@ -8,6 +8,7 @@ import { type MeshNode, type Roles, startNode } from '../node/node.ts'
 import type { Clock, Identity, Network, Ports } from '../node/ports.ts'
 import { type Address, addressOf, type PeerId } from '../protocol/ids.ts'
 import type { Nano } from '../protocol/money.ts'
+import { corrupt } from './adversaries.ts'
 import { identityOf, type SeededIdentity } from './identity.ts'
 import { epochMs, type Scheduler } from './kernel.ts'
 import { clockOf, Life } from './life.ts'
@@ -63,7 +64,7 @@ interface Member {
   slots: number
   /** As last seen while it ran, by escrow and payee. */
   readonly channels: Map<string, SeenChannel>
-  up: { readonly node: MeshNode; readonly life: Life } | undefined
+  up: { readonly node: MeshNode; readonly life: Life; readonly network: Network } | undefined
 }
 
 export class VirtualWorld implements World {
@@ -125,7 +126,7 @@ export class VirtualWorld implements World {
     member.slots = ports.engine?.slots ?? 0
     const node = await startNode(configOf(spec.config), ports, roles)
     if (life.isOver) return
-    member.up = { node, life }
+    member.up = { node, life, network: ports.network }
   }
 
   async stop(name: string): Promise<void> {
@@ -172,6 +173,11 @@ export class VirtualWorld implements World {
 
   nameOf(peer: PeerId): string {
     return this.#names.get(peer) ?? peer
+  }
+
+  connectionsOf(name: string): readonly string[] {
+    const connections = this.#member(name).up?.network.connections() ?? []
+    return [...new Set(connections.flatMap(({ peer }) => this.#names.get(peer) ?? []))].sort()
   }
 
   nowMs(): number {
@@ -270,7 +276,6 @@ export class VirtualWorld implements World {
       },
     }
     if (!spec.adversary) return ports
-    const { corrupt } = await import('./adversaries.ts')
     return corrupt(spec.adversary, ports, member.random.fork('adversary'), spec)
   }
 

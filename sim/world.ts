@@ -17,7 +17,10 @@ export interface World {
   readonly tier: Tier
   /** Virtual, or the wall's in the `process` tier. */
   readonly clock: Clock
-  /** Where nodes are found first; called once, before any `start`. Escrows are opened and funded here. */
+  /**
+   * Where nodes are found first; called once, before any `start`, and before `drive`: it takes no virtual time, but may take
+   * real time. Escrows are opened and funded here.
+   */
   open(plan: Plan): Promise<void>
   /** A node on its own disk: the first start, and every later one over what the disk still holds. */
   start(peer: string): Promise<void>
@@ -32,6 +35,8 @@ export interface World {
   slotsOf(peer: string): number
   /** A peer's name in the plan; its id where it has none. */
   nameOf(peer: PeerId): string
+  /** Peers of the plan that this one is connected to now, by name. */
+  connectionsOf(peer: string): readonly string[]
   /** Unix milliseconds, fractional where time is virtual. */
   nowMs(): number
   infer(

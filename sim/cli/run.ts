@@ -55,7 +55,11 @@ async function carry(scenario: Scenario, seed: number, flags: RunFlags): Promise
   const line = progressLine(flags.quiet === true)
   const dir = join(flags.out, runName(scenario, seed, tier))
   const live = flags.serve
-    ? await serveLive({ port: wholeNumber('--port', flags.port ?? '0'), title: scenario.name })
+    ? await serveLive({
+        port: wholeNumber('--port', flags.port ?? '0'),
+        title: scenario.name,
+        question: scenario.question,
+      })
     : undefined
   if (live) line.note(`live at ${live.url}`)
   const events = flags.events ? eventLog(dir) : undefined

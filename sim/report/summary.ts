@@ -121,6 +121,7 @@ export function moneyFigures(parts: SummaryParts, measured: readonly RequestReco
       .filter(({ consumer }) => adversaries.has(consumer))
       .map(({ owedNano = 0n, coveredNano = 0n }) => (owedNano > coveredNano ? owedNano - coveredNano : 0n)),
   )
+  const doubleSpends = audit && doubleSpendsOf(audit.channels)
   const vouchers = figures['vouchers'] ?? lastOf(parts.series, 'vouchers')
   const paid = Number(sum(measured.map(({ costNano }) => costNano)))
   const tokens = sumOf(measured.map(({ promptTokens, completionTokens }) => promptTokens + completionTokens))
@@ -137,7 +138,24 @@ export function moneyFigures(parts: SummaryParts, measured: readonly RequestReco
     vouchersPerSecond: vouchers === undefined ? undefined : ratio(vouchers, parts.plan.durationMs / 1000),
     feeNanoPerVoucher: audit && vouchers !== undefined ? ratio(Number(audit.feesNano), vouchers) : undefined,
     lossToFraudGram: gramOf(earnedByThem + unpaidByThem),
+    doubleSpends,
   }
+}
+
+/** Channels whose best voucher their escrow can no longer pay, when each is paid in turn out of what is left. */
+function doubleSpendsOf(channels: Audit['channels']): number {
+  const leftNano = new Map<string, Nano>()
+  for (const { depositNano, escrow, settledNano } of channels) {
+    leftNano.set(escrow, (leftNano.get(escrow) ?? depositNano) - settledNano)
+  }
+  let count = 0
+  for (const { coveredNano = 0n, escrow, settledNano } of channels) {
+    if (coveredNano <= settledNano) continue
+    const left = (leftNano.get(escrow) ?? 0n) - (coveredNano - settledNano)
+    leftNano.set(escrow, left)
+    if (left < 0n) count += 1
+  }
+  return count
 }
 
 export function networkFigures({ series, peers, plan, figures = {} }: SummaryParts): Figures {

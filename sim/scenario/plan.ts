@@ -107,7 +107,7 @@ function struck(
   let left = count ?? (share === undefined ? 1 : Math.round(share * ranked.length))
   for (const { name } of ranked) {
     if (left === 0) return
-    const at = { atMs, peer: name, forMs }
+    const at = { atMs, peer: name, forMs, label: `${kind} ${of}` }
     if (outages.add(kind === 'crash' ? { kind, ...at, power } : { kind, ...at })) left -= 1
   }
 }
