@@ -21,7 +21,10 @@ export class Checkers {
   readonly #windows = new Map<string, Nano>()
   readonly #settled = new Map<string, Nano>()
   /** Requests that began at a consumer that has not died since, and how often each has finished. */
-  readonly #finishes = new Map<string, { readonly peer: string; readonly sinceMs: number; count: number }>()
+  readonly #finishes = new Map<
+    string,
+    { readonly peer: string; readonly sinceMs: number; readonly asked: Set<string>; count: number }
+  >()
 
   constructor(plan: Plan, nameOf: (peer: PeerId) => string) {
     this.#specs = new Map(plan.peers.map((spec) => [spec.name, spec]))
@@ -41,7 +44,10 @@ export class Checkers {
   heard({ peer, atMs, event }: Heard): void {
     switch (event.type) {
       case 'request-started':
-        this.#finishes.set(event.request, { peer, sinceMs: atMs, count: 0 })
+        this.#finishes.set(event.request, { peer, sinceMs: atMs, asked: new Set(), count: 0 })
+        break
+      case 'provider-chosen':
+        this.#finishes.get(event.request)?.asked.add(this.#nameOf(event.peer))
         break
       case 'request-finished': {
         const request = this.#finishes.get(event.request)
@@ -112,7 +118,10 @@ export class Checkers {
     return wrong
   }
 
-  failedAfterHealing(number: number, consumer: string, message: string, atMs: number): void {
+  /** Where one that misbehaves was asked, its consumer may have given up on it. */
+  failedAfterHealing(number: number, consumer: string, id: string | undefined, message: string, atMs: number): void {
+    const asked = id === undefined ? [] : [...(this.#finishes.get(id)?.asked ?? [])]
+    if (asked.some((name) => this.#specs.get(name)?.adversary !== undefined)) return
     this.#found('healed', atMs, `request ${number} of ${consumer} failed although all faults were over: ${message}`)
   }
 

@@ -230,7 +230,7 @@ class Run {
       death.forget()
     }
     if (failure !== '' && this.#isHealed) {
-      this.#checkers.failedAfterHealing(number, planned.consumer, failure, this.#now())
+      this.#checkers.failedAfterHealing(number, planned.consumer, request.id, failure, this.#now())
     }
   }
 
