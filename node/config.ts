@@ -117,6 +117,12 @@ export const settings = {
     peerRequestsMax: integer(8, 1, 1_024, 'requests of one payer, running and waiting'),
     requestMs: integer(600_000, 1_000, 3_600_000, 'one request; the consumer may ask for less'),
     escrowCheckMs: integer(10_000, 100, 10 * minutes, 'how old the view of a payer escrow may be'),
+    escrowTrustMs: integer(
+      10 * minutes,
+      0,
+      24 * 60 * minutes,
+      'how old it may be while the chain does not answer: known payers are served that long, up to twice settlement.thresholdNano unsettled',
+    ),
     unlockDelayMsMin: integer(
       24 * 60 * minutes,
       0,

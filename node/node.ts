@@ -136,7 +136,9 @@ async function composeProvider(config: Config, ports: Ports, payout: Address, se
   const load = () => ({ slots, active: admission.active, queued: admission.queued })
   const pricing = new Pricing(pricingTerms(config), ports.clock, load)
   const advertiser: Advertiser = new Advertiser(config, payout, pricing, engine, admission, forked(ports, 'advertiser'))
-  const accounts = new Accounts(payout, config.provider, ports)
+  // in calm weather a payer is settled with at the threshold: as much again may be due when the chain falls silent
+  const silentNanoMax = 2n * config.settlement.thresholdNano
+  const accounts = new Accounts(payout, { ...config.provider, silentNanoMax }, ports)
   const service = new Service({ config, payout, pricing, engine, admission, accounts, book, ports })
   const collector = new Collector(config, forked(ports, 'collector'), book, settler)
   return { admission, advertiser, book, collector, service }

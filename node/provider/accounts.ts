@@ -1,9 +1,11 @@
 // What a provider knows of a payer's escrow: read from the chain, kept for a bounded time, checked before anything is served.
 
-import { MeshError } from '../../protocol/errors.ts'
+import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { type Address, type PeerId, peerIdOf } from '../../protocol/ids.ts'
+import type { Nano } from '../../protocol/money.ts'
 import type { Chain, Clock } from '../ports.ts'
 import type { Account } from '../settlement/book.ts'
+import { within } from '../waits.ts'
 
 interface Entry {
   readonly account: Account
@@ -12,16 +14,25 @@ interface Entry {
 
 export interface AccountLimits {
   readonly escrowCheckMs: number
+  /** How old a view may be while the chain does not answer. */
+  readonly escrowTrustMs: number
   readonly unlockDelayMsMin: number
+  /** What one payer may owe the chain for in all, on a view that cannot be renewed. */
+  readonly silentNanoMax: Nano
 }
 
 const accountsMax = 10_000
+/** Whoever is known does not wait longer for the chain: a stream that pauses is given up by its caller. */
+const patienceMs = 2_000
 
 export class Accounts {
   readonly #payout: Address
   readonly #limits: AccountLimits
   readonly #ports: { readonly clock: Clock; readonly chain: Chain }
   readonly #entries = new Map<Address, Entry>()
+  readonly #reading = new Map<Address, Promise<Account>>()
+  /** The chain did not answer when last asked: known payers do not wait for it. */
+  #isSilent = false
 
   constructor(payout: Address, limits: AccountLimits, ports: { readonly clock: Clock; readonly chain: Chain }) {
     this.#payout = payout
@@ -31,7 +42,8 @@ export class Accounts {
 
   /**
    * The escrow of a payer, at most `escrowCheckMs` old. Throws `escrow-unusable` where it cannot pay this payer's vouchers,
-   * `chain-unavailable` where it cannot be read.
+   * `chain-unavailable` where it cannot be read. While the chain does not answer an older view stands in, with less cover
+   * (docs/decisions/0016-serve-on-a-recent-view.md); one asked for as fresh never.
    */
   async of(address: Address, payer: PeerId, isFresh = false): Promise<Account> {
     const account = await this.payable(address, payer, isFresh)
@@ -43,11 +55,13 @@ export class Accounts {
   /** The same for a payment of what was served already: it is welcome while the escrow is closing, too. */
   async payable(address: Address, payer: PeerId, isFresh = false): Promise<Account> {
     const cached = this.#entries.get(address)
-    const nowMs = this.#ports.clock.now()
+    const ageMs = cached ? this.#ports.clock.now() - cached.atMs : 0
     const account =
-      cached && !isFresh && nowMs - cached.atMs <= this.#limits.escrowCheckMs
+      cached && !isFresh && ageMs <= this.#limits.escrowCheckMs
         ? cached.account
-        : await this.#read(address)
+        : cached && !isFresh && ageMs <= this.#trustMs(cached)
+          ? await this.#renewed(address, cached)
+          : await this.#read(address)
     const { escrow } = account
     if (!escrow.isEscrow) throw new MeshError('escrow-unusable', `no escrow of known code runs at ${address}`)
     if (peerIdOf(escrow.signer) !== payer) {
@@ -59,7 +73,48 @@ export class Accounts {
     return account
   }
 
-  async #read(address: Address): Promise<Account> {
+  /** Half the unlock delay at most: what is vouched for meanwhile can still be settled when the chain is back. */
+  #trustMs({ account }: Entry): number {
+    return Math.min(this.#limits.escrowTrustMs, account.escrow.unlockDelayMs / 2)
+  }
+
+  /** Read anew if the chain answers soon; else as it was, covering no more than may be lost. */
+  async #renewed(address: Address, { account }: Entry): Promise<Account> {
+    const reading = this.#reading.get(address) ?? this.#read(address)
+    reading.catch(() => undefined) // it may fail when nobody waits any more
+    if (!this.#isSilent) {
+      try {
+        return await within(this.#ports.clock, patienceMs, `reading escrow ${address}`, () => reading)
+      } catch (error) {
+        const { code } = asMeshError(error, 'internal')
+        if (code !== 'chain-unavailable' && code !== 'timeout') throw error
+        this.#isSilent = true
+      }
+    }
+    const coverNanoMax = account.settledNano + this.#limits.silentNanoMax
+    return account.coverNano <= coverNanoMax ? account : { ...account, coverNano: coverNanoMax, isBounded: true }
+  }
+
+  #read(address: Address): Promise<Account> {
+    const reading = this.#readNow(address)
+      .then(
+        (account) => {
+          this.#isSilent = false
+          return account
+        },
+        (error: unknown) => {
+          if (asMeshError(error).code === 'chain-unavailable') this.#isSilent = true
+          throw error
+        },
+      )
+      .finally(() => {
+        if (this.#reading.get(address) === reading) this.#reading.delete(address)
+      })
+    this.#reading.set(address, reading)
+    return reading
+  }
+
+  async #readNow(address: Address): Promise<Account> {
     const { chain, clock } = this.#ports
     const escrow = await chain.escrow(address)
     const { settledNano, payableNano } = escrow.isEscrow

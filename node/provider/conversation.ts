@@ -143,6 +143,7 @@ export class Conversation {
     this.#meter = startMeter(price, prompt.promptTokens, prompt.cachedTokens)
     const neededNano = channel.owedNano + meteredNano(this.#meter) + this.#windowNano
     if (coverNano < neededNano) {
+      if (account.isBounded) throw silent(account, neededNano)
       throw new MeshError(
         'escrow-unusable',
         `escrow ${escrow.address} can pay this provider ${coverNano} nano in all; the request needs cover for ${neededNano}`,
@@ -278,8 +279,9 @@ export class Conversation {
   async #assertCovered(account: Account, deltaNano: Nano): Promise<void> {
     const { accounts, book } = this.#parts
     const neededNano = book.channel(account, this.#payer).owedNano + deltaNano
-    const { coverNano } = await accounts.of(account.escrow.address, this.#payer)
-    if (coverNano >= neededNano) return
+    const view = await accounts.of(account.escrow.address, this.#payer)
+    if (view.coverNano >= neededNano) return
+    if (view.isBounded) throw silent(view, neededNano)
     const fresh = await accounts.of(account.escrow.address, this.#payer, true)
     if (fresh.coverNano >= neededNano) return
     throw new MeshError(
@@ -360,6 +362,14 @@ function assertOwnPayout({ settledNano }: Account, channel: Channel, payout: Add
   throw new MeshError(
     'internal',
     `${payout} was paid ${settledNano} nano, ${coveredNano(channel)} of it known here: give each provider a payout account of its own`,
+  )
+}
+
+/** The escrow may well cover it; nobody can tell now. */
+function silent({ coverNano, escrow }: Account, neededNano: Nano): MeshError {
+  return new MeshError(
+    'chain-unavailable',
+    `the chain does not answer: until it does escrow ${escrow.address} is trusted with ${coverNano} nano, ${neededNano} are needed`,
   )
 }
 

@@ -23,6 +23,8 @@ export interface Account {
   readonly settledNano: Nano
   /** The highest cumulative voucher it could pay this provider now. */
   readonly coverNano: Nano
+  /** The chain does not answer: `coverNano` is what is risked on an older view, and not what the escrow holds. */
+  readonly isBounded?: true | undefined
 }
 
 export class Book {
