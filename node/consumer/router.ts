@@ -5,11 +5,15 @@ import type { Address, PeerId } from '../../protocol/ids.ts'
 import type { Config } from '../config.ts'
 import type { Inference, InferenceEvent, InferenceRequest, InferenceResult, ServedModel } from '../inference.ts'
 import type { Ports, Random } from '../ports.ts'
+import { within } from '../waits.ts'
 import { Answer } from './answer.ts'
 import { Debts } from './debts.ts'
 import type { Directory } from './directory.ts'
 import type { OwnEscrow } from './session.ts'
 import type { Tabs } from './tab.ts'
+
+/** Longer is not waited for a newer view of the own escrow. */
+const patienceMs = 2_000
 
 export class Router implements Inference {
   readonly debts: Debts
@@ -21,6 +25,9 @@ export class Router implements Inference {
   readonly #tabs: Tabs
   readonly #openRequests = new Map<PeerId, number>()
   #ownEscrow: { readonly escrow: OwnEscrow; readonly atMs: number } | undefined
+  #reading: Promise<OwnEscrow> | undefined
+  /** The chain did not answer when last asked. */
+  #isSilent = false
   #active = 0
   readonly #stopped = new AbortController()
   #isDraining = false
@@ -99,20 +106,38 @@ export class Router implements Inference {
     }
   }
 
-  /** At most `escrowCheckMs` old, so that a new epoch is noticed; older while the chain does not answer. */
+  /**
+   * At most `escrowCheckMs` old, so that a new epoch is noticed; older while the chain does not answer, for which one request
+   * waits a while and the next ones not at all.
+   */
   async #readEscrow(isFresh: boolean): Promise<OwnEscrow> {
-    const { chain, clock } = this.#ports
+    const { clock } = this.#ports
     const known = this.#ownEscrow
     if (known && !isFresh && clock.now() - known.atMs <= this.#config.consumer.escrowCheckMs) return known.escrow
+    this.#reading ??= this.#readNow().finally(() => {
+      this.#reading = undefined
+    })
+    const reading = this.#reading
+    if (!known) return reading
+    reading.catch(() => undefined) // it may fail when nobody waits any more
+    if (this.#isSilent && !isFresh) return known.escrow
     try {
-      const { isEscrow, globalId, epoch } = await chain.escrow(this.#escrow)
-      if (!isEscrow) throw new MeshError('escrow-unusable', `no escrow runs at ${this.#escrow} on this chain`)
-      const escrow = { address: this.#escrow, globalId, epoch }
-      this.#ownEscrow = { escrow, atMs: clock.now() }
-      return escrow
+      return await within(clock, patienceMs, 'reading the own escrow', () => reading)
     } catch (error) {
-      if (known && asMeshError(error).code === 'chain-unavailable') return known.escrow
-      throw error
+      const { code } = asMeshError(error, 'internal')
+      if (code !== 'chain-unavailable' && code !== 'timeout') throw error
+      this.#isSilent = true
+      return known.escrow
     }
+  }
+
+  async #readNow(): Promise<OwnEscrow> {
+    const { chain, clock } = this.#ports
+    const { isEscrow, globalId, epoch } = await chain.escrow(this.#escrow)
+    this.#isSilent = false
+    if (!isEscrow) throw new MeshError('escrow-unusable', `no escrow runs at ${this.#escrow} on this chain`)
+    const escrow = { address: this.#escrow, globalId, epoch }
+    this.#ownEscrow = { escrow, atMs: clock.now() }
+    return escrow
   }
 }

@@ -1,4 +1,5 @@
-// While its chain endpoint does not answer, a provider serves whom it knows: on a recent view, and for a bounded amount.
+// While its chain endpoint does not answer, a provider serves whom it knows: on a recent view, and for a bounded amount. Nobody
+// waits for the chain request after request.
 
 import { describe, expect, test } from 'vitest'
 import type { Overrides } from '../../node/config.ts'
@@ -37,17 +38,25 @@ interface Bench {
   readonly provider: Peer
 }
 
-async function bench(config: Overrides = {}, change: Partial<EscrowState> = {}): Promise<Bench> {
+async function bench(
+  config: Overrides = {},
+  change: Partial<EscrowState> = {},
+  whose: 'provider' | 'consumer' = 'provider',
+): Promise<Bench> {
   const mesh = new MemoryMesh()
   const endpoint = new Endpoint(mesh)
   const provider = await mesh.start({
     number: 2,
     roles: { provider: { payout: addressOfNumber(0x22) } },
     engine: countingEngine(),
-    chain: endpoint,
+    ...(whose === 'provider' ? { chain: endpoint } : {}),
     config,
   })
-  const consumer = await mesh.start({ number: 1, roles: { consumer: { escrow: mesh.escrow(1, change) } } })
+  const consumer = await mesh.start({
+    number: 1,
+    roles: { consumer: { escrow: mesh.escrow(1, change) } },
+    ...(whose === 'consumer' ? { chain: endpoint } : {}),
+  })
   return { mesh, endpoint, consumer, provider }
 }
 
@@ -136,5 +145,34 @@ describe('a provider whose chain is silent', () => {
     await ask(parts) // renews the view behind its back
     await mesh.clock.advance(minute)
     expect(await ask(parts)).toBe('escrow-unusable')
+  })
+})
+
+describe('a consumer whose chain is silent', () => {
+  test('waits two seconds for it once, and asks on', async () => {
+    const parts = await bench({}, {}, 'consumer')
+    const { clock } = parts.mesh
+    await ask(parts)
+    await silence(parts, 2 * minute)
+    const waitedMs: number[] = []
+    for (let count = 0; count < 2; count += 1) {
+      const startMs = clock.now()
+      expect(await ask(parts)).toBe('length')
+      waitedMs.push(clock.now() - startMs)
+    }
+    expect(waitedMs).toEqual([2_000, 0])
+  })
+
+  test('reads its escrow anew once the chain answers', async () => {
+    const parts = await bench({}, {}, 'consumer')
+    const { endpoint, mesh } = parts
+    await ask(parts)
+    await silence(parts, 2 * minute)
+    await ask(parts)
+    await mesh.clock.advance(minute)
+    endpoint.isSilent = false
+    const { asked } = endpoint
+    await ask(parts)
+    expect(endpoint.asked).toBeGreaterThan(asked)
   })
 })
