@@ -40,7 +40,11 @@ const spread = (name: string, what: string): Row[] =>
 
 /** In the order of `summary.json`. */
 export const summaryMetrics: readonly Metric[] = table([
-  ['requests', 'count', 'requests that arrived after the warm-up and before the end: all figures are about these'],
+  [
+    'requests',
+    'count',
+    'requests of honest consumers that arrived after the warm-up and before the end: all figures are about these',
+  ],
   ['succeededRequests', 'count', 'of these, answered to the end', 'more'],
   ['failedRequests', 'count', 'of these, ended by an error', 'less'],
   ['leftRequests', 'count', 'of these, left by their caller as planned: neither a success nor a failure'],

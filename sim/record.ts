@@ -26,7 +26,7 @@ export interface RequestRecord {
   readonly attempts: number
   /** Of those, after the first token. */
   readonly failovers: number
-  /** Arrived after the warm-up and before the end: counted in figures. */
+  /** Arrived after the warm-up and before the end, from no adversary: counted in figures. */
   readonly isMeasured: boolean
 }
 

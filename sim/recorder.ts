@@ -190,7 +190,10 @@ export class Recorder {
       costNano: result?.costNano ?? 0n,
       attempts,
       failovers: result?.failovers ?? 0,
-      isMeasured: request.arrivalMs >= this.#plan.warmupMs && request.arrivalMs < this.#plan.durationMs,
+      isMeasured:
+        request.arrivalMs >= this.#plan.warmupMs &&
+        request.arrivalMs < this.#plan.durationMs &&
+        this.#peers.get(planned.consumer)?.spec.adversary === undefined,
     }
     this.requests.push(record)
     return record
