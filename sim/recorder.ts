@@ -74,6 +74,8 @@ export class Recorder {
   readonly #nameOf: (peer: PeerId) => string
   readonly #signed = new Map<string, Nano>()
   readonly #attempts = new Map<string, number>()
+  /** Attempts that failed after their first token. */
+  readonly #broken = new Map<string, number>()
   /** Requests that a provider decodes now: what it says twice of one counts once. */
   readonly #decoding = new Map<string, Set<string>>()
   /** Transactions. */
@@ -173,7 +175,11 @@ export class Recorder {
     if (outcome === 'failed') this.#failed += 1
     const { planned } = request
     const attempts = request.id === undefined ? 0 : (this.#attempts.get(request.id) ?? 1)
-    if (request.id !== undefined) this.#attempts.delete(request.id)
+    const broken = request.id === undefined ? 0 : (this.#broken.get(request.id) ?? 0)
+    if (request.id !== undefined) {
+      this.#attempts.delete(request.id)
+      this.#broken.delete(request.id)
+    }
     const record: RequestRecord = {
       number: request.number,
       consumer: planned.consumer,
@@ -189,7 +195,7 @@ export class Recorder {
       cachedTokens: result?.usage.cachedTokens ?? 0,
       costNano: result?.costNano ?? 0n,
       attempts,
-      failovers: result?.failovers ?? 0,
+      failovers: Math.min(broken, Math.max(0, attempts - 1)),
       isMeasured:
         request.arrivalMs >= this.#plan.warmupMs &&
         request.arrivalMs < this.#plan.durationMs &&
@@ -220,6 +226,8 @@ export class Recorder {
         break
       case 'attempt-failed':
         totals.attemptsFailed += 1
+        // the node counts every change of provider
+        if (event.tokensDelivered > 0) this.#broken.set(event.request, (this.#broken.get(event.request) ?? 0) + 1)
         break
       case 'voucher-signed': {
         const key = `${peer}/${event.payee}`

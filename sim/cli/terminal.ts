@@ -1,6 +1,7 @@
 // What a person at a terminal sees of a run: one line of progress that replaces itself, and errors without a stack.
 
 import type { Progress } from '../run.ts'
+import { ScenarioError } from '../scenario/problem.ts'
 import { wallMs } from '../wall.ts'
 
 /** A mistake in what was asked for: said plainly, exit code 2. */
@@ -109,7 +110,7 @@ export function table(rows: readonly (readonly string[])[]): string {
 }
 
 export function fail(error: unknown): void {
-  const isMistake = error instanceof UsageError || error instanceof RangeError
+  const isMistake = error instanceof UsageError || error instanceof RangeError || error instanceof ScenarioError
   const message = error instanceof Error ? error.message : String(error)
   process.stderr.write(`error: ${message}\n`)
   if (!isMistake && error instanceof Error && error.stack && process.env['SILKMESH_DEBUG'] === '1') {
