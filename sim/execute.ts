@@ -22,10 +22,10 @@ export interface ExecuteOptions {
 export async function execute(
   scenario: Scenario,
   seed: number,
-  tier: Tier,
+  tier: Tier | 'coarse',
   options: ExecuteOptions = {},
 ): Promise<RunRecord> {
-  if (scenario.mode === 'coarse') {
+  if (scenario.mode === 'coarse' || tier === 'coarse') {
     const { runCoarse } = await import('./coarse/run.ts')
     return runCoarse(scenario, seed, options)
   }

@@ -15,7 +15,7 @@ export interface Job {
   readonly seed: number
   readonly out: string
   readonly seeds: string | undefined
-  readonly tier: Tier | undefined
+  readonly tier: Tier | 'coarse' | undefined
 }
 
 export interface JobDone {

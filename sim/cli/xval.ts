@@ -22,6 +22,16 @@ const tolerances: readonly (readonly [name: string, what: string, isWithin: (a: 
   ['settledGram', 'equal', (a, b) => a === b],
 ]
 
+/** The coarse mode makes no connections, and adds up what it counts in another order. */
+const ofCoarse: typeof tolerances = [
+  ['successRate', 'within 0.5 points', (a, b) => Math.abs(a - b) <= 0.005],
+  ['ttftMsP50', 'within 10 %', within(0.1)],
+  ['tpotMsP50', 'within 10 %', within(0.1)],
+  ['e2eMsP50', 'within 10 %', within(0.1)],
+  ['spentGram', 'within 5 %', within(0.05)],
+  ['goodputTokensPerSecond', 'within 5 %', within(0.05)],
+]
+
 /** Real processes tell nothing of gossip and hops, and share one machine's processors: what money and requests did must agree. */
 const ofProcess = new Set(['successRate', 'spentGram', 'settledGram', 'vouchers', 'ttftMsP50'])
 
@@ -35,8 +45,8 @@ export interface XvalFlags {
 
 export async function xval(file: string, flags: XvalFlags): Promise<void> {
   const tiers = flags.tiers.split(',')
-  if (tiers.length !== 2 || !tiers.every((tier) => ['model', 'libp2p', 'process'].includes(tier))) {
-    throw new UsageError(`--tiers ${flags.tiers}, expected two of model, libp2p, process: such as model,libp2p`)
+  if (tiers.length !== 2 || !tiers.every((tier) => ['model', 'coarse', 'libp2p', 'process'].includes(tier))) {
+    throw new UsageError(`--tiers ${flags.tiers}, expected two of model, coarse, libp2p, process: such as model,libp2p`)
   }
   const [first] = plansOf(loadScenario(file))
   if (!first) throw new UsageError(`${file} has no seed to run`)
@@ -50,7 +60,7 @@ export async function xval(file: string, flags: XvalFlags): Promise<void> {
       at: 0,
       seed,
       seeds: String(seed),
-      tier: tier as Tier,
+      tier: tier as Tier | 'coarse',
       out: join(flags.out, `xval-${first.scenario.name}-${tier}`),
     }
     const { dir, error, violations } = await inOwnProcess(job)
@@ -59,7 +69,9 @@ export async function xval(file: string, flags: XvalFlags): Promise<void> {
     dirs.push(dir)
   }
   const [a, b] = (await Promise.all(dirs.map(readSummary))).map(({ summary }) => summary)
-  const known = tiers.includes('process') ? tolerances.filter(([name]) => ofProcess.has(name)) : tolerances
+  const known = tiers.includes('coarse')
+    ? ofCoarse
+    : tolerances.filter(([name]) => !tiers.includes('process') || ofProcess.has(name))
   const rows = known.map(([name, what, isWithin]) => {
     const [left, right] = [a?.[name], b?.[name]]
     const agrees = left !== undefined && right !== undefined && isWithin(left, right)

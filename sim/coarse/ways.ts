@@ -64,11 +64,13 @@ export class Ways {
     return (8_000 * bytes) / spot.place.upBitsPerSecond + windows * 2 * oneWayMs
   }
 
-  /** It was dialled for its advert: a lookup names so many providers, and only so many connections are kept. */
+  /**
+   * It was dialled for its advert: the first lookup names so many providers, and only so many connections are kept. Later ones
+   * name providers that gossip has told of, and nobody asks those.
+   */
   #wasLookedUp(consumer: Consumer, provider: Provider): boolean {
     const { discovery, network } = consumer.config
-    const lookups = 1 + Math.floor((this.#agenda.nowMs - consumer.upSinceMs) / discovery.lookupIntervalMs)
-    const dialled = Math.min(network.connectionsMax, lookups * discovery.lookupProvidersMax)
+    const dialled = Math.min(network.connectionsMax, discovery.lookupProvidersMax)
     const { length } = this.#population.providers
     return dialled >= length || drawOf(this.#salt, consumer.index, provider.index) < dialled / length
   }
