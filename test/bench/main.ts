@@ -1,7 +1,8 @@
-// `npm run bench -- <name>`: measures, prints, and keeps the figures in test/bench/history.json.
+// `npm run bench -- <name>`: measures, prints, and keeps the figures in test/bench/history.json; `table` shows them in the documents.
 
 import { Command } from 'commander'
 import { keep } from './history.ts'
+import { writeTable } from './table.ts'
 
 interface Bench {
   readonly what: string
@@ -19,16 +20,21 @@ await new Command('bench')
   .description('Measures, prints, and keeps the figures in test/bench/history.json.')
   .argument(
     '<name>',
-    Object.entries(benches)
-      .map(([name, { what }]) => `${name}: ${what}`)
-      .join('\n'),
+    [
+      ...Object.entries(benches).map(([name, { what }]) => `${name}: ${what}`),
+      'table: brings the table of docs/simulation.md up to date from what was kept',
+    ].join('\n'),
   )
   .argument('[parts...]', 'only these parts of it')
   .option('--json', 'print one JSON object')
   .option('--dry', 'keep nothing')
   .action(async (name: string, parts: readonly string[], { dry, json }: { dry?: boolean; json?: boolean }) => {
+    if (name === 'table') {
+      writeTable()
+      return
+    }
     const bench = benches[name]
-    if (!bench) throw new RangeError(`no bench ${name}, expected one of ${Object.keys(benches).join(', ')}`)
+    if (!bench) throw new RangeError(`no bench ${name}, expected table or one of ${Object.keys(benches).join(', ')}`)
     const { measure } = await bench.load()
     const figures = await measure(parts)
     if (!dry) keep(name, figures)
