@@ -72,6 +72,11 @@ const decoded = new WeakMap<Uint8Array, Decoded>()
 
 type Decoded = { readonly copy: Uint8Array } & ({ readonly advert: Advert } | { readonly error: unknown })
 
+/** An advert comes by gossip and from its provider, and to many nodes of one process: 4 MB at most are kept. */
+const goodMax = 512
+/** By all of their bytes, the one kept longest ago first; only what verified. */
+const good = new Map<string, Advert>()
+
 /** Decodes, bounds and verifies the signature. Throws `MeshError` `protocol-violation` and nothing else. */
 export function decodeAdvert(bytes: Uint8Array): Advert {
   const known = decoded.get(bytes)
@@ -80,13 +85,29 @@ export function decodeAdvert(bytes: Uint8Array): Advert {
     return known.advert
   }
   try {
-    const advert = verifiedAdvert(bytes)
+    const advert = goodAdvert(bytes)
     decoded.set(bytes, { copy: owned(bytes), advert })
     return advert
   } catch (error) {
     if (bytes.length <= limits.advertBytesMax) decoded.set(bytes, { copy: owned(bytes), error }) // larger is not kept
     throw error
   }
+}
+
+function goodAdvert(bytes: Uint8Array): Advert {
+  if (bytes.length > limits.advertBytesMax) return verifiedAdvert(bytes)
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
+  const known = good.get(text)
+  if (known) return known
+  const advert = verifiedAdvert(bytes)
+  if (good.size >= goodMax) {
+    for (const oldest of good.keys()) {
+      good.delete(oldest)
+      break
+    }
+  }
+  good.set(text, advert)
+  return advert
 }
 
 /** Frozen: it may be shared. */

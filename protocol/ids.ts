@@ -103,8 +103,15 @@ export function modelKeyOf(weightsSha256: Uint8Array, chatTemplate: string): Mod
 
 /** For weights nobody here can hash (an engine behind an API): the key stands for the name its operator declares. */
 export function declaredModelKeyOf(name: string): ModelKey {
-  return sha256Hex('silkmesh/model-name/1', new TextEncoder().encode(name))
+  const known = declaredKeys.get(name)
+  if (known) return known
+  const key = sha256Hex('silkmesh/model-name/1', new TextEncoder().encode(name))
+  return name.length > declaredCharsMax ? key : remember(declaredKeys, name, key)
 }
+
+/** Asked for with every request. Longer names are not those of models: hashed each time. */
+const declaredCharsMax = 256
+const declaredKeys = new Map<string, ModelKey>()
 
 function sha256Hex(domain: string, ...parts: readonly Uint8Array[]): ModelKey {
   const hash = createHash('sha256').update(`${domain}\0`)

@@ -1,5 +1,6 @@
 // The cumulative voucher: what a consumer owes one provider in all, signed over the very TL-B cell the escrow rebuilds.
 
+import { hash } from 'node:crypto'
 import { beginCell, type Cell, Address as TonAddress } from '@ton/core'
 import { type Address, accountOf } from './ids.ts'
 import { type Nano, nanoMax } from './money.ts'
@@ -41,8 +42,43 @@ export function voucherCell(terms: VoucherTerms): Cell {
     .endCell()
 }
 
+/**
+ * The representation hash of that cell, computed from its bits: the fields before the amount always take 623 of them, and
+ * building the cell takes ten times as long as hashing it.
+ */
 export function voucherDigest(terms: VoucherTerms): Uint8Array {
-  return voucherCell(terms).hash()
+  assertTerms(terms)
+  const amountHex = terms.amountNano === 0n ? '' : terms.amountNano.toString(16)
+  const amountBytes = (amountHex.length + 1) >> 1
+  const fields = Buffer.alloc(68)
+  writeAccount(fields, 0, terms.escrow)
+  fields.writeUInt32BE(terms.epoch, 32)
+  writeAccount(fields, 36, terms.payee)
+  const bytes = Buffer.alloc(80 + amountBytes) // two descriptor bytes, then the data with one bit that ends it
+  bytes[1] = 155 + 2 * amountBytes // no references; whole bytes and begun ones
+  bytes.writeUInt32BE(voucherTag, 2)
+  bytes.writeInt32BE(terms.globalId, 6)
+  bytes[10] = 0x80 // addr_std$10, no anycast, workchain 0: eleven bits, so what follows is shifted by three
+  for (let at = 0; at < fields.length; at += 1) {
+    const byte = fields[at] ?? 0
+    bytes[11 + at] = (bytes[11 + at] ?? 0) | (byte >> 3)
+    bytes[12 + at] = byte << 5
+  }
+  bytes[79] = (bytes[79] ?? 0) | (amountBytes << 1)
+  const amount = Buffer.from(amountHex.padStart(2 * amountBytes, '0'), 'hex')
+  for (let at = 0; at < amount.length; at += 1) {
+    const byte = amount[at] ?? 0
+    bytes[79 + at] = (bytes[79 + at] ?? 0) | (byte >> 7)
+    bytes[80 + at] = byte << 1
+  }
+  bytes[79 + amountBytes] = (bytes[79 + amountBytes] ?? 0) | 1
+  return hash('sha256', bytes, 'buffer')
+}
+
+function writeAccount(into: Buffer, at: number, address: Address): void {
+  if (address.length !== 66 || into.write(address.slice(2), at, 'hex') !== 32) {
+    throw new RangeError(`"${address.slice(0, 80)}" is not a raw basechain address, expected 0: and 64 hex digits`)
+  }
 }
 
 /** Signs terms rebuilt here: a digest handed over by anybody else is never signed. */

@@ -1,6 +1,7 @@
 // Measures what this machine spends on the work that a model leaves out. Counts processor time, not the clock's, so that
 // other programs on the machine change little.
 
+import { createPrivateKey, sign } from 'node:crypto'
 import { cpus } from 'node:os'
 import { decodeAdvert, encodeAdvert } from '../protocol/advert.ts'
 import { decodeProviderFrame, encodeFrame } from '../protocol/frames.ts'
@@ -40,8 +41,14 @@ function codecCosts(rounds: number): CodecCosts {
   const identity = identityOf('calibrate', 'signer')
   const account = addressOf(new Uint8Array(32).fill(7))
   const key = 'ab'.repeat(32) as ModelKey
-  const message = new Uint8Array(32)
-  const signature = identity.sign(message)
+  // another one each time, signed elsewhere: what was verified or signed in this process is known
+  const signAway = strangerOf(identity.seed)
+  const count = (parts + 1) * Math.ceil(rounds / parts)
+  const signed = Array.from({ length: count }, (_, round) => {
+    const message = new Uint8Array(32)
+    new DataView(message.buffer).setUint32(0, round)
+    return { message, signature: signAway(message) }
+  })
   const terms = (amountNano: bigint): VoucherTerms => ({
     globalId: -239,
     escrow: account,
@@ -49,47 +56,66 @@ function codecCosts(rounds: number): CodecCosts {
     payee: account,
     amountNano,
   })
-  const voucher = signVoucher(terms(1n), identity.sign)
+  const vouchers = Array.from({ length: count }, (_, round) => signVoucher(terms(BigInt(round)), signAway))
   const delta = encodeFrame({ type: 'delta', index: 40, text: ' a few words', tokens: 3, tokenIds: [264, 2478, 4339] })
   const price = { promptNano: 20_000_000n, completionNano: 160_000_000n, cachedNano: 2_000_000n }
-  const advert = encodeAdvert(
-    {
-      peer: identity.peerId,
-      sequence: 1,
-      validUntilMs: 1_800_000_100_000,
-      payout: account,
-      offers: [
-        {
-          modelKey: key,
-          name: 'a model of some name',
-          contextTokens: 8_192,
-          price,
-          slots: 16,
-          slotsFree: 4,
-          queued: 0,
-          prefillTokensPerSecond: 5_000,
-          decodeTokensPerSecond: 60,
-        },
-      ],
-      addresses: [`/ip4/203.0.113.7/tcp/4001/p2p/${identity.peerId}`],
-      agent: 'silkmesh/1',
-    },
-    identity.publicKey,
-    identity.sign,
-  )
+  const advertOf = (round: number): Uint8Array =>
+    encodeAdvert(
+      {
+        peer: identity.peerId,
+        sequence: round,
+        validUntilMs: 1_800_000_100_000,
+        payout: account,
+        offers: [
+          {
+            modelKey: key,
+            name: 'a model of some name',
+            contextTokens: 8_192,
+            price,
+            slots: 16,
+            slotsFree: 4,
+            queued: 0,
+            prefillTokensPerSecond: 5_000,
+            decodeTokensPerSecond: 60,
+          },
+        ],
+        addresses: [`/ip4/203.0.113.7/tcp/4001/p2p/${identity.peerId}`],
+        agent: 'silkmesh/1',
+      },
+      identity.publicKey,
+      signAway,
+    )
+  const adverts = Array.from({ length: count }, (_, round) => advertOf(round))
   const us = (work: (round: number) => unknown): number => rounded(1_000 * medianMs(rounds, work))
   return {
-    signUs: us(() => identity.sign(message)),
-    verifyUs: us(() => verifySignature(message, signature, identity.publicKey)),
+    signUs: us((round) => signAway(at(signed, round).message)),
+    verifyUs: us((round) =>
+      verifySignature(at(signed, round).message, at(signed, round).signature, identity.publicKey),
+    ),
     voucherDigestUs: us((round) => voucherDigest(terms(BigInt(round)))),
-    voucherVerifyUs: us(() => verifyVoucher(voucher, identity.publicKey)),
-    // a copy each time: bytes that were decoded before are known
-    advertDecodeUs: us(() => decodeAdvert(Uint8Array.from(advert))),
+    voucherVerifyUs: us((round) => verifyVoucher(at(vouchers, round), identity.publicKey)),
+    advertDecodeUs: us((round) => decodeAdvert(at(adverts, round))),
     frameEncodeUs: us((round) =>
       encodeFrame({ type: 'delta', index: round, text: ' a few words', tokens: 3, tokenIds: [264, 2478, 4339] }),
     ),
     frameDecodeUs: us(() => decodeProviderFrame(delta)),
   }
+}
+
+/** The same keys in other hands. */
+function strangerOf(seed: Uint8Array): (message: Uint8Array) => Uint8Array {
+  const key = createPrivateKey({
+    key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]),
+    format: 'der',
+    type: 'pkcs8',
+  })
+  return (message) => sign(null, message, key)
+}
+
+function at<T>(items: readonly T[], position: number): T {
+  const item = items[position]
+  if (item === undefined) throw new RangeError(`${position}, expected below ${items.length}`)
+  return item
 }
 
 const parts = 9

@@ -94,3 +94,64 @@ test('many keys in turn are each verified by their own', () => {
   const [first, second] = keys
   expect(verifySignature(message, first?.signature ?? message, second?.publicKey ?? message)).toBe(false)
 })
+
+describe('what was good before', () => {
+  const seed = new Uint8Array(32).fill(77)
+  const publicKey = publicKeyOfSeed(seed)
+  const message = Uint8Array.from({ length: 200 }, (_, at) => at)
+  const changed = (value: Uint8Array, at: number): Uint8Array => value.with(at, (value[at] ?? 0) ^ 1)
+
+  /** By hands whose signatures are not remembered when made. */
+  const signedAway = (text: Uint8Array): Uint8Array => {
+    const { secretKey } = keyPairFromSeed(Buffer.from(seed))
+    return Uint8Array.from(naclSign(Buffer.from(text), secretKey))
+  }
+
+  test.each([
+    ['signed here', signerOf(seed)],
+    ['verified', signedAway],
+  ])('and was %s stays good, and not with any byte changed', (_, sign) => {
+    const signature = sign(message)
+    const isGood = (): boolean => verifySignature(message, signature, publicKey)
+    expect([isGood(), isGood()]).toEqual([true, true])
+    for (const at of message.keys()) expect(verifySignature(changed(message, at), signature, publicKey)).toBe(false)
+    for (const at of signature.keys()) expect(verifySignature(message, changed(signature, at), publicKey)).toBe(false)
+    for (const at of publicKey.keys()) expect(verifySignature(message, signature, changed(publicKey, at))).toBe(false)
+    for (const other of [message.subarray(1), message.subarray(0, -1), Uint8Array.of(...message, 0)]) {
+      expect(verifySignature(other, signature, publicKey)).toBe(false)
+    }
+    expect(isGood()).toBe(true)
+  })
+
+  test('is what it was when it was good, whatever became of the bytes since', () => {
+    const own = Uint8Array.from(message)
+    const key = Uint8Array.from(publicKey)
+    const signature = signerOf(seed)(own)
+    expect(verifySignature(own, signature, key)).toBe(true)
+    own[0] = 99
+    expect(verifySignature(own, signature, key)).toBe(false)
+    expect(verifySignature(message, signature, publicKey)).toBe(true)
+    key[0] = (key[0] ?? 0) ^ 1
+    expect(verifySignature(message, signature, key)).toBe(false)
+    expect(verifySignature(message, signature, publicKey)).toBe(true)
+  })
+
+  test('is still good when much else was seen since, and what is false still false', () => {
+    const sign = signerOf(seed)
+    const numbered = Array.from({ length: 4_200 }, (_, number) => {
+      const text = new Uint8Array(4)
+      new DataView(text.buffer).setUint32(0, number)
+      return { text, signature: sign(text) }
+    })
+    const first = numbered.slice(0, 50)
+    expect(first.every(({ text, signature }) => verifySignature(text, signature, publicKey))).toBe(true)
+    expect(first.some(({ text, signature }) => verifySignature(changed(text, 0), signature, publicKey))).toBe(false)
+  })
+
+  test('a long message is verified like any other', () => {
+    const long = new Uint8Array(5_000)
+    const signature = signerOf(seed)(long)
+    expect(verifySignature(long, signature, publicKey)).toBe(true)
+    expect(verifySignature(changed(long, 4_999), signature, publicKey)).toBe(false)
+  })
+})

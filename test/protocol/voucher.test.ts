@@ -67,6 +67,35 @@ test('the digest is the representation hash of the cell', () => {
   )
 })
 
+test('the digest is what @ton/core hashes of the cell', () => {
+  fc.assert(
+    fc.property(terms, (terms) => {
+      expect(hex(voucherDigest(terms))).toBe(voucherCell(terms).hash().toString('hex'))
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test.each([
+  ['nothing', 0n],
+  ['one byte', 255n],
+  ['two bytes, the first of half of them', 256n],
+  ['the high bit of a byte', 0x80n],
+  ['all that a frame carries', nanoMax],
+])('the digest of %s is what @ton/core hashes of the cell', (_, amountNano) => {
+  const terms = { ...voucher.terms, amountNano, globalId: -1, epoch: 0xffffffff }
+  expect(hex(voucherDigest(terms))).toBe(voucherCell(terms).hash().toString('hex'))
+})
+
+test.each(['', '0:', '0:00', `0:${'g'.repeat(64)}`, `-1:${'0'.repeat(64)}`])(
+  'no digest is made of the address "%s"',
+  (text) => {
+    const wrong = text as typeof voucher.terms.payee
+    expect(() => voucherDigest({ ...voucher.terms, payee: wrong })).toThrow(RangeError)
+    expect(() => voucherDigest({ ...voucher.terms, escrow: wrong })).toThrow(RangeError)
+  },
+)
+
 test('two different terms never share a digest', () => {
   fc.assert(
     fc.property(terms, terms, (a, b) => {
