@@ -78,14 +78,14 @@ export class Kernel implements Scheduler {
       let turn = 0
       const step = (): void => {
         const isOver = isDone() || signal?.aborted === true
-        const entry = isOver ? undefined : this.#pop(untilMs)
+        const entry = isOver ? undefined : this.#next(untilMs)
         if (!entry) {
           if (!isOver) this.#nowMs = Math.max(this.#nowMs, untilMs)
           resolve()
           return
         }
         try {
-          if (entry.act) this.#events += 1
+          this.#events += 1
           entry.run()
         } catch (error) {
           reject(error)
@@ -97,6 +97,13 @@ export class Kernel implements Scheduler {
       }
       afterMicrotasks(step)
     })
+  }
+
+  /** The next that is due and was not cancelled. */
+  #next(untilMs: number): Entry | undefined {
+    let entry = this.#pop(untilMs)
+    while (entry && !entry.act) entry = this.#pop(untilMs)
+    return entry
   }
 
   #push(atMs: number, entry: Entry): void {
