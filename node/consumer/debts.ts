@@ -8,6 +8,8 @@ import type { Ports } from '../ports.ts'
 import { within } from '../waits.ts'
 import type { Debt, Tabs } from './tab.ts'
 
+const nothingOwed = Promise.resolve()
+
 export class Debts {
   readonly #config: Config
   readonly #ports: Pick<Ports, 'clock' | 'network'>
@@ -29,8 +31,8 @@ export class Debts {
   pay(peer: PeerId): Promise<void> {
     const underWay = this.#paying.get(peer)
     if (underWay) return underWay
-    const debt = this.#tabs.debts().find((open) => open.peer === peer)
-    if (!debt) return Promise.resolve()
+    const debt = this.#tabs.debtTo(peer)
+    if (!debt) return nothingOwed
     const paying = this.#offer(debt, this.#stopped.signal)
       .catch(() => undefined) // not there now: its next advert is the next occasion
       .finally(() => this.#paying.delete(peer))

@@ -35,10 +35,17 @@ function isOf({ name, modelKey }: Offer, model: string): boolean {
   return name === model || modelKey === model
 }
 
+/** Updated in place: adverts are most of what a peer hears. */
 interface Known {
-  readonly advert: Advert
-  readonly atMs: number
-  readonly failedAtMs: number | undefined
+  advert: Advert
+  atMs: number
+  failedAtMs: number | undefined
+}
+
+interface Heard {
+  sequence: number
+  /** Counts adverts taken: the least was silent longest. */
+  order: number
 }
 
 export class Directory {
@@ -47,7 +54,8 @@ export class Directory {
   readonly #heard: (peer: PeerId) => void
   readonly #known = new Map<PeerId, Known>()
   /** Highest sequence seen, also of peers whose advert has expired: an old advert must not come back. */
-  readonly #sequences = new Map<PeerId, number>()
+  readonly #sequences = new Map<PeerId, Heard>()
+  #taken = 0
   readonly #fetching = new Map<PeerId, Promise<void>>()
   readonly #arrivals = new Set<() => void>()
 
@@ -69,7 +77,7 @@ export class Directory {
     return every(
       clock,
       random,
-      () => (this.adverts().length === 0 ? Math.min(lookupEmptyMs, lookupIntervalMs) : lookupIntervalMs),
+      () => (this.#isEmpty() ? Math.min(lookupEmptyMs, lookupIntervalMs) : lookupIntervalMs),
       signal,
       () => this.lookup(meshKey, signal),
       (error) => {
@@ -95,12 +103,12 @@ export class Directory {
   /** Everything offered under a name or key now, in a total order. */
   candidates(model: string): readonly Candidate[] {
     const nowMs = this.#ports.clock.now()
-    return [...this.#known.values()]
-      .filter(({ advert }) => advert.validUntilMs >= nowMs)
-      .flatMap(({ advert, failedAtMs }) =>
-        advert.offers.filter((offer) => isOf(offer, model)).map((offer) => ({ advert, offer, failedAtMs })),
-      )
-      .sort(byName)
+    const candidates: Candidate[] = []
+    for (const { advert, failedAtMs } of this.#known.values()) {
+      if (advert.validUntilMs < nowMs) continue
+      for (const offer of advert.offers) if (isOf(offer, model)) candidates.push({ advert, offer, failedAtMs })
+    }
+    return candidates.sort(byName)
   }
 
   #isOffered(model: string): boolean {
@@ -113,19 +121,27 @@ export class Directory {
 
   adverts(): readonly Advert[] {
     const nowMs = this.#ports.clock.now()
-    return [...this.#known.values()].map(({ advert }) => advert).filter(({ validUntilMs }) => validUntilMs >= nowMs)
+    const adverts: Advert[] = []
+    for (const { advert } of this.#known.values()) if (advert.validUntilMs >= nowMs) adverts.push(advert)
+    return adverts
+  }
+
+  #isEmpty(): boolean {
+    const nowMs = this.#ports.clock.now()
+    for (const { advert } of this.#known.values()) if (advert.validUntilMs >= nowMs) return false
+    return true
   }
 
   failed(peer: PeerId, reason: string): void {
     const known = this.#known.get(peer)
     if (!known) return
-    this.#known.set(peer, { ...known, failedAtMs: this.#ports.clock.now() })
+    known.failedAtMs = this.#ports.clock.now()
     this.#ports.observe({ type: 'provider-lost', peer, reason })
   }
 
   succeeded(peer: PeerId): void {
     const known = this.#known.get(peer)
-    if (known?.failedAtMs !== undefined) this.#known.set(peer, { ...known, failedAtMs: undefined })
+    if (known) known.failedAtMs = undefined
   }
 
   /** The DHT's word for who may provide the key, then each one's own signed advert. Resolves when the lookup ends. */
@@ -240,23 +256,32 @@ export class Directory {
   #take(advert: Advert, source: 'gossip' | 'direct'): string | undefined {
     const { clock, network, observe } = this.#ports
     const nowMs = clock.now()
-    const known = this.#known.get(advert.peer)
+    const { peer, sequence } = advert
+    const known = this.#known.get(peer)
+    const heard = this.#sequences.get(peer)
     const isTooSoon = source === 'gossip' && known && nowMs - known.atMs < advertGapMsMin
     const reason = isTooSoon
       ? `${nowMs - known.atMs} ms after the last one, at least ${advertGapMsMin} are expected`
-      : staleness(advert, nowMs, this.#sequences.get(advert.peer))
+      : staleness(advert, nowMs, heard?.sequence)
     if (reason) {
-      this.#dropped(advert.peer, reason)
+      this.#dropped(peer, reason)
       return reason
     }
-    this.#makeRoom(advert.peer)
-    this.#sequences.delete(advert.peer) // moves it to the end: whoever was silent longest is forgotten first
-    this.#sequences.set(advert.peer, advert.sequence)
-    this.#known.set(advert.peer, { advert, atMs: nowMs, failedAtMs: known?.failedAtMs })
-    network.learn(advert.peer, advert.addresses)
-    observe({ type: 'advert-accepted', peer: advert.peer, sequence: advert.sequence, source })
-    for (const wake of [...this.#arrivals]) wake()
-    this.#heard(advert.peer)
+    this.#taken += 1
+    if (known && heard) {
+      known.advert = advert
+      known.atMs = nowMs
+      heard.sequence = sequence
+      heard.order = this.#taken
+    } else {
+      this.#makeRoom(peer)
+      this.#sequences.set(peer, { sequence, order: this.#taken })
+      this.#known.set(peer, { advert, atMs: nowMs, failedAtMs: known?.failedAtMs })
+    }
+    network.learn(peer, advert.addresses)
+    observe({ type: 'advert-accepted', peer, sequence, source })
+    if (this.#arrivals.size > 0) for (const wake of [...this.#arrivals]) wake()
+    this.#heard(peer)
     return undefined
   }
 
@@ -270,10 +295,14 @@ export class Directory {
       if (oldest) this.#known.delete(oldest.advert.peer)
     }
     if (!this.#sequences.has(newcomer) && this.#sequences.size >= 4 * directoryPeersMax) {
-      for (const peer of this.#sequences.keys()) {
-        this.#sequences.delete(peer) // the longest held; its advert has long expired
-        break
+      let silent: PeerId | undefined // its advert has long expired
+      let order = Number.POSITIVE_INFINITY
+      for (const [peer, heard] of this.#sequences) {
+        if (heard.order >= order) continue
+        silent = peer
+        order = heard.order
       }
+      if (silent) this.#sequences.delete(silent)
     }
   }
 

@@ -143,11 +143,24 @@ export class Tabs {
 
   /** What is owed where no stream lives: one that does pays for everything. */
   debts(): readonly Debt[] {
-    return [...this.#tabs.values()].flatMap((tab) => {
-      const { best, globalId, epoch, peer, payee } = tab // a prompt is paid first, so whoever is owed has a voucher
-      const nano = unpaidNano(tab)
-      return best && nano > 0n && !this.#live.has(peer) ? [{ globalId, epoch, peer, payee, unpaidNano: nano }] : []
-    })
+    return [...this.#tabs.values()].flatMap((tab) => this.#debtOn(tab) ?? [])
+  }
+
+  /** The first of them to this provider. Asked with every advert. */
+  debtTo(peer: PeerId): Debt | undefined {
+    for (const tab of this.#tabs.values()) {
+      if (tab.peer !== peer) continue
+      const debt = this.#debtOn(tab)
+      if (debt) return debt
+    }
+    return undefined
+  }
+
+  #debtOn(tab: Tab): Debt | undefined {
+    const { best, globalId, epoch, peer, payee } = tab // a prompt is paid first, so whoever is owed has a voucher
+    if (!best || this.#live.has(peer)) return undefined
+    const nano = unpaidNano(tab)
+    return nano > 0n ? { globalId, epoch, peer, payee, unpaidNano: nano } : undefined
   }
 
   /**
