@@ -6,7 +6,7 @@ import type { ModelKey, PeerId, ProtocolId, Topic } from '../../../protocol/ids.
 import { limits } from '../../../protocol/limits.ts'
 import type { Timer } from '../../kernel.ts'
 import type { Life } from '../../life.ts'
-import { addressOf, isAddressOf, relayedAddressOf } from './addresses.ts'
+import { isAddressOf, relayedAddressOf } from './addresses.ts'
 import type { Connection, Side } from './connection.ts'
 import type { Kademlia, Search } from './dht/kademlia.ts'
 import type { DhtSettings } from './dht/settings.ts'
@@ -50,8 +50,9 @@ export class Endpoint implements Network, Incarnation {
   readonly #life: Life
   readonly #handlers = new Map<ProtocolId, Handler>()
   readonly #subscribed = new Set<Topic>()
-  /** Machines whose address was told, the oldest first. */
-  readonly #known = new Set<number>()
+  /** Machines whose address was told, and when last in the order of telling. */
+  readonly #known = new Map<number, number>()
+  #told = 0
   /** Inbound streams that are open or still worked for, by peer and protocol. */
   readonly #inbound = new Map<string, number>()
   #unreadBytes = 0
@@ -79,7 +80,7 @@ export class Endpoint implements Network, Incarnation {
 
   addresses(): readonly string[] {
     const relay = this.machine.spot.place.nat === 'open' ? undefined : this.#fabric.relayOf(this.machine)
-    return [relay ? relayedAddressOf(this.machine, relay) : addressOf(this.machine)]
+    return [relay ? relayedAddressOf(this.machine, relay) : this.machine.address]
   }
 
   connections(): readonly ConnectionView[] {
@@ -92,7 +93,7 @@ export class Endpoint implements Network, Incarnation {
       return {
         peer: other.peer,
         direction: side === 0 ? 'outbound' : 'inbound',
-        address: connection.relay ? relayedAddressOf(other, connection.relay) : addressOf(other),
+        address: connection.relay ? relayedAddressOf(other, connection.relay) : other.address,
         rttMs: isPinged ? rttMs : undefined,
       }
     })
@@ -101,21 +102,27 @@ export class Endpoint implements Network, Incarnation {
   learn(peer: PeerId, addresses: readonly string[]): void {
     const machine = this.#fabric.machineOf(peer)
     if (!machine || machine === this.machine) return
-    const isKnown = addresses
-      .slice(0, limits.addressesMax)
-      .some((address) => isAddressOf(address, machine, (other) => this.#fabric.machineOf(other)))
+    const isKnown =
+      addresses[0] === machine.address ||
+      addresses
+        .slice(0, limits.addressesMax)
+        .some((address) => isAddressOf(address, machine, (other) => this.#fabric.machineOf(other)))
     if (isKnown) this.note(machine.spot.index)
   }
 
   /** Its address was heard of. */
   note(index: number): void {
-    this.#known.delete(index)
-    this.#known.add(index)
-    const { learnedPeersMax } = this.#fabric.ground.settings
-    for (const oldest of this.#known) {
-      if (this.#known.size <= learnedPeersMax) break
-      this.#known.delete(oldest)
+    this.#told += 1
+    this.#known.set(index, this.#told)
+    if (this.#known.size <= this.#fabric.ground.settings.learnedPeersMax) return
+    let oldest = index
+    let told = this.#told
+    for (const [other, at] of this.#known) {
+      if (at >= told) continue
+      oldest = other
+      told = at
     }
+    this.#known.delete(oldest)
   }
 
   open(peer: PeerId, protocol: ProtocolId, signal?: AbortSignal): Promise<Stream> {

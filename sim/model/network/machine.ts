@@ -14,6 +14,8 @@ export interface Incarnation {
 export class Machine {
   readonly spot: Spot
   readonly peer: PeerId
+  /** Where it is dialled, where anybody can. */
+  readonly address: string
   readonly access: Access
   readonly dhtServer: boolean
   /** `refusing`: it is up and says that nobody listens. `silent`: it is off, and says nothing. */
@@ -29,6 +31,8 @@ export class Machine {
     this.spot = spot
     this.peer = peer
     this.dhtServer = dhtServer
+    const { index } = spot
+    this.address = `/ip4/10.${(index >> 16) & 0xff}.${(index >> 8) & 0xff}.${index & 0xff}/tcp/4001/p2p/${peer}`
     this.access = accessOf(spot.place)
   }
 }

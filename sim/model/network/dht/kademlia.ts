@@ -14,11 +14,19 @@ interface Member {
   readonly isServer: boolean
   readonly table: RoutingTable
   readonly behaviour: DhtBehaviour | undefined
-  /** Record name → provider → when it expires. */
-  records: Map<string, Map<number, number>> | undefined
+  /** By name. */
+  records: Map<string, Records> | undefined
   /** Run when the table is no longer empty. */
   waiting: (() => void)[]
   isOver: boolean
+}
+
+interface Records {
+  /** Provider → when its record expires, the one put longest ago first. */
+  readonly untilMs: Map<number, number>
+  /** The same that are live, until one of them expires or another is put. */
+  live: readonly number[]
+  liveUntilMs: number
 }
 
 export interface KademliaParts {
@@ -231,7 +239,7 @@ export class Kademlia {
 
   /** Those that hold a record of this provider now. */
   holdersOf(name: string, provider: number): readonly number[] {
-    return this.#members.flatMap((member) => (member?.records?.get(name)?.has(provider) ? [member.index] : []))
+    return this.#members.flatMap((member) => (member?.records?.get(name)?.untilMs.has(provider) ? [member.index] : []))
   }
 
   /** Of all servers that are here the closest: what a perfect lookup would find. */
@@ -289,11 +297,7 @@ export class Kademlia {
       const member = this.#members[to]
       if (member && this.#lies(member, key)) closer = this.#ownKind(to, from, key)
       else {
-        closer =
-          member?.table
-            .closest(key, k + 1)
-            .filter((peer) => peer !== from)
-            .slice(0, k) ?? []
+        closer = member?.table.closest(key, k, from) ?? []
         if (name !== undefined) providers = this.#providersAt(to, name)
       }
       return answerBytes + contactBytes * (closer.length + providers.length)
@@ -350,28 +354,36 @@ export class Kademlia {
     if (!member || (member.behaviour && this.#lies(member, this.key(name)) && at !== provider)) return
     const { recordMs, recordsMax } = this.#settings
     member.records ??= new Map()
-    let providers = member.records.get(name)
-    if (!providers) {
-      providers = new Map()
-      member.records.set(name, providers)
+    let records = member.records.get(name)
+    if (!records) {
+      records = { untilMs: new Map(), live: [], liveUntilMs: 0 }
+      member.records.set(name, records)
     }
-    providers.delete(provider)
-    providers.set(provider, this.#scheduler.now() + recordMs)
-    for (const oldest of providers.keys()) {
-      if (providers.size <= recordsMax) break
-      providers.delete(oldest)
+    const { untilMs } = records
+    records.liveUntilMs = 0
+    untilMs.delete(provider)
+    untilMs.set(provider, this.#scheduler.now() + recordMs)
+    for (const oldest of untilMs.keys()) {
+      if (untilMs.size <= recordsMax) break
+      untilMs.delete(oldest)
     }
   }
 
   #providersAt(at: number, name: string): readonly number[] {
     const now = this.#scheduler.now()
-    const providers = this.#members[at]?.records?.get(name)
-    if (!providers) return []
+    const records = this.#members[at]?.records?.get(name)
+    if (!records) return []
+    if (now < records.liveUntilMs) return records.live
     const live: number[] = []
-    for (const [provider, untilMs] of providers) {
-      if (untilMs > now) live.push(provider)
-      else providers.delete(provider)
+    let liveUntilMs = Number.POSITIVE_INFINITY
+    for (const [provider, untilMs] of records.untilMs) {
+      if (untilMs > now) {
+        live.push(provider)
+        liveUntilMs = Math.min(liveUntilMs, untilMs)
+      } else records.untilMs.delete(provider)
     }
+    records.live = live
+    records.liveUntilMs = liveUntilMs
     return live
   }
 

@@ -60,16 +60,20 @@ export class RoutingTable {
     return this.#buckets[this.#at(peer)]?.peers.includes(peer) ?? false
   }
 
-  /** Of all it knows the `count` closest to the key, the closest first. */
-  closest(key: Key, count: number): number[] {
+  /** Of all it knows the `count` closest to the key but one, the closest first. */
+  closest(key: Key, count: number, but = -1): number[] {
     const found: number[] = []
-    if (this.#prefixBits === undefined) this.#takeByDistance(key, count, found)
+    const wanted = but < 0 ? count : count + 1
+    if (this.#prefixBits === undefined) this.#takeByDistance(key, wanted, found)
     else {
       const prefix = key.high >>> (32 - this.#prefixBits)
       // the more significant the bit in which a prefix differs, the farther all behind it
-      for (let by = 0; by < 2 ** this.#prefixBits && found.length < count; by += 1) this.#take(prefix ^ by, found)
+      for (let by = 0; by < 2 ** this.#prefixBits && found.length < wanted; by += 1) this.#take(prefix ^ by, found)
     }
     found.sort((a, b) => this.#space.compare(a, b, key))
+    if (found.length > wanted) found.length = wanted
+    const at = but < 0 ? -1 : found.indexOf(but)
+    if (at >= 0) found.splice(at, 1)
     if (found.length > count) found.length = count
     return found
   }
