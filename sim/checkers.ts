@@ -4,7 +4,7 @@ import { type Config, configOf } from '../node/config.ts'
 import type { InferenceEvent } from '../node/inference.ts'
 import { declaredModelKeyOf, type PeerId } from '../protocol/ids.ts'
 import { costNano, type Nano } from '../protocol/money.ts'
-import { tokenIdAt } from './model/engine/tokens.ts'
+import { answerOf } from './model/engine/tokens.ts'
 import type { PeerSpec, Plan, PlannedRequest } from './plan.ts'
 import type { Violation } from './record.ts'
 import type { Audit, AuditedChannel, Heard } from './world.ts'
@@ -106,7 +106,8 @@ export class Checkers {
     atMs: number,
   ): number {
     const key = declaredModelKeyOf(model)
-    const wrong = tokenIds.filter((id, at) => id !== tokenIdAt(key, digest, from + at)).length
+    const tokenIdAt = answerOf(key, digest)
+    const wrong = tokenIds.filter((id, at) => id !== tokenIdAt(from + at)).length
     const name = provider === undefined ? '' : this.#nameOf(provider)
     if (wrong > 0 && this.#specs.get(name)?.adversary === undefined) {
       this.#found(
