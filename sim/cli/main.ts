@@ -65,6 +65,19 @@ program
   .action(async (file, flags) => (await import('./xval.ts')).xval(file ?? 'sim/scenarios/xval-50.yaml', flags))
 
 program
+  .command('dht')
+  .description('nothing but Kademlia: lookups among very many peers')
+  .option('--peers <n>', 'how many', '1000000')
+  .option('--lookups <n>', 'over an hour of virtual time', '20000')
+  .option('--k <n>', 'entries a bucket', '20')
+  .option('--alpha <n>', 'queries at once', '3')
+  .option('--seed <n>', 'of the run', '1')
+  .option('--churn', 'peers come and go as those of IPFS')
+  .option('--json', 'print one JSON object')
+  .option('--quiet', 'no progress')
+  .action(async (flags) => (await import('./dht.ts')).dht(flags))
+
+program
   .command('validate [what]')
   .description('the simulator’s parts against published results; `sim validate` alone runs them all')
   .addHelpText(

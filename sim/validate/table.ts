@@ -61,9 +61,9 @@ const liveness: Check = {
     const { validateLiveness } = await import('./liveness.ts')
     const { analytic, holdersP5, holdersP50, holdersP90 } = validateLiveness({})
     return [
-      ['holders alive, p5', 14, 1, holdersP5, 'absolute'],
-      ['holders alive, p50', 18, 1, holdersP50, 'absolute'],
-      ['holders alive, p90', 20, 1, holdersP90, 'absolute'],
+      ['holders alive, p5', 14, 2, holdersP5, 'absolute'],
+      ['holders alive, p50', 18, 2, holdersP50, 'absolute'],
+      ['holders alive, p90', 20, 2, holdersP90, 'absolute'],
       ['1 − 0.9^20', 0.8784, 0.005, analytic, 'absolute'],
     ]
   },

@@ -17,10 +17,14 @@ const parts: Readonly<Record<string, () => Figures>> = {
   events: () => withOut((out) => paceOf(sim('run', 'sim/scenarios/events.yaml', '--out', out))),
   'peers-10k': () => withOut((out) => paceOf(sim('run', 'sim/scenarios/market-10k.yaml', '--out', out))),
   'coarse-100k': () => withOut((out) => paceOf(sim('run', 'sim/scenarios/market-100k-coarse.yaml', '--out', out))),
-  'dht-1m': () => node('sim/coarse/dht.ts', '--peers', '1000000', '--json'),
+  'dht-1m': () => sim('dht', '--peers', '1000000'),
   'noise-1000': () => node('sim/libp2p/scale.ts', '--peers', '1000', '--json'),
   'determinism-model': () => repeated('model', 'sim/scenarios/smoke.yaml', 100),
-  'determinism-libp2p': () => repeated('libp2p', 'sim/scenarios/smoke.yaml', 10),
+  'determinism-libp2p': () => repeated('libp2p', 'sim/scenarios/smoke.yaml', 3),
+  'xval-50': () => tiersOf('xval-50', 'model,libp2p'),
+  'xval-200': () => tiersOf('xval-200', 'model,libp2p'),
+  'xval-20': () => tiersOf('xval-20', 'libp2p,process'),
+  'xval-1000': () => tiersOf('xval-1000', 'model,coarse'),
 }
 
 export async function measure(wanted: readonly string[]): Promise<Figures> {
@@ -51,6 +55,13 @@ function repeated(tier: string, scenario: string, times: number): Figures {
     })
   }
   return { runs: times, equal: Math.max(...hashes.values()) }
+}
+
+function tiersOf(scenario: string, tiers: string): Figures {
+  return withOut((out) => {
+    const { ok, rows } = sim('xval', `sim/scenarios/${scenario}.yaml`, '--tiers', tiers, '--out', out)
+    return { ok, tiers, figures: (rows as readonly Figures[]).map(({ name, left, right }) => ({ name, left, right })) }
+  })
 }
 
 function paceOf({ ok, pace, summary }: Figures): Figures {
