@@ -1,7 +1,7 @@
 // The body of a run's report: plots with what they show in words, and tables.
 
 import { metricOf, summaryMetrics } from '../metrics.ts'
-import type { RequestRecord, RunRecord } from '../record.ts'
+import type { PeerRecord, RequestRecord, RunRecord } from '../record.ts'
 import { table } from './elements.ts'
 import { formatAt, formatMs, formatShare, formatValue, grouped, significant } from './format.ts'
 import { evenly, type PageData } from './page-data.ts'
@@ -168,23 +168,25 @@ function moneyCaption({ summary }: RunRecord): string {
 }
 
 function groupTable({ peers, requests }: RunRecord): string {
-  const groupOf = new Map(peers.map(({ name, group }) => [name, group]))
+  // those who misbehave apart from the rest of their group
+  const keyOf = ({ adversary, group }: PeerRecord): string => `${group} ${adversary}`
+  const groupOf = new Map(peers.map((peer) => [peer.name, keyOf(peer)]))
   const asked = Map.groupBy(requests, ({ consumer }) => groupOf.get(consumer))
   const served = Map.groupBy(requests, ({ provider }) => groupOf.get(provider))
-  const rows = [...Map.groupBy(peers, ({ group }) => group)].map(([group, members]) => {
+  const rows = [...Map.groupBy(peers, keyOf)].map(([key, members]) => {
     const total = (of: (peer: (typeof members)[number]) => bigint) => members.reduce((sum, peer) => sum + of(peer), 0n)
     // what failed has no provider: only who asked knows the share that was answered
-    const own = (asked.get(group) ?? served.get(group) ?? []).filter(({ isMeasured }) => isMeasured)
+    const { adversary = '', group = '' } = members[0] ?? {}
+    const own = (asked.get(key) ?? served.get(key) ?? []).filter(({ isMeasured }) => isMeasured || adversary !== '')
     const ok = own.filter(({ outcome }) => outcome === 'ok').length
     const failed = own.filter(({ outcome }) => outcome === 'failed').length
-    const kinds = [...new Set(members.map(({ adversary }) => adversary))].filter((kind) => kind !== '')
     return [
       group,
       [...new Set(members.flatMap(({ roles }) => roles))].join(', '),
-      kinds.join(', '),
+      adversary,
       grouped(members.length),
       grouped(own.length),
-      !asked.has(group) || ok + failed === 0 ? '' : formatShare(ok / (ok + failed)),
+      !asked.has(key) || ok + failed === 0 ? '' : formatShare(ok / (ok + failed)),
       significant(gramOf(total(({ spentNano }) => spentNano))),
       significant(gramOf(total(({ earnedNano }) => earnedNano))),
     ]

@@ -231,7 +231,13 @@ describe('faults', () => {
     expect(crashes).toEqual(Array(5).fill(expect.objectContaining({ kind: 'crash', atMs: 60_000, power: true })))
     expect(frozen).toEqual(Array(5).fill(expect.objectContaining({ kind: 'freeze', atMs: 90_000 })))
     expect(new Set(outagesOf(plan.faults.slice(0, 10)).map(({ peer }) => peer)).size).toBe(10)
-    expect(plan.faults[10]).toEqual({ kind: 'leave', atMs: 300_000, forMs: 300_000, peer: 'provider-3' })
+    expect(plan.faults[10]).toEqual({
+      kind: 'leave',
+      atMs: 300_000,
+      forMs: 300_000,
+      peer: 'provider-3',
+      label: 'leave provider-3',
+    })
   })
 
   test('of churn keep peers up for the share of time that session and downtime make', () => {
