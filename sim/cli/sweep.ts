@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { writeSweepReport } from '../report/sweep.ts'
 import { loadScenario } from '../scenario/load.ts'
 import { plansOf } from '../scenario/plan.ts'
+import { wallMs } from '../wall.ts'
 import type { Tier } from '../world.ts'
 import { foldersOf, runsIn } from './compare.ts'
 import { compact, progressLine, UsageError, untilStopped } from './terminal.ts'
@@ -31,14 +32,14 @@ export async function sweep(file: string, flags: SweepFlags): Promise<void> {
   const signal = untilStopped()
   const line = progressLine(flags.quiet === true)
   const done: JobDone[] = []
-  const startMs = performance.now()
+  const startMs = wallMs()
   const queue = [...jobs]
   const workers = Math.min(queue.length, Number(flags.jobs ?? availableParallelism()) || 1)
   line.note(`${jobs.length} runs in ${workers} processes, to ${out}`)
   const noted = (result: JobDone): void => {
     done.push(result)
     if (result.error !== undefined || result.violations.length > 0) line.note(failureText(result, file))
-    const perMs = (performance.now() - startMs) / done.length
+    const perMs = (wallMs() - startMs) / done.length
     line.note(`${done.length}/${jobs.length}  ${compact((perMs * (jobs.length - done.length)) / 1_000)} s left`)
   }
   await Promise.all(Array.from({ length: workers }, () => work(queue, noted, signal)))

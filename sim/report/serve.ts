@@ -2,6 +2,7 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { wallMs } from '../wall.ts'
 import { brand } from './elements.ts'
 import { escaped, pageOf } from './shell.ts'
 
@@ -52,7 +53,7 @@ const backlogBytesMax = 1 << 20
 
 export async function serveLive({ port, title, question }: LiveOptions): Promise<LiveView> {
   const page = await livePage(title, question ?? '')
-  const startMs = performance.now()
+  const startMs = wallMs()
   const clients = new Set<ServerResponse>()
   let history: Told[] = []
 
@@ -98,7 +99,7 @@ export async function serveLive({ port, title, question }: LiveOptions): Promise
     url: `http://${host}:${(server.address() as AddressInfo).port}/`,
     push(sample) {
       if (history.length >= historyMax) history = history.filter((_, index) => index % 2 === 0)
-      const told = paced(sample, history, performance.now() - startMs)
+      const told = paced(sample, history, wallMs() - startMs)
       history.push(told)
       const message = `data: ${JSON.stringify(told)}\n\n`
       for (const client of clients) {
