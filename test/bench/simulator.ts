@@ -21,6 +21,11 @@ const parts: Readonly<Record<string, () => Figures>> = {
   'noise-1000': () => node('sim/libp2p/scale.ts', '--peers', '1000', '--json'),
   'determinism-model': () => repeated('model', 'test/sim/run.yaml', 100),
   'determinism-libp2p': () => repeated('libp2p', 'test/sim/run.yaml', 10),
+  seeds: () =>
+    withOut((out) => {
+      const { failed, runs } = sim('sweep', 'sim/scenarios/swarm.yaml', '--seeds', '0..499', '--out', out)
+      return { runs, clean: Number(runs) - (failed as readonly unknown[]).length }
+    }),
   'xval-50': () => tiersOf('xval-50', 'model,libp2p'),
   'xval-200': () => tiersOf('xval-200', 'model,libp2p'),
   'xval-20': () => tiersOf('xval-20', 'libp2p,process'),

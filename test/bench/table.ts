@@ -91,6 +91,22 @@ const rows: readonly Row[] = [
     shown: equalText,
     holds: (of) => of['equal'] === of['runs'],
   },
+  {
+    quantity: 'seeds of `swarm` without a violation',
+    part: 'seeds',
+    elsewhere: 'tens of thousands a night (FoundationDB)',
+    goal: '500',
+    shown: (of) => `${number(of, 'clean')} of ${number(of, 'runs')}`,
+    holds: (of) => number(of, 'runs') >= 500 && of['clean'] === of['runs'],
+  },
+  ...['xval-20', 'xval-50', 'xval-200', 'xval-1000'].map((part) => ({
+    quantity: `two tiers agree: \`${part}\``,
+    part,
+    elsewhere: '–',
+    goal: 'all figures within their tolerance',
+    shown: (of: Figures) => `${String(of['tiers'])}: ${of['ok'] === true ? 'agree' : 'differ'}`,
+    holds: (of: Figures) => of['ok'] === true,
+  })),
 ]
 
 const document = join(import.meta.dirname, '../../docs/simulation.md')
