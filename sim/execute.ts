@@ -60,13 +60,16 @@ function recordOf(
   const { violations } = checkers
   const requests = recorder.requests.toSorted((a, b) => a.number - b.number)
   const peers = recorder.peers((name) => connections.get(name) ?? [])
+  // signed for in all: also what answers cost that failed later
+  const spentGram = Number(recorder.totals.spentNano) / 1e9
+  const reachedMs = recorder.series.at(-1)?.atMs ?? 0
   const summary = summarise({
-    plan,
+    plan: { ...plan, durationMs: Math.min(plan.durationMs, reachedMs) }, // rates of a run cut short are of what it reached
     requests,
     series: recorder.series,
     peers,
     audit,
-    figures: { ...figures, ...recorder.figures(), windowNano: Number(checkers.windowNano) },
+    figures: { ...figures, ...recorder.figures(), windowNano: Number(checkers.windowNano), spentGram },
   })
   return {
     manifest: manifestOf(scenario, plan.seed, tier, isComplete, plan),
@@ -77,7 +80,7 @@ function recordOf(
     series: recorder.series,
     bands: recorder.bands,
     peers,
-    pace: paceOf(recorder.series.at(-1)?.atMs ?? 0, figures, peers.length, cost),
+    pace: paceOf(reachedMs, figures, peers.length, cost),
   }
 }
 

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { calibrateEngine } from '../model/engine/calibrate.ts'
 import { readEngineLog } from '../model/engine/log.ts'
-import { loadProfile } from '../model/engine/profile.ts'
+import { encodeProfile, loadProfile } from '../model/engine/profile.ts'
 import { table, UsageError } from './terminal.ts'
 
 export interface CalibrateFlags {
@@ -31,13 +31,16 @@ function calibrated({ base, json, limits, log, out }: CalibrateFlags): void {
       'calibrate engine needs --log <file> and --base <profile>: the profile with the batch limits and KV size of the engine that was logged',
     )
   }
-  const { profile, ...fit } = calibrateEngine({
+  const { profile: fitted, ...fit } = calibrateEngine({
     log: readEngineLog(log),
     base: loadProfile(base),
     limits: limits === 'base' ? 'base' : 'log',
     source: basename(log),
   })
-  if (out !== undefined) writeFileSync(out, `${JSON.stringify(profile, null, 2)}\n`)
+  // what was said of the base is not true of this one
+  const name = basename(out ?? log).replace(/\.jsonl?$/, '')
+  const profile = { ...fitted, name, source: `calibrated from ${basename(log)}`, validatedAgainst: undefined }
+  if (out !== undefined) writeFileSync(out, encodeProfile(profile))
   process.stdout.write(`${JSON.stringify(json ? { profile, ...fit } : fit, null, json ? undefined : 2)}\n`)
   if (out === undefined && !json) process.stderr.write('the profile was not kept: --out <file> keeps it\n')
 }

@@ -83,7 +83,7 @@ program
   .addHelpText(
     'after',
     `
-What: kademlia, liveness, churn, gossip, fanout, queue, erlang, engine, trace, payments
+What: kademlia, liveness, churn, gossip, fanout, queue, engine, engine-spec, trace, payments
 
 Examples:
   sim validate kademlia --k 20 --n 10000 --json

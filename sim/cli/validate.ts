@@ -99,17 +99,20 @@ export async function validate(what: string | undefined, flags: ValidateFlags): 
 
 async function validateAll(names: readonly string[], { json, write }: ValidateFlags): Promise<void> {
   const rows: Row[] = []
+  const skipped: string[] = []
   for (const name of names) {
     const check = checks[name]
     if (!check) continue
     if (!json) process.stderr.write(`${check.what} …\n`)
     const found = await rowsOf(check)
-    if (found.length === 0)
+    if (found.length === 0) {
+      skipped.push(name)
       process.stderr.write(`${check.what}: skipped, its data is not here (SILKMESH_DATA names the folder)\n`)
+    }
     rows.push(...found)
   }
-  const ok = rows.every(({ holds }) => holds)
-  if (json) process.stdout.write(`${JSON.stringify({ ok, rows })}\n`)
+  const ok = rows.length > 0 && rows.every(({ holds }) => holds)
+  if (json) process.stdout.write(`${JSON.stringify({ ok, rows, skipped })}\n`)
   else
     process.stdout.write(`${table([['', 'what', 'figure', 'published', 'measured', 'allowed'], ...rows.map(cells)])}\n`)
   if (write) writeTable(rows)

@@ -196,7 +196,7 @@ class Inbox {
 
 /** Keys and settings of the node stay with the node: this process reads models made by strangers. */
 function environment(slots: number): NodeJS.ProcessEnv {
-  const inherited = Object.entries(process.env).filter(([name]) => !/^(SILKMESH_|VITEST|NODE_OPTIONS$)/.test(name))
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(SILKMESH_|VITEST|NODE_OPTIONS$|CI$)/.test(name)) // an empty CI stops node-llama-cpp
   // One worker decodes and one for each slot may sample at the same time; files need some too.
   return { ...Object.fromEntries(inherited), UV_THREADPOOL_SIZE: String(slots + 4) }
 }
