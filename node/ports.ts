@@ -1,9 +1,9 @@
 // Everything a node may touch outside itself: nine small interfaces. Policy awaits nothing else, which is what lets the
 // simulator run the same code under virtual time. Each has one contract suite in test/ports/, run on every adapter.
 
-import type { ChatMessage, Sampling } from '../protocol/frames.ts'
 import type { Address, ModelKey, PeerId, ProtocolId, Topic } from '../protocol/ids.ts'
 import type { Nano } from '../protocol/money.ts'
+import type { Feature, Said, Task } from '../protocol/task.ts'
 import type { Voucher } from '../protocol/voucher.ts'
 import type { NodeEvent } from './events.ts'
 
@@ -86,12 +86,12 @@ export interface Model {
   /** Measured at start, whole numbers; 0 where not measured. */
   readonly prefillTokensPerSecond: number
   readonly decodeTokensPerSecond: number
+  /** What the engine can do with it. */
+  readonly features: readonly Feature[]
 }
 
-export interface Generation {
+export interface Generation extends Task {
   readonly model: ModelKey
-  readonly messages: readonly ChatMessage[]
-  readonly sampling: Sampling
   /** Token ids another provider already delivered; generation goes on right after them. */
   readonly resumeTokenIds: readonly number[]
 }
@@ -107,13 +107,8 @@ export interface Prompt {
   readonly tokenIds: readonly number[]
 }
 
-export interface Delta {
-  readonly text: string
-  /** Completion tokens in this delta; the end-of-generation token is never counted or delivered. */
-  readonly tokens: number
-  /** One a token, or empty where the engine does not tell them. */
-  readonly tokenIds: readonly number[]
-}
+/** One step of a generation. */
+export type Delta = Said
 
 export type Finish = 'stop' | 'length'
 
@@ -128,6 +123,10 @@ export interface Engine {
    * next token. Throws `MeshError` `engine-failed`.
    */
   generate(prompt: Prompt, signal: AbortSignal): AsyncGenerator<Delta, Finish, undefined>
+  /** The vectors of the prompt's inputs, in their order. Present where a model's features hold `embeddings`. */
+  embed?(prompt: Prompt, signal: AbortSignal): AsyncGenerator<Float32Array, void, undefined>
+  /** The bytes of each token of the model's vocabulary, empty for control tokens; undefined where nobody knows them. */
+  vocabulary?(model: ModelKey): Promise<readonly Uint8Array[] | undefined>
 }
 
 /** A few named append-only logs. An entry is at most `store.entryBytesMax`. */

@@ -5,6 +5,7 @@ import { limits } from './limits.ts'
 import { WireAdvert, WireAdvertBody } from './mesh.js'
 import type { Price } from './money.ts'
 import { verifySignature } from './signature.ts'
+import { type Feature, features, featuresByDefault } from './task.ts'
 import {
   boundedCount,
   boundedText,
@@ -30,6 +31,10 @@ export interface Offer {
   readonly queued: number
   readonly prefillTokensPerSecond: number
   readonly decodeTokensPerSecond: number
+  /** What its engine can do. */
+  readonly features: readonly Feature[]
+  /** Hex, of the vocabulary that this provider hands out for the model; undefined where it does not. */
+  readonly vocabularySha256: string | undefined
 }
 
 export interface Advert {
@@ -60,7 +65,12 @@ export function encodeAdvert(advert: Advert, publicKey: Uint8Array, sign: (m: Ui
     sequence: BigInt(advert.sequence),
     validUntilMs: BigInt(advert.validUntilMs),
     payout: encodeAccount(advert.payout),
-    offers: advert.offers.map((offer) => ({ ...offer, modelKey: encodeModelKey(offer.modelKey) })),
+    offers: advert.offers.map((offer) => ({
+      ...offer,
+      modelKey: encodeModelKey(offer.modelKey),
+      features: isDefault(offer.features) ? [] : [...offer.features],
+      vocabularySha256: Uint8Array.from(Buffer.from(offer.vocabularySha256 ?? '', 'hex')),
+    })),
     addresses: [...advert.addresses],
     agent: advert.agent,
   })
@@ -131,6 +141,8 @@ function verifiedAdvert(bytes: Uint8Array): Advert {
         queued: boundedCount('queue', offer.queued, 1_000_000),
         prefillTokensPerSecond: offer.prefillTokensPerSecond,
         decodeTokensPerSecond: offer.decodeTokensPerSecond,
+        features: Object.freeze(decodeFeatures(offer.features)),
+        vocabularySha256: decodeDigest(offer.vocabularySha256),
       })
     })
     const addresses = wire.addresses.map((address) =>
@@ -158,6 +170,22 @@ export function staleness(advert: Advert, nowMs: number, sequenceSeen: number | 
     return `sequence ${advert.sequence}, already seen ${sequenceSeen}`
   }
   return undefined
+}
+
+/** What this version does not know of is left out: nothing here could ask for it. */
+function decodeFeatures(named: readonly string[]): readonly Feature[] {
+  if (named.length > limits.featuresMax) throw violation(`${named.length} features, at most ${limits.featuresMax}`)
+  for (const name of named) boundedText('feature', name, limits.featureCharsMax)
+  return named.length === 0 ? featuresByDefault : features.filter((feature) => named.includes(feature))
+}
+
+function isDefault(named: readonly Feature[]): boolean {
+  return named.length === featuresByDefault.length && named.every((feature) => featuresByDefault.includes(feature))
+}
+
+function decodeDigest(bytes: Uint8Array): string | undefined {
+  if (bytes.length === 0) return undefined
+  return Buffer.from(exactBytes('vocabulary digest', bytes, 32)).toString('hex')
 }
 
 function safeNumber(what: string, value: bigint): number {

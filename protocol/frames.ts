@@ -6,6 +6,17 @@ import { limits } from './limits.ts'
 import { type WireDelta, type WireEnd, type WireFail, WireFrame, type WireOpen, type WireTab } from './mesh.js'
 import type { Nano, Price } from './money.ts'
 import { decodeReceipt, encodeReceipt, type Receipt } from './receipt.ts'
+import type { Said, Task } from './task.ts'
+import {
+  decodeSaid,
+  decodeTask,
+  decodeVector,
+  encodeSaid,
+  encodeTask,
+  encodeVector,
+  saidLimits,
+  taskLimits,
+} from './task-wire.ts'
 import type { Voucher } from './voucher.ts'
 import {
   boundedCount,
@@ -23,30 +34,14 @@ import {
   violation,
 } from './wire.ts'
 
-export type Role = 'system' | 'user' | 'assistant'
-
-export interface ChatMessage {
-  readonly role: Role
-  readonly content: string
-}
-
-/** Absent `temperature` and `topP` mean 1; absent `seed` means a fresh random one. */
-export interface Sampling {
-  readonly temperature?: number | undefined
-  readonly topP?: number | undefined
-  readonly seed?: number | undefined
-  readonly stop?: readonly string[] | undefined
-  readonly tokensMax?: number | undefined
-}
+export type { ChatMessage, Role, Sampling } from './task.ts'
 
 /** consumer → provider: one request. */
-export interface Open {
+export interface Open extends Task {
   readonly type: 'open'
   /** 32 hex digits, unique a consumer. */
   readonly requestId: string
   readonly modelKey: ModelKey
-  readonly messages: readonly ChatMessage[]
-  readonly sampling: Sampling
   /** The provider must charge no more than this, or refuse. */
   readonly priceMax: Price
   readonly escrow: Address
@@ -85,17 +80,22 @@ export type EndReason = 'stop' | 'length' | 'cancelled'
 
 export type ConsumerFrame = Open | { readonly type: 'voucher'; readonly voucher: Voucher } | { readonly type: 'cancel' }
 
+export interface DeltaFrame extends Said {
+  readonly type: 'delta'
+  /** Of its first token, from 0; gaps and repeats are violations. */
+  readonly index: number
+}
+
 export type ProviderFrame =
   | Accept
   | { readonly type: 'tab'; readonly tab: Tab }
   | { readonly type: 'queued'; readonly position: number; readonly etaMs: number | undefined }
+  | DeltaFrame
   | {
-      readonly type: 'delta'
-      /** Of its first token, from 0; gaps and repeats are violations. */
+      readonly type: 'embedding'
+      /** Of the input, from 0; each once and in order. */
       readonly index: number
-      readonly text: string
-      readonly tokens: number
-      readonly tokenIds: readonly number[]
+      readonly vector: Float32Array
     }
   | { readonly type: 'end'; readonly finish: EndReason; readonly receipt: Receipt }
   | {
@@ -107,7 +107,6 @@ export type ProviderFrame =
 
 export type Frame = ConsumerFrame | ProviderFrame
 
-const roles: readonly string[] = ['system', 'user', 'assistant'] satisfies Role[]
 const endReasons: readonly EndReason[] = ['stop', 'length', 'cancelled']
 
 /** Throws `RangeError` never: a caller's values were bounded where they came in. */
@@ -136,12 +135,8 @@ export function decodeProviderFrame(bytes: Uint8Array): ProviderFrame {
 }
 
 const decodeLimits = {
-  open: {
-    messages: limits.messagesMax,
-    sampling: { stop: limits.stopsMax },
-    resumeTokenIds: limits.resumeTokenIdsMax,
-  },
-  delta: { tokenIds: limits.deltaTokensMax },
+  open: { ...taskLimits, resumeTokenIds: limits.resumeTokenIdsMax },
+  delta: saidLimits,
 }
 
 function decodeFrame(bytes: Uint8Array, bytesMax: number): Frame {
@@ -170,6 +165,10 @@ function decodeFrame(bytes: Uint8Array, bytesMax: number): Frame {
       }
     }
     if (wire.tab) return { type: 'tab', tab: decodeTab(wire.tab) }
+    if (wire.embedding) {
+      const index = boundedCount('embedding', wire.embedding.index, limits.inputsMax - 1)
+      return { type: 'embedding', index, vector: decodeVector(wire.embedding.vector) }
+    }
     if (wire.end) return decodeEnd(wire.end)
     if (wire.fail) return decodeFail(wire.fail)
     throw violation('frame of an unknown type')
@@ -177,30 +176,11 @@ function decodeFrame(bytes: Uint8Array, bytesMax: number): Frame {
 }
 
 function decodeOpen(wire: WireOpen): Open {
-  const { temperature, topP, seed, stop, tokensMax } = wire.sampling ?? { stop: [] }
-  if (temperature !== undefined && !(temperature >= 0 && temperature <= 2)) {
-    throw violation(`temperature ${temperature}, expected 0 to 2`)
-  }
-  if (topP !== undefined && !(topP > 0 && topP <= 1)) throw violation(`top_p ${topP}, expected above 0, at most 1`)
-  for (const text of stop) {
-    const bytes = Buffer.byteLength(text)
-    if (bytes > limits.stopBytesMax) throw violation(`stop of ${bytes} bytes, at most ${limits.stopBytesMax}`)
-  }
   return {
     type: 'open',
     requestId: Buffer.from(exactBytes('request id', wire.requestId, 16)).toString('hex'),
     modelKey: decodeModelKey(wire.modelKey),
-    messages: wire.messages.map(({ role, content }) => {
-      if (!roles.includes(role)) throw violation(`role "${role.slice(0, 40)}", expected ${roles.join(', ')}`)
-      return { role: role as Role, content }
-    }),
-    sampling: {
-      temperature,
-      topP,
-      seed,
-      stop,
-      tokensMax: tokensMax === undefined ? undefined : boundedCount('max tokens', tokensMax, limits.tokensMax),
-    },
+    ...decodeTask(wire),
     priceMax: decodePrice(wire.priceMax),
     escrow: decodeAddress('escrow', wire.escrow),
     deadlineMs: boundedCount('deadline', wire.deadlineMs, limits.deadlineMsMax),
@@ -212,14 +192,7 @@ function decodeOpen(wire: WireOpen): Open {
 }
 
 function decodeDelta(wire: WireDelta): ProviderFrame {
-  const textBytes = Buffer.byteLength(wire.text)
-  if (textBytes > limits.deltaBytesMax) throw violation(`delta of ${textBytes} bytes, at most ${limits.deltaBytesMax}`)
-  const tokens = boundedCount('delta tokens', wire.tokens, limits.deltaTokensMax)
-  if (wire.tokenIds.length !== 0 && wire.tokenIds.length !== tokens) {
-    throw violation(`delta of ${tokens} tokens with ${wire.tokenIds.length} ids`)
-  }
-  const index = boundedCount('delta index', wire.index, limits.tokensMax)
-  return { type: 'delta', index, text: wire.text, tokens, tokenIds: wire.tokenIds }
+  return { type: 'delta', index: boundedCount('delta index', wire.index, limits.tokensMax), ...decodeSaid(wire) }
 }
 
 function decodeEnd(wire: WireEnd): ProviderFrame {
@@ -270,7 +243,9 @@ function wireOf(frame: Frame): Partial<WireFrame> {
     case 'queued':
       return { queued: { position: frame.position, ...optional('etaMs', frame.etaMs) } }
     case 'delta':
-      return { delta: { index: frame.index, text: frame.text, tokens: frame.tokens, tokenIds: [...frame.tokenIds] } }
+      return { delta: { index: frame.index, ...encodeSaid(frame) } }
+    case 'embedding':
+      return { embedding: { index: frame.index, vector: encodeVector(frame.vector) } }
     case 'end':
       return { end: { finish: endReasons.indexOf(frame.finish) + 1, receipt: encodeReceipt(frame.receipt) } }
     case 'fail':
@@ -284,22 +259,11 @@ function wireOf(frame: Frame): Partial<WireFrame> {
   }
 }
 
-/** The smallest positive number of the wire's 32-bit float: a smaller one would become 0, which is no legal `topP`. */
-const leastFloat = 2 ** -149
-
 function encodeOpen(open: Open): WireOpen {
-  const { temperature, topP, seed, stop, tokensMax } = open.sampling
   return {
     requestId: owned(Buffer.from(open.requestId, 'hex')),
     modelKey: encodeModelKey(open.modelKey),
-    messages: open.messages.map(({ role, content }) => ({ role, content })),
-    sampling: {
-      ...optional('temperature', temperature),
-      ...optional('topP', topP && Math.max(topP, leastFloat)),
-      ...optional('seed', seed),
-      stop: [...(stop ?? [])],
-      ...optional('tokensMax', tokensMax),
-    },
+    ...encodeTask(open),
     priceMax: open.priceMax,
     escrow: encodeAccount(open.escrow),
     deadlineMs: open.deadlineMs,

@@ -8,6 +8,14 @@ export const limits = {
   /** One delta's text. Engines emit far less; a provider that coalesces must stay under. */
   deltaBytesMax: 16_384,
   messagesMax: 1_024,
+  toolsMax: 128,
+  toolCallsMax: 128,
+  toolNameCharsMax: 64,
+  toolCallIdCharsMax: 64,
+  logitBiasMax: 1_024,
+  logprobsMax: 20,
+  inputsMax: 256,
+  embeddingValuesMax: 16_000,
   stopsMax: 16,
   stopBytesMax: 256,
   /** Tokens of one request, prompt and completion; a bound on arithmetic, far above any context. */
@@ -18,6 +26,8 @@ export const limits = {
   reasonCharsMax: 500,
   advertBytesMax: 8_192,
   offersMax: 16,
+  featuresMax: 16,
+  featureCharsMax: 24,
   addressesMax: 8,
   addressCharsMax: 256,
   modelNameCharsMax: 96,

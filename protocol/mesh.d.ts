@@ -147,6 +147,16 @@ export declare namespace WireAdvertBody {
         value: number;
         index: number;
     }
+    interface WireAdvertBodyOffersFeaturesFieldEvent {
+        field: '$.offers[].features[]';
+        index: number;
+        value: string;
+    }
+    interface WireAdvertBodyOffersVocabularySha256FieldEvent {
+        field: '$.offers[].vocabularySha256';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
     interface WireAdvertBodyAddressesFieldEvent {
         field: '$.addresses[]';
         index: number;
@@ -158,7 +168,7 @@ export declare namespace WireAdvertBody {
     }
     function encode(obj: Partial<WireAdvertBody>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireAdvertBody>): WireAdvertBody;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireAdvertBody>): Generator<WireAdvertBodyPublicKeyFieldEvent | WireAdvertBodySequenceFieldEvent | WireAdvertBodyValidUntilMsFieldEvent | WireAdvertBodyPayoutFieldEvent | WireAdvertBodyOffersModelKeyFieldEvent | WireAdvertBodyOffersNameFieldEvent | WireAdvertBodyOffersContextTokensFieldEvent | WireAdvertBodyOffersPricePromptNanoFieldEvent | WireAdvertBodyOffersPriceCompletionNanoFieldEvent | WireAdvertBodyOffersPriceCachedNanoFieldEvent | WireAdvertBodyOffersSlotsFieldEvent | WireAdvertBodyOffersSlotsFreeFieldEvent | WireAdvertBodyOffersQueuedFieldEvent | WireAdvertBodyOffersPrefillTokensPerSecondFieldEvent | WireAdvertBodyOffersDecodeTokensPerSecondFieldEvent | WireAdvertBodyAddressesFieldEvent | WireAdvertBodyAgentFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireAdvertBody>): Generator<WireAdvertBodyPublicKeyFieldEvent | WireAdvertBodySequenceFieldEvent | WireAdvertBodyValidUntilMsFieldEvent | WireAdvertBodyPayoutFieldEvent | WireAdvertBodyOffersModelKeyFieldEvent | WireAdvertBodyOffersNameFieldEvent | WireAdvertBodyOffersContextTokensFieldEvent | WireAdvertBodyOffersPricePromptNanoFieldEvent | WireAdvertBodyOffersPriceCompletionNanoFieldEvent | WireAdvertBodyOffersPriceCachedNanoFieldEvent | WireAdvertBodyOffersSlotsFieldEvent | WireAdvertBodyOffersSlotsFreeFieldEvent | WireAdvertBodyOffersQueuedFieldEvent | WireAdvertBodyOffersPrefillTokensPerSecondFieldEvent | WireAdvertBodyOffersDecodeTokensPerSecondFieldEvent | WireAdvertBodyOffersFeaturesFieldEvent | WireAdvertBodyOffersVocabularySha256FieldEvent | WireAdvertBodyAddressesFieldEvent | WireAdvertBodyAgentFieldEvent>;
 }
 export interface WireOffer {
     modelKey: Uint8Array<ArrayBuffer>;
@@ -170,6 +180,8 @@ export interface WireOffer {
     queued: number;
     prefillTokensPerSecond: number;
     decodeTokensPerSecond: number;
+    features: string[];
+    vocabularySha256: Uint8Array<ArrayBuffer>;
 }
 export declare namespace WireOffer {
     const codec: () => Codec<WireOffer>;
@@ -217,9 +229,18 @@ export declare namespace WireOffer {
         field: '$.decodeTokensPerSecond';
         value: number;
     }
+    interface WireOfferFeaturesFieldEvent {
+        field: '$.features[]';
+        index: number;
+        value: string;
+    }
+    interface WireOfferVocabularySha256FieldEvent {
+        field: '$.vocabularySha256';
+        value: Uint8Array<ArrayBuffer>;
+    }
     function encode(obj: Partial<WireOffer>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireOffer>): WireOffer;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireOffer>): Generator<WireOfferModelKeyFieldEvent | WireOfferNameFieldEvent | WireOfferContextTokensFieldEvent | WireOfferPricePromptNanoFieldEvent | WireOfferPriceCompletionNanoFieldEvent | WireOfferPriceCachedNanoFieldEvent | WireOfferSlotsFieldEvent | WireOfferSlotsFreeFieldEvent | WireOfferQueuedFieldEvent | WireOfferPrefillTokensPerSecondFieldEvent | WireOfferDecodeTokensPerSecondFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireOffer>): Generator<WireOfferModelKeyFieldEvent | WireOfferNameFieldEvent | WireOfferContextTokensFieldEvent | WireOfferPricePromptNanoFieldEvent | WireOfferPriceCompletionNanoFieldEvent | WireOfferPriceCachedNanoFieldEvent | WireOfferSlotsFieldEvent | WireOfferSlotsFreeFieldEvent | WireOfferQueuedFieldEvent | WireOfferPrefillTokensPerSecondFieldEvent | WireOfferDecodeTokensPerSecondFieldEvent | WireOfferFeaturesFieldEvent | WireOfferVocabularySha256FieldEvent>;
 }
 export interface WireFrame {
     open?: WireOpen;
@@ -231,6 +252,7 @@ export interface WireFrame {
     delta?: WireDelta;
     end?: WireEnd;
     tab?: WireTab;
+    embedding?: WireEmbedding;
 }
 export declare namespace WireFrame {
     const codec: () => Codec<WireFrame>;
@@ -249,6 +271,26 @@ export declare namespace WireFrame {
     }
     interface WireFrameOpenMessagesContentFieldEvent {
         field: '$.open.messages[].content';
+        value: string;
+        index: number;
+    }
+    interface WireFrameOpenMessagesToolCallsIdFieldEvent {
+        field: '$.open.messages[].toolCalls[].id';
+        value: string;
+        index: number;
+    }
+    interface WireFrameOpenMessagesToolCallsNameFieldEvent {
+        field: '$.open.messages[].toolCalls[].name';
+        value: string;
+        index: number;
+    }
+    interface WireFrameOpenMessagesToolCallsArgumentsFieldEvent {
+        field: '$.open.messages[].toolCalls[].arguments';
+        value: string;
+        index: number;
+    }
+    interface WireFrameOpenMessagesToolCallIdFieldEvent {
+        field: '$.open.messages[].toolCallId';
         value: string;
         index: number;
     }
@@ -271,6 +313,44 @@ export declare namespace WireFrame {
     }
     interface WireFrameOpenSamplingTokensMaxFieldEvent {
         field: '$.open.sampling.tokensMax';
+        value: number;
+    }
+    interface WireFrameOpenSamplingTopKFieldEvent {
+        field: '$.open.sampling.topK';
+        value: number;
+    }
+    interface WireFrameOpenSamplingMinPFieldEvent {
+        field: '$.open.sampling.minP';
+        value: number;
+    }
+    interface WireFrameOpenSamplingPresencePenaltyFieldEvent {
+        field: '$.open.sampling.presencePenalty';
+        value: number;
+    }
+    interface WireFrameOpenSamplingFrequencyPenaltyFieldEvent {
+        field: '$.open.sampling.frequencyPenalty';
+        value: number;
+    }
+    interface WireFrameOpenSamplingRepetitionPenaltyFieldEvent {
+        field: '$.open.sampling.repetitionPenalty';
+        value: number;
+    }
+    interface WireFrameOpenSamplingLogitBiasTokenIdFieldEvent {
+        field: '$.open.sampling.logitBias[].tokenId';
+        value: number;
+        index: number;
+    }
+    interface WireFrameOpenSamplingLogitBiasBiasFieldEvent {
+        field: '$.open.sampling.logitBias[].bias';
+        value: number;
+        index: number;
+    }
+    interface WireFrameOpenSamplingFormatSchemaFieldEvent {
+        field: '$.open.sampling.format.schema';
+        value: string;
+    }
+    interface WireFrameOpenSamplingLogprobsFieldEvent {
+        field: '$.open.sampling.logprobs';
         value: number;
     }
     interface WireFrameOpenPriceMaxPromptNanoFieldEvent {
@@ -329,6 +409,42 @@ export declare namespace WireFrame {
     interface WireFrameOpenTokensBudgetFieldEvent {
         field: '$.open.tokensBudget';
         value: number;
+    }
+    interface WireFrameOpenToolsListNameFieldEvent {
+        field: '$.open.tools.list[].name';
+        value: string;
+        index: number;
+    }
+    interface WireFrameOpenToolsListDescriptionFieldEvent {
+        field: '$.open.tools.list[].description';
+        value: string;
+        index: number;
+    }
+    interface WireFrameOpenToolsListParametersFieldEvent {
+        field: '$.open.tools.list[].parameters';
+        value: string;
+        index: number;
+    }
+    interface WireFrameOpenToolsChoiceFieldEvent {
+        field: '$.open.tools.choice';
+        value: number;
+    }
+    interface WireFrameOpenToolsNameFieldEvent {
+        field: '$.open.tools.name';
+        value: string;
+    }
+    interface WireFrameOpenToolsParallelFieldEvent {
+        field: '$.open.tools.parallel';
+        value: boolean;
+    }
+    interface WireFrameOpenTextFieldEvent {
+        field: '$.open.text';
+        value: string;
+    }
+    interface WireFrameOpenInputsFieldEvent {
+        field: '$.open.inputs[]';
+        index: number;
+        value: string;
     }
     interface WireFrameVoucherGlobalIdFieldEvent {
         field: '$.voucher.globalId';
@@ -455,6 +571,50 @@ export declare namespace WireFrame {
         index: number;
         value: number;
     }
+    interface WireFrameDeltaReasoningFieldEvent {
+        field: '$.delta.reasoning';
+        value: string;
+    }
+    interface WireFrameDeltaToolCallsIndexFieldEvent {
+        field: '$.delta.toolCalls[].index';
+        value: number;
+        index: number;
+    }
+    interface WireFrameDeltaToolCallsIdFieldEvent {
+        field: '$.delta.toolCalls[].id';
+        value: string;
+        index: number;
+    }
+    interface WireFrameDeltaToolCallsNameFieldEvent {
+        field: '$.delta.toolCalls[].name';
+        value: string;
+        index: number;
+    }
+    interface WireFrameDeltaToolCallsArgumentsFieldEvent {
+        field: '$.delta.toolCalls[].arguments';
+        value: string;
+        index: number;
+    }
+    interface WireFrameDeltaLogprobsBytesFieldEvent {
+        field: '$.delta.logprobs[].bytes';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface WireFrameDeltaLogprobsLogprobFieldEvent {
+        field: '$.delta.logprobs[].logprob';
+        value: number;
+        index: number;
+    }
+    interface WireFrameDeltaLogprobsTopBytesFieldEvent {
+        field: '$.delta.logprobs[].top[].bytes';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface WireFrameDeltaLogprobsTopLogprobFieldEvent {
+        field: '$.delta.logprobs[].top[].logprob';
+        value: number;
+        index: number;
+    }
     interface WireFrameEndFinishFieldEvent {
         field: '$.end.finish';
         value: number;
@@ -539,13 +699,23 @@ export declare namespace WireFrame {
         field: '$.tab.globalId';
         value: number;
     }
+    interface WireFrameEmbeddingIndexFieldEvent {
+        field: '$.embedding.index';
+        value: number;
+    }
+    interface WireFrameEmbeddingVectorFieldEvent {
+        field: '$.embedding.vector';
+        value: Uint8Array<ArrayBuffer>;
+    }
     function encode(obj: Partial<WireFrame>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireFrame>): WireFrame;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireFrame>): Generator<WireFrameOpenRequestIdFieldEvent | WireFrameOpenModelKeyFieldEvent | WireFrameOpenMessagesRoleFieldEvent | WireFrameOpenMessagesContentFieldEvent | WireFrameOpenSamplingTemperatureFieldEvent | WireFrameOpenSamplingTopPFieldEvent | WireFrameOpenSamplingSeedFieldEvent | WireFrameOpenSamplingStopFieldEvent | WireFrameOpenSamplingTokensMaxFieldEvent | WireFrameOpenPriceMaxPromptNanoFieldEvent | WireFrameOpenPriceMaxCompletionNanoFieldEvent | WireFrameOpenPriceMaxCachedNanoFieldEvent | WireFrameOpenEscrowFieldEvent | WireFrameOpenDeadlineMsFieldEvent | WireFrameOpenBestGlobalIdFieldEvent | WireFrameOpenBestEscrowFieldEvent | WireFrameOpenBestEpochFieldEvent | WireFrameOpenBestPayeeFieldEvent | WireFrameOpenBestAmountNanoFieldEvent | WireFrameOpenBestSignatureFieldEvent | WireFrameOpenResumeTextFieldEvent | WireFrameOpenResumeTokenIdsFieldEvent | WireFrameOpenTokensBudgetFieldEvent | WireFrameVoucherGlobalIdFieldEvent | WireFrameVoucherEscrowFieldEvent | WireFrameVoucherEpochFieldEvent | WireFrameVoucherPayeeFieldEvent | WireFrameVoucherAmountNanoFieldEvent | WireFrameVoucherSignatureFieldEvent | WireFrameAcceptPricePromptNanoFieldEvent | WireFrameAcceptPriceCompletionNanoFieldEvent | WireFrameAcceptPriceCachedNanoFieldEvent | WireFrameAcceptPromptTokensFieldEvent | WireFrameAcceptCachedTokensFieldEvent | WireFrameAcceptCreditTokensFieldEvent | WireFrameAcceptTabOwedNanoFieldEvent | WireFrameAcceptTabBestGlobalIdFieldEvent | WireFrameAcceptTabBestEscrowFieldEvent | WireFrameAcceptTabBestEpochFieldEvent | WireFrameAcceptTabBestPayeeFieldEvent | WireFrameAcceptTabBestAmountNanoFieldEvent | WireFrameAcceptTabBestSignatureFieldEvent | WireFrameAcceptTabEpochFieldEvent | WireFrameAcceptTabPayeeFieldEvent | WireFrameAcceptTabGlobalIdFieldEvent | WireFrameQueuedPositionFieldEvent | WireFrameQueuedEtaMsFieldEvent | WireFrameFailCodeFieldEvent | WireFrameFailMessageFieldEvent | WireFrameFailRetryAfterMsFieldEvent | WireFrameDeltaIndexFieldEvent | WireFrameDeltaTextFieldEvent | WireFrameDeltaTokensFieldEvent | WireFrameDeltaTokenIdsFieldEvent | WireFrameEndFinishFieldEvent | WireFrameEndReceiptRequestDigestFieldEvent | WireFrameEndReceiptModelKeyFieldEvent | WireFrameEndReceiptPricePromptNanoFieldEvent | WireFrameEndReceiptPriceCompletionNanoFieldEvent | WireFrameEndReceiptPriceCachedNanoFieldEvent | WireFrameEndReceiptUsagePromptTokensFieldEvent | WireFrameEndReceiptUsageCachedTokensFieldEvent | WireFrameEndReceiptUsageCompletionTokensFieldEvent | WireFrameEndReceiptCostNanoFieldEvent | WireFrameEndReceiptSignatureFieldEvent | WireFrameTabOwedNanoFieldEvent | WireFrameTabBestGlobalIdFieldEvent | WireFrameTabBestEscrowFieldEvent | WireFrameTabBestEpochFieldEvent | WireFrameTabBestPayeeFieldEvent | WireFrameTabBestAmountNanoFieldEvent | WireFrameTabBestSignatureFieldEvent | WireFrameTabEpochFieldEvent | WireFrameTabPayeeFieldEvent | WireFrameTabGlobalIdFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireFrame>): Generator<WireFrameOpenRequestIdFieldEvent | WireFrameOpenModelKeyFieldEvent | WireFrameOpenMessagesRoleFieldEvent | WireFrameOpenMessagesContentFieldEvent | WireFrameOpenMessagesToolCallsIdFieldEvent | WireFrameOpenMessagesToolCallsNameFieldEvent | WireFrameOpenMessagesToolCallsArgumentsFieldEvent | WireFrameOpenMessagesToolCallIdFieldEvent | WireFrameOpenSamplingTemperatureFieldEvent | WireFrameOpenSamplingTopPFieldEvent | WireFrameOpenSamplingSeedFieldEvent | WireFrameOpenSamplingStopFieldEvent | WireFrameOpenSamplingTokensMaxFieldEvent | WireFrameOpenSamplingTopKFieldEvent | WireFrameOpenSamplingMinPFieldEvent | WireFrameOpenSamplingPresencePenaltyFieldEvent | WireFrameOpenSamplingFrequencyPenaltyFieldEvent | WireFrameOpenSamplingRepetitionPenaltyFieldEvent | WireFrameOpenSamplingLogitBiasTokenIdFieldEvent | WireFrameOpenSamplingLogitBiasBiasFieldEvent | WireFrameOpenSamplingFormatSchemaFieldEvent | WireFrameOpenSamplingLogprobsFieldEvent | WireFrameOpenPriceMaxPromptNanoFieldEvent | WireFrameOpenPriceMaxCompletionNanoFieldEvent | WireFrameOpenPriceMaxCachedNanoFieldEvent | WireFrameOpenEscrowFieldEvent | WireFrameOpenDeadlineMsFieldEvent | WireFrameOpenBestGlobalIdFieldEvent | WireFrameOpenBestEscrowFieldEvent | WireFrameOpenBestEpochFieldEvent | WireFrameOpenBestPayeeFieldEvent | WireFrameOpenBestAmountNanoFieldEvent | WireFrameOpenBestSignatureFieldEvent | WireFrameOpenResumeTextFieldEvent | WireFrameOpenResumeTokenIdsFieldEvent | WireFrameOpenTokensBudgetFieldEvent | WireFrameOpenToolsListNameFieldEvent | WireFrameOpenToolsListDescriptionFieldEvent | WireFrameOpenToolsListParametersFieldEvent | WireFrameOpenToolsChoiceFieldEvent | WireFrameOpenToolsNameFieldEvent | WireFrameOpenToolsParallelFieldEvent | WireFrameOpenTextFieldEvent | WireFrameOpenInputsFieldEvent | WireFrameVoucherGlobalIdFieldEvent | WireFrameVoucherEscrowFieldEvent | WireFrameVoucherEpochFieldEvent | WireFrameVoucherPayeeFieldEvent | WireFrameVoucherAmountNanoFieldEvent | WireFrameVoucherSignatureFieldEvent | WireFrameAcceptPricePromptNanoFieldEvent | WireFrameAcceptPriceCompletionNanoFieldEvent | WireFrameAcceptPriceCachedNanoFieldEvent | WireFrameAcceptPromptTokensFieldEvent | WireFrameAcceptCachedTokensFieldEvent | WireFrameAcceptCreditTokensFieldEvent | WireFrameAcceptTabOwedNanoFieldEvent | WireFrameAcceptTabBestGlobalIdFieldEvent | WireFrameAcceptTabBestEscrowFieldEvent | WireFrameAcceptTabBestEpochFieldEvent | WireFrameAcceptTabBestPayeeFieldEvent | WireFrameAcceptTabBestAmountNanoFieldEvent | WireFrameAcceptTabBestSignatureFieldEvent | WireFrameAcceptTabEpochFieldEvent | WireFrameAcceptTabPayeeFieldEvent | WireFrameAcceptTabGlobalIdFieldEvent | WireFrameQueuedPositionFieldEvent | WireFrameQueuedEtaMsFieldEvent | WireFrameFailCodeFieldEvent | WireFrameFailMessageFieldEvent | WireFrameFailRetryAfterMsFieldEvent | WireFrameDeltaIndexFieldEvent | WireFrameDeltaTextFieldEvent | WireFrameDeltaTokensFieldEvent | WireFrameDeltaTokenIdsFieldEvent | WireFrameDeltaReasoningFieldEvent | WireFrameDeltaToolCallsIndexFieldEvent | WireFrameDeltaToolCallsIdFieldEvent | WireFrameDeltaToolCallsNameFieldEvent | WireFrameDeltaToolCallsArgumentsFieldEvent | WireFrameDeltaLogprobsBytesFieldEvent | WireFrameDeltaLogprobsLogprobFieldEvent | WireFrameDeltaLogprobsTopBytesFieldEvent | WireFrameDeltaLogprobsTopLogprobFieldEvent | WireFrameEndFinishFieldEvent | WireFrameEndReceiptRequestDigestFieldEvent | WireFrameEndReceiptModelKeyFieldEvent | WireFrameEndReceiptPricePromptNanoFieldEvent | WireFrameEndReceiptPriceCompletionNanoFieldEvent | WireFrameEndReceiptPriceCachedNanoFieldEvent | WireFrameEndReceiptUsagePromptTokensFieldEvent | WireFrameEndReceiptUsageCachedTokensFieldEvent | WireFrameEndReceiptUsageCompletionTokensFieldEvent | WireFrameEndReceiptCostNanoFieldEvent | WireFrameEndReceiptSignatureFieldEvent | WireFrameTabOwedNanoFieldEvent | WireFrameTabBestGlobalIdFieldEvent | WireFrameTabBestEscrowFieldEvent | WireFrameTabBestEpochFieldEvent | WireFrameTabBestPayeeFieldEvent | WireFrameTabBestAmountNanoFieldEvent | WireFrameTabBestSignatureFieldEvent | WireFrameTabEpochFieldEvent | WireFrameTabPayeeFieldEvent | WireFrameTabGlobalIdFieldEvent | WireFrameEmbeddingIndexFieldEvent | WireFrameEmbeddingVectorFieldEvent>;
 }
 export interface WireMessage {
     role: string;
     content: string;
+    toolCalls: WireToolCall[];
+    toolCallId: string;
 }
 export declare namespace WireMessage {
     const codec: () => Codec<WireMessage>;
@@ -557,9 +727,144 @@ export declare namespace WireMessage {
         field: '$.content';
         value: string;
     }
+    interface WireMessageToolCallsIdFieldEvent {
+        field: '$.toolCalls[].id';
+        value: string;
+        index: number;
+    }
+    interface WireMessageToolCallsNameFieldEvent {
+        field: '$.toolCalls[].name';
+        value: string;
+        index: number;
+    }
+    interface WireMessageToolCallsArgumentsFieldEvent {
+        field: '$.toolCalls[].arguments';
+        value: string;
+        index: number;
+    }
+    interface WireMessageToolCallIdFieldEvent {
+        field: '$.toolCallId';
+        value: string;
+    }
     function encode(obj: Partial<WireMessage>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireMessage>): WireMessage;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireMessage>): Generator<WireMessageRoleFieldEvent | WireMessageContentFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireMessage>): Generator<WireMessageRoleFieldEvent | WireMessageContentFieldEvent | WireMessageToolCallsIdFieldEvent | WireMessageToolCallsNameFieldEvent | WireMessageToolCallsArgumentsFieldEvent | WireMessageToolCallIdFieldEvent>;
+}
+export interface WireToolCall {
+    id: string;
+    name: string;
+    arguments: string;
+}
+export declare namespace WireToolCall {
+    const codec: () => Codec<WireToolCall>;
+    interface WireToolCallIdFieldEvent {
+        field: '$.id';
+        value: string;
+    }
+    interface WireToolCallNameFieldEvent {
+        field: '$.name';
+        value: string;
+    }
+    interface WireToolCallArgumentsFieldEvent {
+        field: '$.arguments';
+        value: string;
+    }
+    function encode(obj: Partial<WireToolCall>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireToolCall>): WireToolCall;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireToolCall>): Generator<WireToolCallIdFieldEvent | WireToolCallNameFieldEvent | WireToolCallArgumentsFieldEvent>;
+}
+export interface WireTool {
+    name: string;
+    description: string;
+    parameters: string;
+}
+export declare namespace WireTool {
+    const codec: () => Codec<WireTool>;
+    interface WireToolNameFieldEvent {
+        field: '$.name';
+        value: string;
+    }
+    interface WireToolDescriptionFieldEvent {
+        field: '$.description';
+        value: string;
+    }
+    interface WireToolParametersFieldEvent {
+        field: '$.parameters';
+        value: string;
+    }
+    function encode(obj: Partial<WireTool>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireTool>): WireTool;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireTool>): Generator<WireToolNameFieldEvent | WireToolDescriptionFieldEvent | WireToolParametersFieldEvent>;
+}
+export interface WireTools {
+    list: WireTool[];
+    choice: number;
+    name: string;
+    parallel: boolean;
+}
+export declare namespace WireTools {
+    const codec: () => Codec<WireTools>;
+    interface WireToolsListNameFieldEvent {
+        field: '$.list[].name';
+        value: string;
+        index: number;
+    }
+    interface WireToolsListDescriptionFieldEvent {
+        field: '$.list[].description';
+        value: string;
+        index: number;
+    }
+    interface WireToolsListParametersFieldEvent {
+        field: '$.list[].parameters';
+        value: string;
+        index: number;
+    }
+    interface WireToolsChoiceFieldEvent {
+        field: '$.choice';
+        value: number;
+    }
+    interface WireToolsNameFieldEvent {
+        field: '$.name';
+        value: string;
+    }
+    interface WireToolsParallelFieldEvent {
+        field: '$.parallel';
+        value: boolean;
+    }
+    function encode(obj: Partial<WireTools>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireTools>): WireTools;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireTools>): Generator<WireToolsListNameFieldEvent | WireToolsListDescriptionFieldEvent | WireToolsListParametersFieldEvent | WireToolsChoiceFieldEvent | WireToolsNameFieldEvent | WireToolsParallelFieldEvent>;
+}
+export interface WireFormat {
+    schema?: string;
+}
+export declare namespace WireFormat {
+    const codec: () => Codec<WireFormat>;
+    interface WireFormatSchemaFieldEvent {
+        field: '$.schema';
+        value: string;
+    }
+    function encode(obj: Partial<WireFormat>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireFormat>): WireFormat;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireFormat>): Generator<WireFormatSchemaFieldEvent>;
+}
+export interface WireLogitBias {
+    tokenId: number;
+    bias: number;
+}
+export declare namespace WireLogitBias {
+    const codec: () => Codec<WireLogitBias>;
+    interface WireLogitBiasTokenIdFieldEvent {
+        field: '$.tokenId';
+        value: number;
+    }
+    interface WireLogitBiasBiasFieldEvent {
+        field: '$.bias';
+        value: number;
+    }
+    function encode(obj: Partial<WireLogitBias>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireLogitBias>): WireLogitBias;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireLogitBias>): Generator<WireLogitBiasTokenIdFieldEvent | WireLogitBiasBiasFieldEvent>;
 }
 export interface WireSampling {
     temperature?: number;
@@ -567,6 +872,14 @@ export interface WireSampling {
     seed?: number;
     stop: string[];
     tokensMax?: number;
+    topK?: number;
+    minP?: number;
+    presencePenalty?: number;
+    frequencyPenalty?: number;
+    repetitionPenalty?: number;
+    logitBias: WireLogitBias[];
+    format?: WireFormat;
+    logprobs?: number;
 }
 export declare namespace WireSampling {
     const codec: () => Codec<WireSampling>;
@@ -591,9 +904,47 @@ export declare namespace WireSampling {
         field: '$.tokensMax';
         value: number;
     }
+    interface WireSamplingTopKFieldEvent {
+        field: '$.topK';
+        value: number;
+    }
+    interface WireSamplingMinPFieldEvent {
+        field: '$.minP';
+        value: number;
+    }
+    interface WireSamplingPresencePenaltyFieldEvent {
+        field: '$.presencePenalty';
+        value: number;
+    }
+    interface WireSamplingFrequencyPenaltyFieldEvent {
+        field: '$.frequencyPenalty';
+        value: number;
+    }
+    interface WireSamplingRepetitionPenaltyFieldEvent {
+        field: '$.repetitionPenalty';
+        value: number;
+    }
+    interface WireSamplingLogitBiasTokenIdFieldEvent {
+        field: '$.logitBias[].tokenId';
+        value: number;
+        index: number;
+    }
+    interface WireSamplingLogitBiasBiasFieldEvent {
+        field: '$.logitBias[].bias';
+        value: number;
+        index: number;
+    }
+    interface WireSamplingFormatSchemaFieldEvent {
+        field: '$.format.schema';
+        value: string;
+    }
+    interface WireSamplingLogprobsFieldEvent {
+        field: '$.logprobs';
+        value: number;
+    }
     function encode(obj: Partial<WireSampling>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSampling>): WireSampling;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSampling>): Generator<WireSamplingTemperatureFieldEvent | WireSamplingTopPFieldEvent | WireSamplingSeedFieldEvent | WireSamplingStopFieldEvent | WireSamplingTokensMaxFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSampling>): Generator<WireSamplingTemperatureFieldEvent | WireSamplingTopPFieldEvent | WireSamplingSeedFieldEvent | WireSamplingStopFieldEvent | WireSamplingTokensMaxFieldEvent | WireSamplingTopKFieldEvent | WireSamplingMinPFieldEvent | WireSamplingPresencePenaltyFieldEvent | WireSamplingFrequencyPenaltyFieldEvent | WireSamplingRepetitionPenaltyFieldEvent | WireSamplingLogitBiasTokenIdFieldEvent | WireSamplingLogitBiasBiasFieldEvent | WireSamplingFormatSchemaFieldEvent | WireSamplingLogprobsFieldEvent>;
 }
 export interface WireOpen {
     requestId: Uint8Array<ArrayBuffer>;
@@ -607,6 +958,9 @@ export interface WireOpen {
     resumeText: string;
     resumeTokenIds: number[];
     tokensBudget?: number;
+    tools?: WireTools;
+    text?: string;
+    inputs: string[];
 }
 export declare namespace WireOpen {
     const codec: () => Codec<WireOpen>;
@@ -625,6 +979,26 @@ export declare namespace WireOpen {
     }
     interface WireOpenMessagesContentFieldEvent {
         field: '$.messages[].content';
+        value: string;
+        index: number;
+    }
+    interface WireOpenMessagesToolCallsIdFieldEvent {
+        field: '$.messages[].toolCalls[].id';
+        value: string;
+        index: number;
+    }
+    interface WireOpenMessagesToolCallsNameFieldEvent {
+        field: '$.messages[].toolCalls[].name';
+        value: string;
+        index: number;
+    }
+    interface WireOpenMessagesToolCallsArgumentsFieldEvent {
+        field: '$.messages[].toolCalls[].arguments';
+        value: string;
+        index: number;
+    }
+    interface WireOpenMessagesToolCallIdFieldEvent {
+        field: '$.messages[].toolCallId';
         value: string;
         index: number;
     }
@@ -647,6 +1021,44 @@ export declare namespace WireOpen {
     }
     interface WireOpenSamplingTokensMaxFieldEvent {
         field: '$.sampling.tokensMax';
+        value: number;
+    }
+    interface WireOpenSamplingTopKFieldEvent {
+        field: '$.sampling.topK';
+        value: number;
+    }
+    interface WireOpenSamplingMinPFieldEvent {
+        field: '$.sampling.minP';
+        value: number;
+    }
+    interface WireOpenSamplingPresencePenaltyFieldEvent {
+        field: '$.sampling.presencePenalty';
+        value: number;
+    }
+    interface WireOpenSamplingFrequencyPenaltyFieldEvent {
+        field: '$.sampling.frequencyPenalty';
+        value: number;
+    }
+    interface WireOpenSamplingRepetitionPenaltyFieldEvent {
+        field: '$.sampling.repetitionPenalty';
+        value: number;
+    }
+    interface WireOpenSamplingLogitBiasTokenIdFieldEvent {
+        field: '$.sampling.logitBias[].tokenId';
+        value: number;
+        index: number;
+    }
+    interface WireOpenSamplingLogitBiasBiasFieldEvent {
+        field: '$.sampling.logitBias[].bias';
+        value: number;
+        index: number;
+    }
+    interface WireOpenSamplingFormatSchemaFieldEvent {
+        field: '$.sampling.format.schema';
+        value: string;
+    }
+    interface WireOpenSamplingLogprobsFieldEvent {
+        field: '$.sampling.logprobs';
         value: number;
     }
     interface WireOpenPriceMaxPromptNanoFieldEvent {
@@ -706,9 +1118,45 @@ export declare namespace WireOpen {
         field: '$.tokensBudget';
         value: number;
     }
+    interface WireOpenToolsListNameFieldEvent {
+        field: '$.tools.list[].name';
+        value: string;
+        index: number;
+    }
+    interface WireOpenToolsListDescriptionFieldEvent {
+        field: '$.tools.list[].description';
+        value: string;
+        index: number;
+    }
+    interface WireOpenToolsListParametersFieldEvent {
+        field: '$.tools.list[].parameters';
+        value: string;
+        index: number;
+    }
+    interface WireOpenToolsChoiceFieldEvent {
+        field: '$.tools.choice';
+        value: number;
+    }
+    interface WireOpenToolsNameFieldEvent {
+        field: '$.tools.name';
+        value: string;
+    }
+    interface WireOpenToolsParallelFieldEvent {
+        field: '$.tools.parallel';
+        value: boolean;
+    }
+    interface WireOpenTextFieldEvent {
+        field: '$.text';
+        value: string;
+    }
+    interface WireOpenInputsFieldEvent {
+        field: '$.inputs[]';
+        index: number;
+        value: string;
+    }
     function encode(obj: Partial<WireOpen>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireOpen>): WireOpen;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireOpen>): Generator<WireOpenRequestIdFieldEvent | WireOpenModelKeyFieldEvent | WireOpenMessagesRoleFieldEvent | WireOpenMessagesContentFieldEvent | WireOpenSamplingTemperatureFieldEvent | WireOpenSamplingTopPFieldEvent | WireOpenSamplingSeedFieldEvent | WireOpenSamplingStopFieldEvent | WireOpenSamplingTokensMaxFieldEvent | WireOpenPriceMaxPromptNanoFieldEvent | WireOpenPriceMaxCompletionNanoFieldEvent | WireOpenPriceMaxCachedNanoFieldEvent | WireOpenEscrowFieldEvent | WireOpenDeadlineMsFieldEvent | WireOpenBestGlobalIdFieldEvent | WireOpenBestEscrowFieldEvent | WireOpenBestEpochFieldEvent | WireOpenBestPayeeFieldEvent | WireOpenBestAmountNanoFieldEvent | WireOpenBestSignatureFieldEvent | WireOpenResumeTextFieldEvent | WireOpenResumeTokenIdsFieldEvent | WireOpenTokensBudgetFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireOpen>): Generator<WireOpenRequestIdFieldEvent | WireOpenModelKeyFieldEvent | WireOpenMessagesRoleFieldEvent | WireOpenMessagesContentFieldEvent | WireOpenMessagesToolCallsIdFieldEvent | WireOpenMessagesToolCallsNameFieldEvent | WireOpenMessagesToolCallsArgumentsFieldEvent | WireOpenMessagesToolCallIdFieldEvent | WireOpenSamplingTemperatureFieldEvent | WireOpenSamplingTopPFieldEvent | WireOpenSamplingSeedFieldEvent | WireOpenSamplingStopFieldEvent | WireOpenSamplingTokensMaxFieldEvent | WireOpenSamplingTopKFieldEvent | WireOpenSamplingMinPFieldEvent | WireOpenSamplingPresencePenaltyFieldEvent | WireOpenSamplingFrequencyPenaltyFieldEvent | WireOpenSamplingRepetitionPenaltyFieldEvent | WireOpenSamplingLogitBiasTokenIdFieldEvent | WireOpenSamplingLogitBiasBiasFieldEvent | WireOpenSamplingFormatSchemaFieldEvent | WireOpenSamplingLogprobsFieldEvent | WireOpenPriceMaxPromptNanoFieldEvent | WireOpenPriceMaxCompletionNanoFieldEvent | WireOpenPriceMaxCachedNanoFieldEvent | WireOpenEscrowFieldEvent | WireOpenDeadlineMsFieldEvent | WireOpenBestGlobalIdFieldEvent | WireOpenBestEscrowFieldEvent | WireOpenBestEpochFieldEvent | WireOpenBestPayeeFieldEvent | WireOpenBestAmountNanoFieldEvent | WireOpenBestSignatureFieldEvent | WireOpenResumeTextFieldEvent | WireOpenResumeTokenIdsFieldEvent | WireOpenTokensBudgetFieldEvent | WireOpenToolsListNameFieldEvent | WireOpenToolsListDescriptionFieldEvent | WireOpenToolsListParametersFieldEvent | WireOpenToolsChoiceFieldEvent | WireOpenToolsNameFieldEvent | WireOpenToolsParallelFieldEvent | WireOpenTextFieldEvent | WireOpenInputsFieldEvent>;
 }
 export interface WireVoucher {
     globalId: number;
@@ -932,6 +1380,9 @@ export interface WireDelta {
     text: string;
     tokens: number;
     tokenIds: number[];
+    reasoning: string;
+    toolCalls: WireToolCallDelta[];
+    logprobs: WireLogprob[];
 }
 export declare namespace WireDelta {
     const codec: () => Codec<WireDelta>;
@@ -952,9 +1403,146 @@ export declare namespace WireDelta {
         index: number;
         value: number;
     }
+    interface WireDeltaReasoningFieldEvent {
+        field: '$.reasoning';
+        value: string;
+    }
+    interface WireDeltaToolCallsIndexFieldEvent {
+        field: '$.toolCalls[].index';
+        value: number;
+        index: number;
+    }
+    interface WireDeltaToolCallsIdFieldEvent {
+        field: '$.toolCalls[].id';
+        value: string;
+        index: number;
+    }
+    interface WireDeltaToolCallsNameFieldEvent {
+        field: '$.toolCalls[].name';
+        value: string;
+        index: number;
+    }
+    interface WireDeltaToolCallsArgumentsFieldEvent {
+        field: '$.toolCalls[].arguments';
+        value: string;
+        index: number;
+    }
+    interface WireDeltaLogprobsBytesFieldEvent {
+        field: '$.logprobs[].bytes';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface WireDeltaLogprobsLogprobFieldEvent {
+        field: '$.logprobs[].logprob';
+        value: number;
+        index: number;
+    }
+    interface WireDeltaLogprobsTopBytesFieldEvent {
+        field: '$.logprobs[].top[].bytes';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface WireDeltaLogprobsTopLogprobFieldEvent {
+        field: '$.logprobs[].top[].logprob';
+        value: number;
+        index: number;
+    }
     function encode(obj: Partial<WireDelta>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireDelta>): WireDelta;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireDelta>): Generator<WireDeltaIndexFieldEvent | WireDeltaTextFieldEvent | WireDeltaTokensFieldEvent | WireDeltaTokenIdsFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireDelta>): Generator<WireDeltaIndexFieldEvent | WireDeltaTextFieldEvent | WireDeltaTokensFieldEvent | WireDeltaTokenIdsFieldEvent | WireDeltaReasoningFieldEvent | WireDeltaToolCallsIndexFieldEvent | WireDeltaToolCallsIdFieldEvent | WireDeltaToolCallsNameFieldEvent | WireDeltaToolCallsArgumentsFieldEvent | WireDeltaLogprobsBytesFieldEvent | WireDeltaLogprobsLogprobFieldEvent | WireDeltaLogprobsTopBytesFieldEvent | WireDeltaLogprobsTopLogprobFieldEvent>;
+}
+export interface WireToolCallDelta {
+    index: number;
+    id?: string;
+    name?: string;
+    arguments: string;
+}
+export declare namespace WireToolCallDelta {
+    const codec: () => Codec<WireToolCallDelta>;
+    interface WireToolCallDeltaIndexFieldEvent {
+        field: '$.index';
+        value: number;
+    }
+    interface WireToolCallDeltaIdFieldEvent {
+        field: '$.id';
+        value: string;
+    }
+    interface WireToolCallDeltaNameFieldEvent {
+        field: '$.name';
+        value: string;
+    }
+    interface WireToolCallDeltaArgumentsFieldEvent {
+        field: '$.arguments';
+        value: string;
+    }
+    function encode(obj: Partial<WireToolCallDelta>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireToolCallDelta>): WireToolCallDelta;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireToolCallDelta>): Generator<WireToolCallDeltaIndexFieldEvent | WireToolCallDeltaIdFieldEvent | WireToolCallDeltaNameFieldEvent | WireToolCallDeltaArgumentsFieldEvent>;
+}
+export interface WireLogprob {
+    bytes: Uint8Array<ArrayBuffer>;
+    logprob: number;
+    top: WireAlternative[];
+}
+export declare namespace WireLogprob {
+    const codec: () => Codec<WireLogprob>;
+    interface WireLogprobBytesFieldEvent {
+        field: '$.bytes';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireLogprobLogprobFieldEvent {
+        field: '$.logprob';
+        value: number;
+    }
+    interface WireLogprobTopBytesFieldEvent {
+        field: '$.top[].bytes';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface WireLogprobTopLogprobFieldEvent {
+        field: '$.top[].logprob';
+        value: number;
+        index: number;
+    }
+    function encode(obj: Partial<WireLogprob>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireLogprob>): WireLogprob;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireLogprob>): Generator<WireLogprobBytesFieldEvent | WireLogprobLogprobFieldEvent | WireLogprobTopBytesFieldEvent | WireLogprobTopLogprobFieldEvent>;
+}
+export interface WireAlternative {
+    bytes: Uint8Array<ArrayBuffer>;
+    logprob: number;
+}
+export declare namespace WireAlternative {
+    const codec: () => Codec<WireAlternative>;
+    interface WireAlternativeBytesFieldEvent {
+        field: '$.bytes';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireAlternativeLogprobFieldEvent {
+        field: '$.logprob';
+        value: number;
+    }
+    function encode(obj: Partial<WireAlternative>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireAlternative>): WireAlternative;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireAlternative>): Generator<WireAlternativeBytesFieldEvent | WireAlternativeLogprobFieldEvent>;
+}
+export interface WireEmbedding {
+    index: number;
+    vector: Uint8Array<ArrayBuffer>;
+}
+export declare namespace WireEmbedding {
+    const codec: () => Codec<WireEmbedding>;
+    interface WireEmbeddingIndexFieldEvent {
+        field: '$.index';
+        value: number;
+    }
+    interface WireEmbeddingVectorFieldEvent {
+        field: '$.vector';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    function encode(obj: Partial<WireEmbedding>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireEmbedding>): WireEmbedding;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireEmbedding>): Generator<WireEmbeddingIndexFieldEvent | WireEmbeddingVectorFieldEvent>;
 }
 export interface WireEnd {
     finish: number;

@@ -532,6 +532,16 @@ export var WireOffer;
                     w.uint32(72);
                     w.uint32(obj.decodeTokensPerSecond);
                 }
+                if (obj.features != null && obj.features.length > 0) {
+                    for (const value of obj.features) {
+                        w.uint32(82);
+                        w.string(value);
+                    }
+                }
+                if ((obj.vocabularySha256 != null && obj.vocabularySha256.byteLength > 0)) {
+                    w.uint32(90);
+                    w.bytes(obj.vocabularySha256);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -544,7 +554,9 @@ export var WireOffer;
                     slotsFree: 0,
                     queued: 0,
                     prefillTokensPerSecond: 0,
-                    decodeTokensPerSecond: 0
+                    decodeTokensPerSecond: 0,
+                    features: [],
+                    vocabularySha256: uint8ArrayAlloc(0)
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -588,6 +600,17 @@ export var WireOffer;
                             obj.decodeTokensPerSecond = reader.uint32();
                             break;
                         }
+                        case 10: {
+                            if (opts.limits?.features != null && obj.features.length === opts.limits.features) {
+                                throw new MaxLengthError('Decode error - repeated field "features" had too many elements');
+                            }
+                            obj.features.push(reader.string());
+                            break;
+                        }
+                        case 11: {
+                            obj.vocabularySha256 = reader.bytes();
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -596,6 +619,9 @@ export var WireOffer;
                 }
                 return obj;
             }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    features: 0
+                };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
                     const tag = reader.uint32();
@@ -662,6 +688,25 @@ export var WireOffer;
                             };
                             break;
                         }
+                        case 10: {
+                            if (opts.limits?.features != null && obj.features === opts.limits.features) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "features" had too many elements');
+                            }
+                            yield {
+                                field: `${prefix}.features[]`,
+                                index: obj.features,
+                                value: reader.string()
+                            };
+                            obj.features++;
+                            break;
+                        }
+                        case 11: {
+                            yield {
+                                field: `${prefix}.vocabularySha256`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -695,7 +740,19 @@ export var WireFrame;
                     w.fork();
                 }
                 obj = { ...obj };
+                if (obj.embedding != null) {
+                    obj.tab = undefined;
+                    obj.end = undefined;
+                    obj.delta = undefined;
+                    obj.fail = undefined;
+                    obj.queued = undefined;
+                    obj.accept = undefined;
+                    obj.cancel = undefined;
+                    obj.voucher = undefined;
+                    obj.open = undefined;
+                }
                 if (obj.tab != null) {
+                    obj.embedding = undefined;
                     obj.end = undefined;
                     obj.delta = undefined;
                     obj.fail = undefined;
@@ -706,6 +763,7 @@ export var WireFrame;
                     obj.open = undefined;
                 }
                 if (obj.end != null) {
+                    obj.embedding = undefined;
                     obj.tab = undefined;
                     obj.delta = undefined;
                     obj.fail = undefined;
@@ -716,6 +774,7 @@ export var WireFrame;
                     obj.open = undefined;
                 }
                 if (obj.delta != null) {
+                    obj.embedding = undefined;
                     obj.tab = undefined;
                     obj.end = undefined;
                     obj.fail = undefined;
@@ -726,6 +785,7 @@ export var WireFrame;
                     obj.open = undefined;
                 }
                 if (obj.fail != null) {
+                    obj.embedding = undefined;
                     obj.tab = undefined;
                     obj.end = undefined;
                     obj.delta = undefined;
@@ -736,6 +796,7 @@ export var WireFrame;
                     obj.open = undefined;
                 }
                 if (obj.queued != null) {
+                    obj.embedding = undefined;
                     obj.tab = undefined;
                     obj.end = undefined;
                     obj.delta = undefined;
@@ -746,6 +807,7 @@ export var WireFrame;
                     obj.open = undefined;
                 }
                 if (obj.accept != null) {
+                    obj.embedding = undefined;
                     obj.tab = undefined;
                     obj.end = undefined;
                     obj.delta = undefined;
@@ -756,6 +818,7 @@ export var WireFrame;
                     obj.open = undefined;
                 }
                 if (obj.cancel != null) {
+                    obj.embedding = undefined;
                     obj.tab = undefined;
                     obj.end = undefined;
                     obj.delta = undefined;
@@ -766,6 +829,7 @@ export var WireFrame;
                     obj.open = undefined;
                 }
                 if (obj.voucher != null) {
+                    obj.embedding = undefined;
                     obj.tab = undefined;
                     obj.end = undefined;
                     obj.delta = undefined;
@@ -776,6 +840,7 @@ export var WireFrame;
                     obj.open = undefined;
                 }
                 if (obj.open != null) {
+                    obj.embedding = undefined;
                     obj.tab = undefined;
                     obj.end = undefined;
                     obj.delta = undefined;
@@ -820,6 +885,10 @@ export var WireFrame;
                 if (obj.tab != null) {
                     w.uint32(74);
                     WireTab.codec().encode(obj.tab, w);
+                }
+                if (obj.embedding != null) {
+                    w.uint32(82);
+                    WireEmbedding.codec().encode(obj.embedding, w);
                 }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
@@ -884,13 +953,31 @@ export var WireFrame;
                             });
                             break;
                         }
+                        case 10: {
+                            obj.embedding = WireEmbedding.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.embedding
+                            });
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
                         }
                     }
                 }
+                if (obj.embedding != null) {
+                    delete obj.tab;
+                    delete obj.end;
+                    delete obj.delta;
+                    delete obj.fail;
+                    delete obj.queued;
+                    delete obj.accept;
+                    delete obj.cancel;
+                    delete obj.voucher;
+                    delete obj.open;
+                }
                 if (obj.tab != null) {
+                    delete obj.embedding;
                     delete obj.end;
                     delete obj.delta;
                     delete obj.fail;
@@ -901,6 +988,7 @@ export var WireFrame;
                     delete obj.open;
                 }
                 if (obj.end != null) {
+                    delete obj.embedding;
                     delete obj.tab;
                     delete obj.delta;
                     delete obj.fail;
@@ -911,6 +999,7 @@ export var WireFrame;
                     delete obj.open;
                 }
                 if (obj.delta != null) {
+                    delete obj.embedding;
                     delete obj.tab;
                     delete obj.end;
                     delete obj.fail;
@@ -921,6 +1010,7 @@ export var WireFrame;
                     delete obj.open;
                 }
                 if (obj.fail != null) {
+                    delete obj.embedding;
                     delete obj.tab;
                     delete obj.end;
                     delete obj.delta;
@@ -931,6 +1021,7 @@ export var WireFrame;
                     delete obj.open;
                 }
                 if (obj.queued != null) {
+                    delete obj.embedding;
                     delete obj.tab;
                     delete obj.end;
                     delete obj.delta;
@@ -941,6 +1032,7 @@ export var WireFrame;
                     delete obj.open;
                 }
                 if (obj.accept != null) {
+                    delete obj.embedding;
                     delete obj.tab;
                     delete obj.end;
                     delete obj.delta;
@@ -951,6 +1043,7 @@ export var WireFrame;
                     delete obj.open;
                 }
                 if (obj.cancel != null) {
+                    delete obj.embedding;
                     delete obj.tab;
                     delete obj.end;
                     delete obj.delta;
@@ -961,6 +1054,7 @@ export var WireFrame;
                     delete obj.open;
                 }
                 if (obj.voucher != null) {
+                    delete obj.embedding;
                     delete obj.tab;
                     delete obj.end;
                     delete obj.delta;
@@ -971,6 +1065,7 @@ export var WireFrame;
                     delete obj.open;
                 }
                 if (obj.open != null) {
+                    delete obj.embedding;
                     delete obj.tab;
                     delete obj.end;
                     delete obj.delta;
@@ -1040,6 +1135,12 @@ export var WireFrame;
                             });
                             break;
                         }
+                        case 10: {
+                            yield* WireEmbedding.codec().stream(reader, reader.uint32(), `${prefix}.embedding`, {
+                                limits: opts.limits?.embedding
+                            });
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -1080,13 +1181,25 @@ export var WireMessage;
                     w.uint32(18);
                     w.string(obj.content);
                 }
+                if (obj.toolCalls != null && obj.toolCalls.length > 0) {
+                    for (const value of obj.toolCalls) {
+                        w.uint32(26);
+                        WireToolCall.codec().encode(value, w);
+                    }
+                }
+                if ((obj.toolCallId != null && obj.toolCallId !== '')) {
+                    w.uint32(34);
+                    w.string(obj.toolCallId);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
             }, (reader, length, opts = {}) => {
                 const obj = {
                     role: '',
-                    content: ''
+                    content: '',
+                    toolCalls: [],
+                    toolCallId: ''
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -1100,6 +1213,19 @@ export var WireMessage;
                             obj.content = reader.string();
                             break;
                         }
+                        case 3: {
+                            if (opts.limits?.toolCalls != null && obj.toolCalls.length === opts.limits.toolCalls) {
+                                throw new MaxLengthError('Decode error - repeated field "toolCalls" had too many elements');
+                            }
+                            obj.toolCalls.push(WireToolCall.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.toolCalls$
+                            }));
+                            break;
+                        }
+                        case 4: {
+                            obj.toolCallId = reader.string();
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -1108,6 +1234,9 @@ export var WireMessage;
                 }
                 return obj;
             }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    toolCalls: 0
+                };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
                     const tag = reader.uint32();
@@ -1122,6 +1251,28 @@ export var WireMessage;
                         case 2: {
                             yield {
                                 field: `${prefix}.content`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            if (opts.limits?.toolCalls != null && obj.toolCalls === opts.limits.toolCalls) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "toolCalls" had too many elements');
+                            }
+                            for (const evt of WireToolCall.codec().stream(reader, reader.uint32(), `${prefix}.toolCalls[]`, {
+                                limits: opts.limits?.toolCalls$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.toolCalls
+                                };
+                            }
+                            obj.toolCalls++;
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.toolCallId`,
                                 value: reader.string()
                             };
                             break;
@@ -1149,6 +1300,500 @@ export var WireMessage;
     }
     WireMessage.stream = stream;
 })(WireMessage || (WireMessage = {}));
+export var WireToolCall;
+(function (WireToolCall) {
+    let _codec;
+    WireToolCall.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.id != null && obj.id !== '')) {
+                    w.uint32(10);
+                    w.string(obj.id);
+                }
+                if ((obj.name != null && obj.name !== '')) {
+                    w.uint32(18);
+                    w.string(obj.name);
+                }
+                if ((obj.arguments != null && obj.arguments !== '')) {
+                    w.uint32(26);
+                    w.string(obj.arguments);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    id: '',
+                    name: '',
+                    arguments: ''
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.id = reader.string();
+                            break;
+                        }
+                        case 2: {
+                            obj.name = reader.string();
+                            break;
+                        }
+                        case 3: {
+                            obj.arguments = reader.string();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.id`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.name`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.arguments`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireToolCall.codec());
+    }
+    WireToolCall.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireToolCall.codec(), opts);
+    }
+    WireToolCall.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireToolCall.codec(), opts);
+    }
+    WireToolCall.stream = stream;
+})(WireToolCall || (WireToolCall = {}));
+export var WireTool;
+(function (WireTool) {
+    let _codec;
+    WireTool.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.name != null && obj.name !== '')) {
+                    w.uint32(10);
+                    w.string(obj.name);
+                }
+                if ((obj.description != null && obj.description !== '')) {
+                    w.uint32(18);
+                    w.string(obj.description);
+                }
+                if ((obj.parameters != null && obj.parameters !== '')) {
+                    w.uint32(26);
+                    w.string(obj.parameters);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    name: '',
+                    description: '',
+                    parameters: ''
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.name = reader.string();
+                            break;
+                        }
+                        case 2: {
+                            obj.description = reader.string();
+                            break;
+                        }
+                        case 3: {
+                            obj.parameters = reader.string();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.name`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.description`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.parameters`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireTool.codec());
+    }
+    WireTool.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireTool.codec(), opts);
+    }
+    WireTool.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireTool.codec(), opts);
+    }
+    WireTool.stream = stream;
+})(WireTool || (WireTool = {}));
+export var WireTools;
+(function (WireTools) {
+    let _codec;
+    WireTools.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if (obj.list != null && obj.list.length > 0) {
+                    for (const value of obj.list) {
+                        w.uint32(10);
+                        WireTool.codec().encode(value, w);
+                    }
+                }
+                if ((obj.choice != null && obj.choice !== 0)) {
+                    w.uint32(16);
+                    w.uint32(obj.choice);
+                }
+                if ((obj.name != null && obj.name !== '')) {
+                    w.uint32(26);
+                    w.string(obj.name);
+                }
+                if ((obj.parallel != null && obj.parallel !== false)) {
+                    w.uint32(32);
+                    w.bool(obj.parallel);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    list: [],
+                    choice: 0,
+                    name: '',
+                    parallel: false
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            if (opts.limits?.list != null && obj.list.length === opts.limits.list) {
+                                throw new MaxLengthError('Decode error - repeated field "list" had too many elements');
+                            }
+                            obj.list.push(WireTool.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.list$
+                            }));
+                            break;
+                        }
+                        case 2: {
+                            obj.choice = reader.uint32();
+                            break;
+                        }
+                        case 3: {
+                            obj.name = reader.string();
+                            break;
+                        }
+                        case 4: {
+                            obj.parallel = reader.bool();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    list: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            if (opts.limits?.list != null && obj.list === opts.limits.list) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "list" had too many elements');
+                            }
+                            for (const evt of WireTool.codec().stream(reader, reader.uint32(), `${prefix}.list[]`, {
+                                limits: opts.limits?.list$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.list
+                                };
+                            }
+                            obj.list++;
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.choice`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.name`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.parallel`,
+                                value: reader.bool()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireTools.codec());
+    }
+    WireTools.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireTools.codec(), opts);
+    }
+    WireTools.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireTools.codec(), opts);
+    }
+    WireTools.stream = stream;
+})(WireTools || (WireTools = {}));
+export var WireFormat;
+(function (WireFormat) {
+    let _codec;
+    WireFormat.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if (obj.schema != null) {
+                    w.uint32(10);
+                    w.string(obj.schema);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {};
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.schema = reader.string();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.schema`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireFormat.codec());
+    }
+    WireFormat.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireFormat.codec(), opts);
+    }
+    WireFormat.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireFormat.codec(), opts);
+    }
+    WireFormat.stream = stream;
+})(WireFormat || (WireFormat = {}));
+export var WireLogitBias;
+(function (WireLogitBias) {
+    let _codec;
+    WireLogitBias.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.tokenId != null && obj.tokenId !== 0)) {
+                    w.uint32(8);
+                    w.uint32(obj.tokenId);
+                }
+                if ((obj.bias != null && obj.bias !== 0)) {
+                    w.uint32(21);
+                    w.float(obj.bias);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    tokenId: 0,
+                    bias: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.tokenId = reader.uint32();
+                            break;
+                        }
+                        case 2: {
+                            obj.bias = reader.float();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.tokenId`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.bias`,
+                                value: reader.float()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireLogitBias.codec());
+    }
+    WireLogitBias.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireLogitBias.codec(), opts);
+    }
+    WireLogitBias.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireLogitBias.codec(), opts);
+    }
+    WireLogitBias.stream = stream;
+})(WireLogitBias || (WireLogitBias = {}));
 export var WireSampling;
 (function (WireSampling) {
     let _codec;
@@ -1180,12 +1825,47 @@ export var WireSampling;
                     w.uint32(40);
                     w.uint32(obj.tokensMax);
                 }
+                if (obj.topK != null) {
+                    w.uint32(48);
+                    w.uint32(obj.topK);
+                }
+                if (obj.minP != null) {
+                    w.uint32(61);
+                    w.float(obj.minP);
+                }
+                if (obj.presencePenalty != null) {
+                    w.uint32(69);
+                    w.float(obj.presencePenalty);
+                }
+                if (obj.frequencyPenalty != null) {
+                    w.uint32(77);
+                    w.float(obj.frequencyPenalty);
+                }
+                if (obj.repetitionPenalty != null) {
+                    w.uint32(85);
+                    w.float(obj.repetitionPenalty);
+                }
+                if (obj.logitBias != null && obj.logitBias.length > 0) {
+                    for (const value of obj.logitBias) {
+                        w.uint32(90);
+                        WireLogitBias.codec().encode(value, w);
+                    }
+                }
+                if (obj.format != null) {
+                    w.uint32(98);
+                    WireFormat.codec().encode(obj.format, w);
+                }
+                if (obj.logprobs != null) {
+                    w.uint32(104);
+                    w.uint32(obj.logprobs);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
             }, (reader, length, opts = {}) => {
                 const obj = {
-                    stop: []
+                    stop: [],
+                    logitBias: []
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -1214,6 +1894,45 @@ export var WireSampling;
                             obj.tokensMax = reader.uint32();
                             break;
                         }
+                        case 6: {
+                            obj.topK = reader.uint32();
+                            break;
+                        }
+                        case 7: {
+                            obj.minP = reader.float();
+                            break;
+                        }
+                        case 8: {
+                            obj.presencePenalty = reader.float();
+                            break;
+                        }
+                        case 9: {
+                            obj.frequencyPenalty = reader.float();
+                            break;
+                        }
+                        case 10: {
+                            obj.repetitionPenalty = reader.float();
+                            break;
+                        }
+                        case 11: {
+                            if (opts.limits?.logitBias != null && obj.logitBias.length === opts.limits.logitBias) {
+                                throw new MaxLengthError('Decode error - repeated field "logitBias" had too many elements');
+                            }
+                            obj.logitBias.push(WireLogitBias.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.logitBias$
+                            }));
+                            break;
+                        }
+                        case 12: {
+                            obj.format = WireFormat.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.format
+                            });
+                            break;
+                        }
+                        case 13: {
+                            obj.logprobs = reader.uint32();
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -1223,7 +1942,8 @@ export var WireSampling;
                 return obj;
             }, function* (reader, length, prefix, opts = {}) {
                 const obj = {
-                    stop: 0
+                    stop: 0,
+                    logitBias: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -1265,6 +1985,69 @@ export var WireSampling;
                         case 5: {
                             yield {
                                 field: `${prefix}.tokensMax`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 6: {
+                            yield {
+                                field: `${prefix}.topK`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 7: {
+                            yield {
+                                field: `${prefix}.minP`,
+                                value: reader.float()
+                            };
+                            break;
+                        }
+                        case 8: {
+                            yield {
+                                field: `${prefix}.presencePenalty`,
+                                value: reader.float()
+                            };
+                            break;
+                        }
+                        case 9: {
+                            yield {
+                                field: `${prefix}.frequencyPenalty`,
+                                value: reader.float()
+                            };
+                            break;
+                        }
+                        case 10: {
+                            yield {
+                                field: `${prefix}.repetitionPenalty`,
+                                value: reader.float()
+                            };
+                            break;
+                        }
+                        case 11: {
+                            if (opts.limits?.logitBias != null && obj.logitBias === opts.limits.logitBias) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "logitBias" had too many elements');
+                            }
+                            for (const evt of WireLogitBias.codec().stream(reader, reader.uint32(), `${prefix}.logitBias[]`, {
+                                limits: opts.limits?.logitBias$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.logitBias
+                                };
+                            }
+                            obj.logitBias++;
+                            break;
+                        }
+                        case 12: {
+                            yield* WireFormat.codec().stream(reader, reader.uint32(), `${prefix}.format`, {
+                                limits: opts.limits?.format
+                            });
+                            break;
+                        }
+                        case 13: {
+                            yield {
+                                field: `${prefix}.logprobs`,
                                 value: reader.uint32()
                             };
                             break;
@@ -1349,6 +2132,20 @@ export var WireOpen;
                     w.uint32(88);
                     w.uint32(obj.tokensBudget);
                 }
+                if (obj.tools != null) {
+                    w.uint32(98);
+                    WireTools.codec().encode(obj.tools, w);
+                }
+                if (obj.text != null) {
+                    w.uint32(106);
+                    w.string(obj.text);
+                }
+                if (obj.inputs != null && obj.inputs.length > 0) {
+                    for (const value of obj.inputs) {
+                        w.uint32(114);
+                        w.string(value);
+                    }
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -1360,7 +2157,8 @@ export var WireOpen;
                     escrow: uint8ArrayAlloc(0),
                     deadlineMs: 0,
                     resumeText: '',
-                    resumeTokenIds: []
+                    resumeTokenIds: [],
+                    inputs: []
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -1424,6 +2222,23 @@ export var WireOpen;
                             obj.tokensBudget = reader.uint32();
                             break;
                         }
+                        case 12: {
+                            obj.tools = WireTools.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.tools
+                            });
+                            break;
+                        }
+                        case 13: {
+                            obj.text = reader.string();
+                            break;
+                        }
+                        case 14: {
+                            if (opts.limits?.inputs != null && obj.inputs.length === opts.limits.inputs) {
+                                throw new MaxLengthError('Decode error - repeated field "inputs" had too many elements');
+                            }
+                            obj.inputs.push(reader.string());
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -1434,7 +2249,8 @@ export var WireOpen;
             }, function* (reader, length, prefix, opts = {}) {
                 const obj = {
                     messages: 0,
-                    resumeTokenIds: 0
+                    resumeTokenIds: 0,
+                    inputs: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -1525,6 +2341,31 @@ export var WireOpen;
                                 field: `${prefix}.tokensBudget`,
                                 value: reader.uint32()
                             };
+                            break;
+                        }
+                        case 12: {
+                            yield* WireTools.codec().stream(reader, reader.uint32(), `${prefix}.tools`, {
+                                limits: opts.limits?.tools
+                            });
+                            break;
+                        }
+                        case 13: {
+                            yield {
+                                field: `${prefix}.text`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 14: {
+                            if (opts.limits?.inputs != null && obj.inputs === opts.limits.inputs) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "inputs" had too many elements');
+                            }
+                            yield {
+                                field: `${prefix}.inputs[]`,
+                                index: obj.inputs,
+                                value: reader.string()
+                            };
+                            obj.inputs++;
                             break;
                         }
                         default: {
@@ -2234,6 +3075,22 @@ export var WireDelta;
                         w.uint32(value);
                     }
                 }
+                if ((obj.reasoning != null && obj.reasoning !== '')) {
+                    w.uint32(42);
+                    w.string(obj.reasoning);
+                }
+                if (obj.toolCalls != null && obj.toolCalls.length > 0) {
+                    for (const value of obj.toolCalls) {
+                        w.uint32(50);
+                        WireToolCallDelta.codec().encode(value, w);
+                    }
+                }
+                if (obj.logprobs != null && obj.logprobs.length > 0) {
+                    for (const value of obj.logprobs) {
+                        w.uint32(58);
+                        WireLogprob.codec().encode(value, w);
+                    }
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -2242,7 +3099,10 @@ export var WireDelta;
                     index: 0,
                     text: '',
                     tokens: 0,
-                    tokenIds: []
+                    tokenIds: [],
+                    reasoning: '',
+                    toolCalls: [],
+                    logprobs: []
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -2267,6 +3127,28 @@ export var WireDelta;
                             obj.tokenIds.push(reader.uint32());
                             break;
                         }
+                        case 5: {
+                            obj.reasoning = reader.string();
+                            break;
+                        }
+                        case 6: {
+                            if (opts.limits?.toolCalls != null && obj.toolCalls.length === opts.limits.toolCalls) {
+                                throw new MaxLengthError('Decode error - repeated field "toolCalls" had too many elements');
+                            }
+                            obj.toolCalls.push(WireToolCallDelta.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.toolCalls$
+                            }));
+                            break;
+                        }
+                        case 7: {
+                            if (opts.limits?.logprobs != null && obj.logprobs.length === opts.limits.logprobs) {
+                                throw new MaxLengthError('Decode error - repeated field "logprobs" had too many elements');
+                            }
+                            obj.logprobs.push(WireLogprob.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.logprobs$
+                            }));
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -2276,7 +3158,9 @@ export var WireDelta;
                 return obj;
             }, function* (reader, length, prefix, opts = {}) {
                 const obj = {
-                    tokenIds: 0
+                    tokenIds: 0,
+                    toolCalls: 0,
+                    logprobs: 0
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -2315,6 +3199,43 @@ export var WireDelta;
                             obj.tokenIds++;
                             break;
                         }
+                        case 5: {
+                            yield {
+                                field: `${prefix}.reasoning`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 6: {
+                            if (opts.limits?.toolCalls != null && obj.toolCalls === opts.limits.toolCalls) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "toolCalls" had too many elements');
+                            }
+                            for (const evt of WireToolCallDelta.codec().stream(reader, reader.uint32(), `${prefix}.toolCalls[]`, {
+                                limits: opts.limits?.toolCalls$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.toolCalls
+                                };
+                            }
+                            obj.toolCalls++;
+                            break;
+                        }
+                        case 7: {
+                            if (opts.limits?.logprobs != null && obj.logprobs === opts.limits.logprobs) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "logprobs" had too many elements');
+                            }
+                            for (const evt of WireLogprob.codec().stream(reader, reader.uint32(), `${prefix}.logprobs[]`, {
+                                limits: opts.limits?.logprobs$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.logprobs
+                                };
+                            }
+                            obj.logprobs++;
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -2338,6 +3259,414 @@ export var WireDelta;
     }
     WireDelta.stream = stream;
 })(WireDelta || (WireDelta = {}));
+export var WireToolCallDelta;
+(function (WireToolCallDelta) {
+    let _codec;
+    WireToolCallDelta.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.index != null && obj.index !== 0)) {
+                    w.uint32(8);
+                    w.uint32(obj.index);
+                }
+                if (obj.id != null) {
+                    w.uint32(18);
+                    w.string(obj.id);
+                }
+                if (obj.name != null) {
+                    w.uint32(26);
+                    w.string(obj.name);
+                }
+                if ((obj.arguments != null && obj.arguments !== '')) {
+                    w.uint32(34);
+                    w.string(obj.arguments);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    index: 0,
+                    arguments: ''
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.index = reader.uint32();
+                            break;
+                        }
+                        case 2: {
+                            obj.id = reader.string();
+                            break;
+                        }
+                        case 3: {
+                            obj.name = reader.string();
+                            break;
+                        }
+                        case 4: {
+                            obj.arguments = reader.string();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.index`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.id`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.name`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.arguments`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireToolCallDelta.codec());
+    }
+    WireToolCallDelta.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireToolCallDelta.codec(), opts);
+    }
+    WireToolCallDelta.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireToolCallDelta.codec(), opts);
+    }
+    WireToolCallDelta.stream = stream;
+})(WireToolCallDelta || (WireToolCallDelta = {}));
+export var WireLogprob;
+(function (WireLogprob) {
+    let _codec;
+    WireLogprob.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.bytes != null && obj.bytes.byteLength > 0)) {
+                    w.uint32(10);
+                    w.bytes(obj.bytes);
+                }
+                if ((obj.logprob != null && obj.logprob !== 0)) {
+                    w.uint32(21);
+                    w.float(obj.logprob);
+                }
+                if (obj.top != null && obj.top.length > 0) {
+                    for (const value of obj.top) {
+                        w.uint32(26);
+                        WireAlternative.codec().encode(value, w);
+                    }
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    bytes: uint8ArrayAlloc(0),
+                    logprob: 0,
+                    top: []
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.bytes = reader.bytes();
+                            break;
+                        }
+                        case 2: {
+                            obj.logprob = reader.float();
+                            break;
+                        }
+                        case 3: {
+                            if (opts.limits?.top != null && obj.top.length === opts.limits.top) {
+                                throw new MaxLengthError('Decode error - repeated field "top" had too many elements');
+                            }
+                            obj.top.push(WireAlternative.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.top$
+                            }));
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    top: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.bytes`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.logprob`,
+                                value: reader.float()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            if (opts.limits?.top != null && obj.top === opts.limits.top) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "top" had too many elements');
+                            }
+                            for (const evt of WireAlternative.codec().stream(reader, reader.uint32(), `${prefix}.top[]`, {
+                                limits: opts.limits?.top$
+                            })) {
+                                yield {
+                                    ...evt,
+                                    index: obj.top
+                                };
+                            }
+                            obj.top++;
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireLogprob.codec());
+    }
+    WireLogprob.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireLogprob.codec(), opts);
+    }
+    WireLogprob.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireLogprob.codec(), opts);
+    }
+    WireLogprob.stream = stream;
+})(WireLogprob || (WireLogprob = {}));
+export var WireAlternative;
+(function (WireAlternative) {
+    let _codec;
+    WireAlternative.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.bytes != null && obj.bytes.byteLength > 0)) {
+                    w.uint32(10);
+                    w.bytes(obj.bytes);
+                }
+                if ((obj.logprob != null && obj.logprob !== 0)) {
+                    w.uint32(21);
+                    w.float(obj.logprob);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    bytes: uint8ArrayAlloc(0),
+                    logprob: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.bytes = reader.bytes();
+                            break;
+                        }
+                        case 2: {
+                            obj.logprob = reader.float();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.bytes`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.logprob`,
+                                value: reader.float()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireAlternative.codec());
+    }
+    WireAlternative.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireAlternative.codec(), opts);
+    }
+    WireAlternative.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireAlternative.codec(), opts);
+    }
+    WireAlternative.stream = stream;
+})(WireAlternative || (WireAlternative = {}));
+export var WireEmbedding;
+(function (WireEmbedding) {
+    let _codec;
+    WireEmbedding.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.index != null && obj.index !== 0)) {
+                    w.uint32(8);
+                    w.uint32(obj.index);
+                }
+                if ((obj.vector != null && obj.vector.byteLength > 0)) {
+                    w.uint32(18);
+                    w.bytes(obj.vector);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    index: 0,
+                    vector: uint8ArrayAlloc(0)
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.index = reader.uint32();
+                            break;
+                        }
+                        case 2: {
+                            obj.vector = reader.bytes();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.index`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.vector`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireEmbedding.codec());
+    }
+    WireEmbedding.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireEmbedding.codec(), opts);
+    }
+    WireEmbedding.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireEmbedding.codec(), opts);
+    }
+    WireEmbedding.stream = stream;
+})(WireEmbedding || (WireEmbedding = {}));
 export var WireEnd;
 (function (WireEnd) {
     let _codec;

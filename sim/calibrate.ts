@@ -7,6 +7,7 @@ import { decodeAdvert, encodeAdvert } from '../protocol/advert.ts'
 import { decodeProviderFrame, encodeFrame } from '../protocol/frames.ts'
 import { addressOf, capacityTopic, inferProtocol, type ModelKey } from '../protocol/ids.ts'
 import { verifySignature } from '../protocol/signature.ts'
+import { featuresByDefault } from '../protocol/task.ts'
 import { signVoucher, type VoucherTerms, verifyVoucher, voucherDigest } from '../protocol/voucher.ts'
 import type { Costs, CostTable } from './costs.ts'
 import { identityOf } from './identity.ts'
@@ -77,6 +78,8 @@ function codecCosts(rounds: number): CodecCosts {
             queued: 0,
             prefillTokensPerSecond: 5_000,
             decodeTokensPerSecond: 60,
+            features: featuresByDefault,
+            vocabularySha256: undefined,
           },
         ],
         addresses: [`/ip4/203.0.113.7/tcp/4001/p2p/${identity.peerId}`],

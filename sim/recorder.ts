@@ -164,7 +164,7 @@ export class Recorder {
       request.promptTokens ||= event.promptTokens
       const provider = this.#peers.get(this.#nameOf(event.provider))
       if (provider) provider.priceNano = event.price.completionNano
-    } else if (event.tokens > 0) {
+    } else if (event.type === 'delta' && event.tokens > 0) {
       request.firstTokenMs ??= atMs
       request.tokens += event.tokens
     }

@@ -4,6 +4,7 @@ import { MeshError } from '../../protocol/errors.ts'
 import type { ChatMessage } from '../../protocol/frames.ts'
 import { declaredModelKeyOf, type ModelKey } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
+import { featuresByDefault } from '../../protocol/task.ts'
 import type { Delta, Engine, Finish, Generation, Model, Prompt } from '../ports.ts'
 import { count, property, Upstream } from './openai-upstream.ts'
 
@@ -67,6 +68,7 @@ export async function startOpenAiEngine(options: OpenAiEngineOptions): Promise<O
       contextTokens: options.contextTokens ?? told ?? contextTokens ?? defaultContextTokens,
       prefillTokensPerSecond: 0,
       decodeTokensPerSecond: 0,
+      features: featuresByDefault,
     }
     served.set(model.key, { id, model })
   }

@@ -4,6 +4,7 @@ import { asMeshError, type ErrorCode, MeshError } from '../../protocol/errors.ts
 import type { EndReason } from '../../protocol/frames.ts'
 import type { ModelKey, PeerId } from '../../protocol/ids.ts'
 import { costNano, type Nano, type Price, type Usage } from '../../protocol/money.ts'
+import { taskOf } from '../../protocol/task.ts'
 import type { Config } from '../config.ts'
 import type { InferenceEvent, InferenceRequest, InferenceResult } from '../inference.ts'
 import type { Network, Ports, Random } from '../ports.ts'
@@ -138,14 +139,14 @@ export class Answer {
   async *#attempt(candidate: Candidate): AsyncGenerator<InferenceEvent, EndReason, undefined> {
     const { config, debts, ownEscrow, openRequests, ports, tabs } = this.#parts
     const { peer } = candidate.advert
-    const { messages, sampling } = this.#request
+    const { sampling } = this.#request
     const { tokensMax } = sampling
     // reading the chain and paying a debt take as long as they take; the caller need not wait
     const escrow = await unlessCancelled(ownEscrow(this.#attempts > 1), this.#signal)
     await unlessCancelled(debts.pay(peer), this.#signal)
     const session = new Session({ config, ports, tabs, escrow }, candidate, {
       requestId: this.#requestId,
-      messages,
+      ...taskOf(this.#request),
       sampling:
         tokensMax === undefined ? sampling : { ...sampling, tokensMax: tokensMax - this.#usage.completionTokens },
       tokensBudget: this.#tokensBudget(candidate),
@@ -188,7 +189,7 @@ export class Answer {
         if (event.type === 'accepted') {
           // a provider that takes over prefills what others delivered; the caller asked for one prompt
           if (promptTokens === 0) this.#usage = session.usage
-        } else {
+        } else if (event.type === 'delta') {
           if (completionTokens === 0) {
             const elapsedMs = clock.now() - this.#startedAtMs
             observe({ type: 'first-token', request: this.#requestId, peer, elapsedMs })
@@ -268,8 +269,10 @@ export class Answer {
    */
   #tokensBudget({ offer }: Candidate): number {
     const { price, contextTokens } = offer
-    const { messages } = this.#request
-    const promptTokens = Math.min(contextTokens, promptTokensBound({ messages, resumeTokenIds: this.#tokenIds }))
+    const promptTokens = Math.min(
+      contextTokens * (this.#request.inputs?.length ?? 1),
+      promptTokensBound(this.#request, this.#tokenIds),
+    )
     const promptNano = costNano({ promptTokens, cachedTokens: 0, completionTokens: 0 }, price)
     const leftNano = this.#budgetNano - this.#costNano - promptNano
     const tokens = price.completionNano === 0n ? contextTokens : Number((leftNano * 1_000_000n) / price.completionNano)

@@ -60,7 +60,7 @@ export class Router implements Inference {
   models(): readonly ServedModel[] {
     const models = new Map<string, ServedModel>()
     for (const { offers } of this.#directory.adverts()) {
-      for (const { modelKey: key, name, contextTokens, price, slotsFree } of offers) {
+      for (const { modelKey: key, name, contextTokens, features, price, slotsFree } of offers) {
         const before = models.get(key)
         models.set(key, {
           name: before?.name ?? name,
@@ -69,6 +69,8 @@ export class Router implements Inference {
           providers: (before?.providers ?? 0) + 1,
           slotsFree: (before?.slotsFree ?? 0) + slotsFree,
           price: !before || price.completionNano < before.price.completionNano ? price : before.price,
+          priceMax: !before || price.completionNano > before.priceMax.completionNano ? price : before.priceMax,
+          features: [...new Set([...(before?.features ?? []), ...features])],
         })
       }
     }

@@ -4,19 +4,18 @@
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import {
   type Accept,
-  type ChatMessage,
   type ConsumerFrame,
   decodeProviderFrame,
   type EndReason,
   encodeFrame,
   type Open,
   type ProviderFrame,
-  type Sampling,
 } from '../../protocol/frames.ts'
 import { type Address, inferProtocol, publicKeyOf } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
 import { costNano, isWithin, type Nano, noUsage, type Price, type Usage } from '../../protocol/money.ts'
 import { type Receipt, requestDigestOf, verifyReceipt } from '../../protocol/receipt.ts'
+import { type Task, taskOf } from '../../protocol/task.ts'
 import type { Config } from '../config.ts'
 import type { InferenceEvent } from '../inference.ts'
 import type { Ports, Stream } from '../ports.ts'
@@ -24,10 +23,8 @@ import { cancelled, unlessCancelled, Watchdog, within } from '../waits.ts'
 import type { Candidate } from './directory.ts'
 import type { TabId, TabStream, Tabs } from './tab.ts'
 
-export interface SessionRequest {
+export interface SessionRequest extends Task {
   readonly requestId: string
-  readonly messages: readonly ChatMessage[]
-  readonly sampling: Sampling
   readonly deadlineMs: number
   /** What the caller's budget pays for. */
   readonly tokensBudget: number
@@ -132,7 +129,8 @@ export class Session {
             if (this.#isPaymentDue()) await this.#pay(stream)
             const isProgress = frame.tokens > 0 // a delta without tokens is no sign of life
             if (isProgress && !signal.aborted) watchdog.disarm()
-            yield { type: 'delta', text: frame.text, tokens: frame.tokens, tokenIds: frame.tokenIds }
+            const { index: _, ...said } = frame
+            yield said
             if (isProgress && !signal.aborted)
               watchdog.arm(config.consumer.betweenDeltasMs, `the next token of ${advert.peer}`)
             break
@@ -188,13 +186,12 @@ export class Session {
   #openFrame(tabs: Tabs): Open {
     const { escrow } = this.#parts
     const { offer } = this.#candidate
-    const { requestId, messages, sampling, deadlineMs, resumeText, resumeTokenIds, tokensBudget } = this.#request
+    const { requestId, deadlineMs, resumeText, resumeTokenIds, tokensBudget } = this.#request
     return {
       type: 'open',
       requestId,
       modelKey: offer.modelKey,
-      messages,
-      sampling,
+      ...taskOf(this.#request),
       priceMax: offer.price,
       escrow: escrow.address,
       deadlineMs,
@@ -233,7 +230,10 @@ export class Session {
         `credit of ${accept.creditTokens} tokens, at most ${config.consumer.creditTokensMax}`,
       )
     }
-    const promptTokensMax = Math.min(promptTokensBound(open), offer.contextTokens)
+    const promptTokensMax = Math.min(
+      promptTokensBound(open, open.resumeTokenIds),
+      offer.contextTokens * (open.inputs?.length ?? 1),
+    )
     if (accept.promptTokens > promptTokensMax) {
       throw new MeshError(
         'overcharged',
@@ -368,7 +368,21 @@ function windowOf(creditTokens: number, price: Price): Nano {
 /** No tokeniser makes more tokens than bytes; templates add a few around each message. */
 const templateTokensPerMessage = 32
 
-export function promptTokensBound({ messages, resumeTokenIds }: Pick<Open, 'messages' | 'resumeTokenIds'>): number {
-  const bytes = messages.reduce((sum, { role, content }) => sum + Buffer.byteLength(content) + role.length, 0)
-  return bytes + templateTokensPerMessage * (messages.length + 2) + resumeTokenIds.length
+export function promptTokensBound(task: Task, resumeTokenIds: readonly number[]): number {
+  const { inputs = [], messages, text = '', tools } = task
+  const chat = messages.reduce(
+    (sum, { role, content, toolCalls }) => sum + Buffer.byteLength(content) + role.length + jsonBytes(toolCalls),
+    0,
+  )
+  const bytes = chat + Buffer.byteLength(text) + inputs.reduce((sum, input) => sum + Buffer.byteLength(input), 0)
+  // templates indent and repeat what tools are declared as: twice their JSON is above any known one
+  const pieces = messages.length + inputs.length + 2 + (tools ? tools.list.length + templateInstructions : 0)
+  return bytes + 2 * jsonBytes(tools) + templateTokensPerMessage * pieces + resumeTokenIds.length
+}
+
+/** What a template says about how to call tools: as many tokens as so many messages may add. */
+const templateInstructions = 16
+
+function jsonBytes(value: unknown): number {
+  return value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value))
 }

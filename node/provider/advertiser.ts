@@ -97,16 +97,14 @@ export class Advertiser {
   #offers(): readonly Offer[] {
     const { slots, models } = this.#engine
     const price = this.#pricing.current
-    return models.map(({ key, name, contextTokens, prefillTokensPerSecond, decodeTokensPerSecond }) => ({
+    return models.map(({ key, ...model }) => ({
+      ...model,
       modelKey: key,
-      name,
-      contextTokens,
       price,
       slots,
       slotsFree: this.#admission.slotsFree,
       queued: this.#admission.queued,
-      prefillTokensPerSecond,
-      decodeTokensPerSecond,
+      vocabularySha256: undefined,
     }))
   }
 

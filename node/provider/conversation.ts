@@ -13,6 +13,7 @@ import {
 import type { Address, PeerId } from '../../protocol/ids.ts'
 import type { Nano, Price } from '../../protocol/money.ts'
 import { signReceipt } from '../../protocol/receipt.ts'
+import { taskOf } from '../../protocol/task.ts'
 import type { Config } from '../config.ts'
 import type { Delta, Engine, EscrowState, Ports, Prompt, Stream } from '../ports.ts'
 import type { Account, Book } from '../settlement/book.ts'
@@ -108,7 +109,7 @@ export class Conversation {
   /** Everything that can refuse a request, cheapest check first. Nothing is computed for a payer before this passes. */
   async #admit(frames: AsyncIterator<Uint8Array>): Promise<Admitted> {
     const { accounts, admission, book, config, engine, payout, ports, pricing } = this.#parts
-    const { best, escrow: address, messages, modelKey, priceMax, requestId, resumeTokenIds, sampling } = this.#open
+    const { best, escrow: address, modelKey, priceMax, requestId, resumeTokenIds } = this.#open
     if (!engine.models.some(({ key }) => key === modelKey)) {
       throw new MeshError('unknown-model', `model ${modelKey.slice(0, 16)}… is not served here`)
     }
@@ -139,7 +140,7 @@ export class Conversation {
         `${unpaidNano(channel)} nano are unpaid, the window is ${this.#windowNano}`,
       )
     }
-    const prompt = await engine.prepare({ model: modelKey, messages, sampling, resumeTokenIds }, this.#stop.signal)
+    const prompt = await engine.prepare({ model: modelKey, ...taskOf(this.#open), resumeTokenIds }, this.#stop.signal)
     this.#meter = startMeter(price, prompt.promptTokens, prompt.cachedTokens)
     const neededNano = channel.owedNano + meteredNano(this.#meter) + this.#windowNano
     if (coverNano < neededNano) {
@@ -226,10 +227,10 @@ export class Conversation {
     }
   }
 
-  async #deliverDelta(account: Account, { text, tokens, tokenIds }: Delta): Promise<void> {
+  async #deliverDelta(account: Account, delta: Delta): Promise<void> {
     const { book, config } = this.#parts
     const index = this.#meter.usage.completionTokens
-    const after = afterDelta(this.#meter, tokens)
+    const after = afterDelta(this.#meter, delta.tokens)
     const deltaNano = meteredNano(after) - meteredNano(this.#meter)
     const unpaidNanoMax = deltaNano < this.#windowNano ? this.#windowNano - deltaNano : 0n
     const hasRoom = (channel: Channel): boolean => unpaidNano(channel) <= unpaidNanoMax
@@ -239,7 +240,7 @@ export class Conversation {
     } // no await from the check to the count: other streams of this payer share the window
     book.delivered(account, this.#payer, deltaNano)
     this.#meter = after
-    await this.#send({ type: 'delta', index, text, tokens, tokenIds })
+    await this.#send({ type: 'delta', index, ...delta })
   }
 
   async #finish(finish: EndReason): Promise<void> {
@@ -390,7 +391,8 @@ function* piecesOf(delta: Delta, creditTokens: number): Generator<Delta> {
   if (delta.tokens <= tokensMax) return yield delta
   for (let sent = 0; sent < delta.tokens; sent += tokensMax) {
     const tokens = Math.min(tokensMax, delta.tokens - sent)
-    yield { text: sent === 0 ? delta.text : '', tokens, tokenIds: [] }
+    const said = sent === 0 ? delta : { text: '' }
+    yield { ...said, tokens, tokenIds: [], logprobs: delta.logprobs?.slice(sent, sent + tokens) }
   }
 }
 

@@ -8,6 +8,7 @@ import type { Advert, Offer } from '../../protocol/advert.ts'
 import type { ErrorCode } from '../../protocol/errors.ts'
 import { addressOf, declaredModelKeyOf, type PeerId } from '../../protocol/ids.ts'
 import { type Nano, noUsage, type Price } from '../../protocol/money.ts'
+import { featuresByDefault } from '../../protocol/task.ts'
 import { iterationMs } from '../model/engine/cost.ts'
 import { costOf, type Profile } from '../model/engine/profile.ts'
 import type { Spot } from '../model/network/paths.ts'
@@ -112,7 +113,13 @@ export class Provider {
       },
       floorPerMille: priceFloorPerMille,
     }
-    this.#offer = { ...speedsOf(profile), ...namesOf(spec, profile), slots: this.slots }
+    this.#offer = {
+      ...speedsOf(profile),
+      ...namesOf(spec, profile),
+      slots: this.slots,
+      features: featuresByDefault,
+      vocabularySha256: undefined,
+    }
     this.batch = new CoarseBatch(profile)
   }
 

@@ -16,6 +16,7 @@ import {
   meshKey,
 } from '../../protocol/ids.ts'
 import { costNano, type Price } from '../../protocol/money.ts'
+import { featuresByDefault } from '../../protocol/task.ts'
 import { signVoucher, type VoucherTerms } from '../../protocol/voucher.ts'
 import { collect, freshPayout, type Peer, prices, TestMesh } from './mesh.ts'
 
@@ -213,6 +214,8 @@ async function cheat(
     queued: 0,
     prefillTokensPerSecond: 1_000,
     decodeTokensPerSecond: 1_000,
+    features: featuresByDefault,
+    vocabularySha256: undefined,
   }
   peer.network.handle(advertProtocol, async (stream) => {
     const now = Date.now()

@@ -37,8 +37,26 @@ export const result: InferenceResult = {
 }
 
 export const served: readonly ServedModel[] = [
-  { name: 'tiny', key: '11'.repeat(32) as ModelKey, contextTokens: 4_096, providers: 3, slotsFree: 5, price },
-  { name: 'org/big', key: '22'.repeat(32) as ModelKey, contextTokens: 32_768, providers: 1, slotsFree: 0, price },
+  {
+    name: 'tiny',
+    key: '11'.repeat(32) as ModelKey,
+    contextTokens: 4_096,
+    providers: 3,
+    slotsFree: 5,
+    price,
+    priceMax: price,
+    features: ['chat'],
+  },
+  {
+    name: 'org/big',
+    key: '22'.repeat(32) as ModelKey,
+    contextTokens: 32_768,
+    providers: 1,
+    slotsFree: 0,
+    price,
+    priceMax: price,
+    features: ['chat'],
+  },
 ]
 
 /** Says each text, then ends. */

@@ -24,6 +24,7 @@ import {
   encodeSettleReply,
   encodeSettleRequest,
 } from '../../protocol/settlement.ts'
+import { featuresByDefault } from '../../protocol/task.ts'
 import { signVoucher } from '../../protocol/voucher.ts'
 import { countingEngine, MemoryChain, MemoryMesh, type Peer } from './memory-mesh.ts'
 import { addressOfNumber, escrowOf, identityOf } from './peers.ts'
@@ -72,6 +73,8 @@ function impostor(
     queued: 0,
     prefillTokensPerSecond: 1,
     decodeTokensPerSecond: 1,
+    features: featuresByDefault,
+    vocabularySha256: undefined,
     ...change,
   }
   network.handle(advertProtocol, async (stream) => {

@@ -20,6 +20,7 @@ import type {
 import { MeshError } from '../../protocol/errors.ts'
 import { type Address, declaredModelKeyOf, type ModelKey, type PeerId, type ProtocolId } from '../../protocol/ids.ts'
 import type { Nano } from '../../protocol/money.ts'
+import { featuresByDefault } from '../../protocol/task.ts'
 import type { Voucher } from '../../protocol/voucher.ts'
 import { ManualClock } from '../manual-clock.ts'
 import { MemoryStore } from '../memory-store.ts'
@@ -159,7 +160,7 @@ export function countingEngine(options: EngineOptions = {}): Engine {
   const { name = 'm', key = declaredModelKeyOf(name), deltaTokens = [1], pause, started, slots = 16 } = options
   const speeds = { prefillTokensPerSecond: 1, decodeTokensPerSecond: 1 }
   return {
-    models: [{ key, name, contextTokens: 4_096, ...speeds }],
+    models: [{ key, name, contextTokens: 4_096, ...speeds, features: featuresByDefault }],
     slots,
     prepare: async (generation) => {
       const promptTokens = (generation.messages[0]?.content.length ?? 0) + generation.resumeTokenIds.length

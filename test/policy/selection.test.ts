@@ -7,6 +7,7 @@ import type { Candidate } from '../../node/consumer/directory.ts'
 import { type Routing, rttMsUnknown, type SelectionPolicy, select } from '../../node/consumer/selection.ts'
 import type { Offer } from '../../protocol/advert.ts'
 import { parseModelKey } from '../../protocol/ids.ts'
+import { featuresByDefault } from '../../protocol/task.ts'
 import { addressOfNumber, peerOf } from './peers.ts'
 
 const nowMs = 1_800_000_000_000
@@ -48,6 +49,8 @@ function candidate(number: number, offer: Partial<Offer> = {}, failedAtMs?: numb
     queued: 0,
     prefillTokensPerSecond: 0,
     decodeTokensPerSecond: 100,
+    features: featuresByDefault,
+    vocabularySha256: undefined,
     ...offer,
   }
   const advert = {

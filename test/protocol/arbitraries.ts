@@ -4,13 +4,24 @@ import '../seed.ts'
 import fc from 'fast-check'
 import type { Advert, Offer } from '../../protocol/advert.ts'
 import { type ErrorCode, failures } from '../../protocol/errors.ts'
-import type { ChatMessage, ConsumerFrame, Open, ProviderFrame, Sampling, Tab } from '../../protocol/frames.ts'
+import type { ConsumerFrame, Open, ProviderFrame, Tab } from '../../protocol/frames.ts'
 import { type Address, addressOf, type ModelKey, parseModelKey, peerIdOf } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
 import { type Nano, nanoMax, type Price, type Usage } from '../../protocol/money.ts'
 import type { Receipt } from '../../protocol/receipt.ts'
 import type { SettleReply } from '../../protocol/settlement.ts'
 import { publicKeyOfSeed, signerOf } from '../../protocol/signature.ts'
+import {
+  type ChatMessage,
+  features,
+  type Sampling,
+  type Task,
+  type TokenLogprob,
+  type ToolCall,
+  type ToolCallDelta,
+  type ToolChoice,
+  type Tools,
+} from '../../protocol/task.ts'
 import type { Voucher, VoucherTerms } from '../../protocol/voucher.ts'
 
 export interface Key {
@@ -94,32 +105,76 @@ const receipt: fc.Arbitrary<Receipt> = fc.record({
   signature: bytes(64),
 })
 
-const message: fc.Arbitrary<ChatMessage> = fc.record({
-  role: fc.constantFrom('system', 'user', 'assistant'),
-  content: text(200),
-})
+const name = text(40).filter(({ length }) => length <= limits.toolNameCharsMax)
+const toolCall: fc.Arbitrary<ToolCall> = fc.record({ id: name, name, arguments: text(200) })
 
-const sampling: fc.Arbitrary<Sampling> = fc.record({
-  temperature: optional(fc.float({ min: 0, max: 2, noNaN: true })),
-  topP: optional(fc.float({ min: 2 ** -149, max: 1, noNaN: true })),
-  seed: optional(uint32),
-  stop: fc.array(text(64), { maxLength: limits.stopsMax }),
-  tokensMax: optional(tokens),
-})
+const message: fc.Arbitrary<ChatMessage> = fc.oneof(
+  fc.record({ role: fc.constantFrom('system', 'user', 'assistant'), content: text(200) }),
+  fc.record({ role: fc.constant('tool'), content: text(200), toolCallId: name.filter((id) => id !== '') }),
+  fc.record({
+    role: fc.constant('assistant'),
+    content: text(200),
+    toolCalls: fc.array(toolCall, { minLength: 1, maxLength: 3 }),
+  }),
+)
 
-export const open: fc.Arbitrary<Open> = fc.record({
-  type: fc.constant('open'),
-  requestId: hex(16),
-  modelKey,
-  messages: fc.array(message, { maxLength: 8 }),
-  sampling,
-  priceMax: price,
-  escrow: address,
-  deadlineMs: fc.nat({ max: limits.deadlineMsMax }),
-  best: optional(voucher),
-  resumeText: text(100),
-  resumeTokenIds: fc.array(uint32, { maxLength: 50 }),
-})
+const tools: fc.Arbitrary<Tools> = fc
+  .array(fc.record({ name, description: text(100), parameters: text(100) }), { minLength: 1, maxLength: 4 })
+  .chain((list) =>
+    fc.record({
+      list: fc.constant(list),
+      choice: fc.constantFrom<ToolChoice>('auto', 'none', 'required', { name: list[0]?.name ?? '' }),
+      isParallel: fc.boolean(),
+    }),
+  )
+
+/** One of the three kinds of task. */
+const task: fc.Arbitrary<Pick<Task, 'messages' | 'text' | 'inputs'>> = fc.oneof(
+  fc.record({ messages: fc.array(message, { minLength: 1, maxLength: 8 }) }),
+  fc.record({ messages: fc.constant([]), text: text(200) }),
+  fc.record({ messages: fc.constant([]), inputs: fc.array(text(100), { minLength: 1, maxLength: 5 }) }),
+)
+
+const within = (min: number, max: number): fc.Arbitrary<number> =>
+  fc.float({ min, max, noNaN: true }).map((value) => value + 0) // no −0: the wire has one zero
+
+const sampling: fc.Arbitrary<Sampling> = fc.record(
+  {
+    temperature: within(0, 2),
+    topP: fc.float({ min: 2 ** -149, max: 1, noNaN: true }),
+    topK: uint32,
+    minP: within(0, 1),
+    presencePenalty: within(-2, 2),
+    frequencyPenalty: within(-2, 2),
+    repetitionPenalty: within(0.5, 10),
+    logitBias: fc.array(fc.record({ tokenId: uint32, bias: within(-100, 100) }), { minLength: 1, maxLength: 5 }),
+    seed: uint32,
+    stop: fc.array(text(64), { maxLength: limits.stopsMax }),
+    tokensMax: tokens,
+    format: fc.record({ type: fc.constant('json'), schema: text(100) }, { requiredKeys: ['type'] }),
+    logprobs: fc.nat({ max: limits.logprobsMax }),
+  },
+  { requiredKeys: ['stop'] },
+)
+
+export const open: fc.Arbitrary<Open> = fc
+  .tuple(
+    task,
+    fc.option(tools, { nil: undefined }),
+    fc.record({
+      type: fc.constant('open'),
+      requestId: hex(16),
+      modelKey,
+      sampling,
+      priceMax: price,
+      escrow: address,
+      deadlineMs: fc.nat({ max: limits.deadlineMsMax }),
+      best: optional(voucher),
+      resumeText: text(100),
+      resumeTokenIds: fc.array(uint32, { maxLength: 50 }),
+    }),
+  )
+  .map(([asked, withTools, rest]) => ({ ...rest, ...asked, ...(withTools && { tools: withTools }) }))
 
 export const consumerFrame: fc.Arbitrary<ConsumerFrame> = fc.oneof(
   open,
@@ -127,15 +182,40 @@ export const consumerFrame: fc.Arbitrary<ConsumerFrame> = fc.oneof(
   fc.constant<ConsumerFrame>({ type: 'cancel' }),
 )
 
-const delta = fc.array(uint32, { maxLength: 40 }).chain((tokenIds) =>
-  fc.record({
-    type: fc.constant('delta'),
-    index: tokens,
-    text: text(200),
-    tokens: tokenIds.length === 0 ? fc.nat({ max: limits.deltaTokensMax }) : fc.constant(tokenIds.length),
-    tokenIds: fc.constant(tokenIds),
-  }),
+const logprob = within(-1000, 0)
+const tokenBytes = fc.uint8Array({ maxLength: 8 })
+const tokenLogprob: fc.Arbitrary<TokenLogprob> = fc.record({
+  bytes: tokenBytes,
+  logprob,
+  top: fc.array(fc.record({ bytes: tokenBytes, logprob }), { maxLength: 3 }),
+})
+const toolCallDelta: fc.Arbitrary<ToolCallDelta> = fc.record(
+  { index: fc.nat({ max: limits.toolCallsMax - 1 }), id: name, name, arguments: text(100) },
+  { requiredKeys: ['index', 'arguments'] },
 )
+
+const delta: fc.Arbitrary<ProviderFrame> = fc.array(uint32, { maxLength: 40 }).chain((tokenIds) => {
+  const { length } = tokenIds
+  return fc.record(
+    {
+      type: fc.constant('delta'),
+      index: tokens,
+      text: text(200),
+      tokens: length === 0 ? fc.nat({ max: limits.deltaTokensMax }) : fc.constant(length),
+      tokenIds: fc.constant(tokenIds),
+      reasoning: text(100).filter((said) => said !== ''),
+      toolCalls: fc.array(toolCallDelta, { minLength: 1, maxLength: 3 }),
+      ...(length > 0 && { logprobs: fc.array(tokenLogprob, { minLength: length, maxLength: length }) }),
+    },
+    { requiredKeys: ['type', 'index', 'text', 'tokens', 'tokenIds'] },
+  )
+})
+
+const embedding: fc.Arbitrary<ProviderFrame> = fc.record({
+  type: fc.constant('embedding'),
+  index: fc.nat({ max: limits.inputsMax - 1 }),
+  vector: fc.float32Array({ minLength: 1, maxLength: 20, noNaN: true, noDefaultInfinity: true }),
+})
 
 const accept = usage.chain(({ promptTokens, cachedTokens }) =>
   fc.record({
@@ -153,6 +233,7 @@ export const errorCode: fc.Arbitrary<ErrorCode> = fc.constantFrom(...(Object.key
 export const providerFrame: fc.Arbitrary<ProviderFrame> = fc.oneof(
   accept,
   delta,
+  embedding,
   fc.record({ type: fc.constant('tab'), tab }),
   fc.record({ type: fc.constant('queued'), position: fc.nat({ max: 1_000_000 }), etaMs: optional(uint32) }),
   fc.record({ type: fc.constant('end'), finish: fc.constantFrom('stop', 'length', 'cancelled'), receipt }),
@@ -175,6 +256,8 @@ const offer: fc.Arbitrary<Offer> = fc.nat({ max: 65_536 }).chain((slots) =>
     queued: fc.nat({ max: 1_000_000 }),
     prefillTokensPerSecond: uint32,
     decodeTokensPerSecond: uint32,
+    features: fc.subarray([...features], { minLength: 1 }),
+    vocabularySha256: optional(hex(32)),
   }),
 )
 

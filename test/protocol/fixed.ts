@@ -4,6 +4,7 @@ import type { Advert } from '../../protocol/advert.ts'
 import type { ConsumerFrame, Frame, Open, ProviderFrame } from '../../protocol/frames.ts'
 import { addressOf, parseModelKey, peerIdOf } from '../../protocol/ids.ts'
 import { signReceipt } from '../../protocol/receipt.ts'
+import { featuresByDefault } from '../../protocol/task.ts'
 import { signVoucher } from '../../protocol/voucher.ts'
 import { keyOf } from './arbitraries.ts'
 
@@ -83,6 +84,8 @@ export const fixedAdvert: Advert = {
       queued: 0,
       prefillTokensPerSecond: 5_200,
       decodeTokensPerSecond: 310,
+      features: featuresByDefault,
+      vocabularySha256: undefined,
     },
   ],
   addresses: ['/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWExample'],

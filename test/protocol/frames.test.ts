@@ -99,7 +99,7 @@ describe('who may send what', () => {
 
   test.each([
     ['no bytes', []],
-    ['a type of a newer protocol', [0x52, 0x00]],
+    ['a type of a newer protocol', [0x5a, 0x00]],
     ['only an unknown number', [0x98, 0x06, 0x01]],
   ])('%s is a violation', (_, bytes) => {
     expect(violationOf(() => decodeConsumerFrame(Uint8Array.from(bytes)))).toBe('frame of an unknown type')
@@ -137,7 +137,8 @@ describe('illegal fields', () => {
         open: {
           requestId: new Uint8Array(16),
           modelKey: new Uint8Array(32),
-          messages: [],
+          messages: [{ role: 'user', content: '', toolCalls: [], toolCallId: '' }],
+          inputs: [],
           escrow: new Uint8Array(32),
           deadlineMs: 0,
           resumeText: '',
@@ -261,7 +262,8 @@ describe('garbage', () => {
         fc.string({ unit: fc.nat({ max: 0xffff }).map((unit) => String.fromCharCode(unit)) }),
         (frame, content) => {
           const messages = [{ role: 'user' as const, content }]
-          expect(decodeConsumerFrame(encodeFrame({ ...frame, messages }))).toMatchObject({ messages })
+          const { inputs: _, text: __, ...rest } = frame
+          expect(decodeConsumerFrame(encodeFrame({ ...rest, messages }))).toMatchObject({ messages })
         },
       ),
     )

@@ -110,6 +110,69 @@ const bounds: Record<Exclude<keyof typeof limits, 'reasonCharsMax'>, readonly Bo
       messages: repeated(size, { role: 'user', content: '' }),
     })),
   ],
+  toolsMax: [
+    open(/repeated field "list" had too many/, (size) => ({
+      tools: { list: repeated(size, { name: 'x', description: '', parameters: '' }), choice: 'auto', isParallel: true },
+    })),
+  ],
+  toolCallsMax: [
+    open(/129 tool calls, at most 128/, (size) => ({
+      messages: [{ role: 'assistant', content: '', toolCalls: repeated(size, { id: '1', name: 'x', arguments: '' }) }],
+    })),
+    answer(/repeated field "toolCalls" had too many/, (size) => ({
+      ...fixedFrames.delta,
+      toolCalls: repeated(size, { index: 0, arguments: '' }),
+    })),
+  ],
+  toolNameCharsMax: [
+    open(/tool name of 65 characters, at most 64/, (size) => ({
+      tools: {
+        list: [{ name: 'x'.repeat(size), description: '', parameters: '' }],
+        choice: 'auto',
+        isParallel: true,
+      },
+    })),
+  ],
+  toolCallIdCharsMax: [
+    open(/tool call id of 65 characters, at most 64/, (size) => ({
+      messages: [{ role: 'tool', content: '', toolCallId: 'x'.repeat(size) }],
+    })),
+  ],
+  logitBiasMax: [
+    open(/repeated field "logitBias" had too many/, (size) => ({
+      sampling: { logitBias: repeated(size, { tokenId: 1, bias: 1 }) },
+    })),
+  ],
+  logprobsMax: [
+    open(/logprobs 21, at most 20/, (logprobs) => ({ sampling: { logprobs } })),
+    answer(/21 alternatives, at most 20/, (size) => ({
+      ...fixedFrames.delta,
+      tokens: 1,
+      tokenIds: [1],
+      logprobs: [
+        { bytes: new Uint8Array(1), logprob: -1, top: repeated(size, { bytes: new Uint8Array(1), logprob: -1 }) },
+      ],
+    })),
+  ],
+  inputsMax: [
+    open(/repeated field "inputs" had too many/, (size) => ({ messages: [], inputs: repeated(size, 'x') })),
+    answer(/embedding 256, at most 255/, (size) => ({
+      type: 'embedding',
+      index: size - 1,
+      vector: Float32Array.of(1),
+    })),
+  ],
+  embeddingValuesMax: [
+    answer(/embedding of 64004 bytes, expected 4 to 64000/, (size) => ({
+      type: 'embedding',
+      index: 0,
+      vector: new Float32Array(size),
+    })),
+  ],
+  featuresMax: [offered(/17 features, at most 16/, (size) => ({ features: repeated(size, 'chat') }))],
+  featureCharsMax: [
+    offered(/feature of 25 characters, at most 24/, (size) => ({ features: ['x'.repeat(size) as 'chat', 'chat'] })),
+  ],
   stopsMax: [open(/repeated field "stop" had too many/, (size) => ({ sampling: { stop: repeated(size, 'x') } }))],
   stopBytesMax: [
     open(/stop of 257 bytes, at most 256/, (size) => ({ sampling: { stop: ['x'.repeat(size)] } })),

@@ -64,5 +64,7 @@ function historyItemOf({ role, content }: ChatMessage): ChatHistoryItem {
       return { type: 'user', text: content }
     case 'assistant':
       return { type: 'model', response: [content] }
+    case 'tool':
+      throw new MeshError('unsupported', 'messages of the role tool are not supported by this engine')
   }
 }

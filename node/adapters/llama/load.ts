@@ -4,6 +4,7 @@ import process from 'node:process'
 import type { LlamaContextSequence, LlamaModel } from 'node-llama-cpp'
 import { MeshError } from '../../../protocol/errors.ts'
 import { modelKeyOf } from '../../../protocol/ids.ts'
+import { featuresByDefault } from '../../../protocol/task.ts'
 import { type ChatFormat, chatFormatOf, chatTemplateOf } from './chat-format.ts'
 import { measureSpeed, quickestThreads, threadCandidates } from './measure.ts'
 import type { EngineProgress, Ready, StartOptions } from './messages.ts'
@@ -91,6 +92,7 @@ export async function load(options: StartOptions, onProgress: (progress: EngineP
         name: options.name ?? nameOfModel(options.model, path),
         contextTokens,
         ...speed,
+        features: featuresByDefault,
       },
       build: {
         engine: `node-llama-cpp ${await library.getModuleVersion()} (llama.cpp ${llama.llamaCppRelease.release})`,

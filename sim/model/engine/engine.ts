@@ -4,6 +4,7 @@ import type { Delta, Engine, Finish, Generation, Model, Prompt, Random } from '.
 import { cancelled } from '../../../node/waits.ts'
 import { MeshError } from '../../../protocol/errors.ts'
 import { declaredModelKeyOf } from '../../../protocol/ids.ts'
+import { featuresByDefault } from '../../../protocol/task.ts'
 import type { Scheduler, Timer } from '../../kernel.ts'
 import type { Life } from '../../life.ts'
 import { normal } from '../../random.ts'
@@ -71,6 +72,7 @@ function modelOf(profile: Profile, cost: Cost, name: string): Model {
     contextTokens,
     prefillTokensPerSecond: Math.max(1, Math.round((1_000 * tokens) / prefillMs)),
     decodeTokensPerSecond: Math.max(1, Math.round(1_000 / decodeMs)),
+    features: featuresByDefault,
   }
 }
 
