@@ -5,6 +5,7 @@ import { parsePeerId } from '../../protocol/ids.ts'
 import { parseOwnAddress, parsePeerAddress } from '../adapters/libp2p/addresses.ts'
 import { identityFrom } from '../adapters/libp2p/identity.ts'
 import { type Libp2pNetwork, startLibp2p } from '../adapters/libp2p/network.ts'
+import { type Libp2pSettings, libp2pDefaults } from '../adapters/libp2p/options.ts'
 import { type OpenStore, openStore } from '../adapters/sqlite.ts'
 import { systemClock, systemRandom } from '../adapters/system.ts'
 import { fanOut, humanLog, jsonLog, prometheus } from '../adapters/telemetry.ts'
@@ -98,8 +99,21 @@ export function openHomeStore(home: Home): OpenStore {
 
 export function startNetwork(config: Config, seed: Uint8Array): Promise<Libp2pNetwork> {
   const { dhtServer, ...network } = config.network
-  return startLibp2p({ ...network, seed, dhtMode: dhtServer ? 'server' : 'client' })
+  const streams = streamsOf(config)
+  return startLibp2p({ ...network, ...streams, seed, dhtMode: dhtServer ? 'server' : 'client' })
 }
+
+/** One payer may open a few more streams than its requests that are admitted: who asks for too much is told so. */
+function streamsOf({ consumer, provider }: Config): Pick<Libp2pSettings, 'inboundStreamsMax' | 'muxedStreamsMax'> {
+  const { inboundStreamsMax, muxedStreamsMax } = libp2pDefaults
+  const inbound = Math.max(inboundStreamsMax, provider.peerRequestsMax + refusedStreams)
+  return {
+    inboundStreamsMax: inbound,
+    muxedStreamsMax: Math.max(muxedStreamsMax + inbound - inboundStreamsMax, consumer.concurrentMax),
+  }
+}
+
+const refusedStreams = 4
 
 function assertUsable({ network, settlement: { settler } }: Config): void {
   for (const text of network.listen) parseOwnAddress('listen', text)
