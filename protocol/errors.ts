@@ -60,17 +60,26 @@ export function codeOfWire(wire: number): ErrorCode {
   return byWire.get(wire) ?? 'internal'
 }
 
+export interface MeshErrorOptions {
+  readonly cause?: unknown
+  readonly retryAfterMs?: number | undefined
+  readonly param?: string | undefined
+}
+
 /** A failure with a code from the table. `message` names the value and the expectation. */
 export class MeshError extends Error {
   override readonly name = 'MeshError'
   readonly code: ErrorCode
   /** Known only where the other side stated it. */
   readonly retryAfterMs: number | undefined
+  /** The parameter of the request that is at fault, by its name in OpenAI's API. Never on the wire. */
+  readonly param: string | undefined
 
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; retryAfterMs?: number | undefined } = {}) {
+  constructor(code: ErrorCode, message: string, options: MeshErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.retryAfterMs = options.retryAfterMs
+    this.param = options.param
   }
 
   get remedy(): Remedy {
