@@ -38,6 +38,10 @@ export function costNano(usage: Usage, price: Price): Nano {
   return (exact + tokensPerPrice - 1n) / tokensPerPrice
 }
 
+export function largest(first: Nano, ...others: readonly Nano[]): Nano {
+  return others.reduce((max, nano) => (nano > max ? nano : max), first)
+}
+
 export function isWithin(price: Price, ceiling: Price): boolean {
   return (
     price.promptNano <= ceiling.promptNano &&

@@ -4,7 +4,7 @@
 import { MeshError } from '../../protocol/errors.ts'
 import type { Tab as ProviderTab } from '../../protocol/frames.ts'
 import type { Address, PeerId } from '../../protocol/ids.ts'
-import { type Nano, nanoMax } from '../../protocol/money.ts'
+import { largest, type Nano, nanoMax } from '../../protocol/money.ts'
 import { betterVoucher, signVoucher, type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
 import type { Ports } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
@@ -329,10 +329,6 @@ function inFlightAfterCrash({ inFlightNano, openWindows }: Tab): Nano {
 function withoutWindow(tab: Tab, windowNano: Nano): Tab {
   const at = tab.openWindows.indexOf(windowNano)
   return { ...tab, openWindows: tab.openWindows.filter((_, index) => index !== at) }
-}
-
-function largest(first: Nano, ...others: readonly Nano[]): Nano {
-  return others.reduce((max, nano) => (nano > max ? nano : max), first)
 }
 
 function keyOf({ globalId, epoch, peer, payee }: TabId): string {

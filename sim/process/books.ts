@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { openStore } from '../../node/adapters/sqlite.ts'
 import type { NodeEvent } from '../../node/events.ts'
 import { type Address, parseAddress } from '../../protocol/ids.ts'
-import type { Nano } from '../../protocol/money.ts'
+import { largest, type Nano } from '../../protocol/money.ts'
 import { isRecord } from './child.ts'
 
 /** One payer's escrow in one provider's book. */
@@ -30,14 +30,14 @@ export class Book {
       const { amountNano, escrow, owedNano } = event
       const before = this.#entries.get(escrow)
       this.#entries.set(escrow, {
-        coveredNano: larger(before?.coveredNano ?? 0n, amountNano),
-        owedNano: larger(before?.owedNano ?? 0n, owedNano),
+        coveredNano: largest(before?.coveredNano ?? 0n, amountNano),
+        owedNano: largest(before?.owedNano ?? 0n, owedNano),
       })
     } else if (event.type === 'credit-paused') {
       const escrow = escrowOf(event.peer)
       const before = escrow && this.#entries.get(escrow)
       if (!before) return
-      const owedNano = larger(before.owedNano, before.coveredNano + event.unpaidNano)
+      const owedNano = largest(before.owedNano, before.coveredNano + event.unpaidNano)
       this.#entries.set(escrow, { ...before, owedNano })
     }
   }
@@ -69,14 +69,10 @@ export async function bookOnDisk(home: string): Promise<ReadonlyMap<Address, Nan
       const voucher: unknown = JSON.parse(new TextDecoder().decode(entry))
       if (!isRecord(voucher)) throw new TypeError(`an entry of ${home}/${file} is no voucher`)
       const escrow = parseAddress(String(voucher['escrow']))
-      covered.set(escrow, larger(covered.get(escrow) ?? 0n, BigInt(String(voucher['amountNano']))))
+      covered.set(escrow, largest(covered.get(escrow) ?? 0n, BigInt(String(voucher['amountNano']))))
     }
     return covered
   } finally {
     rmSync(copy, { recursive: true, force: true })
   }
-}
-
-function larger(a: Nano, b: Nano): Nano {
-  return a > b ? a : b
 }
