@@ -156,6 +156,18 @@ export interface EscrowState {
   readonly freeNano: Nano
 }
 
+/** All but the address of an account that is no escrow. */
+export const noEscrow = {
+  isEscrow: false,
+  globalId: 0,
+  owner: undefined,
+  signer: new Uint8Array(32),
+  epoch: 0,
+  unlockAtMs: 0,
+  unlockDelayMs: 0,
+  freeNano: 0n,
+} as const
+
 export interface PayeeState {
   /** Paid to this payee in this epoch so far. */
   readonly settledNano: Nano

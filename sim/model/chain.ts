@@ -1,7 +1,7 @@
 // A chain with escrows on it: what the real contract would pay whom, what the network would take, block by block.
 
 import { createHash } from 'node:crypto'
-import type { Chain, EscrowState, PayeeState, SettleTransaction } from '../../node/ports.ts'
+import { type Chain, type EscrowState, noEscrow, type PayeeState, type SettleTransaction } from '../../node/ports.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import { type Address, addressOf } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
@@ -299,17 +299,6 @@ export class ModelChain {
     return account
   }
 }
-
-export const noEscrow = {
-  isEscrow: false,
-  globalId: 0,
-  owner: undefined,
-  signer: new Uint8Array(32),
-  epoch: 0,
-  unlockAtMs: 0,
-  unlockDelayMs: 0,
-  freeNano: 0n,
-} as const
 
 /** A simulated account of whoever holds this key. */
 export function accountOf(kind: 'escrow' | 'owner', signer: Uint8Array): Address {

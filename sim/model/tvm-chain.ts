@@ -24,7 +24,7 @@ import { Executor } from '@ton/sandbox'
 import { Escrow, exitCodes, finalizeBody, settleBody, startUnlockBody } from '../../contracts/escrow.ts'
 import { mainnet2026Fees, sandboxConfig, scaleBasechainPrices, withGlobalId } from '../../contracts/fees.ts'
 import { normalizedHash } from '../../node/adapters/ton/trace.ts'
-import type { Chain, EscrowState, PayeeState, SettleTransaction } from '../../node/ports.ts'
+import { type Chain, type EscrowState, noEscrow, type PayeeState, type SettleTransaction } from '../../node/ports.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import { type Address, parseAddress } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
@@ -37,7 +37,6 @@ import {
   accountOf,
   type ChainTotals,
   type ModelChainOptions,
-  noEscrow,
   type OpenedEscrow,
   simulatedGlobalId,
   transactionsMax,

@@ -17,7 +17,15 @@ import { type Address, parseAddress } from '../../../protocol/ids.ts'
 import { limits } from '../../../protocol/limits.ts'
 import type { Nano } from '../../../protocol/money.ts'
 import type { Voucher } from '../../../protocol/voucher.ts'
-import type { Chain, Clock, EscrowState, PayeeState, Posted, SettleTransaction } from '../../ports.ts'
+import {
+  type Chain,
+  type Clock,
+  type EscrowState,
+  noEscrow,
+  type PayeeState,
+  type Posted,
+  type SettleTransaction,
+} from '../../ports.ts'
 import { NotAccepted, TonEndpoint, type TonEndpointOptions } from './endpoint.ts'
 import { findByMessage, normalizedHash, readTrace } from './trace.ts'
 
@@ -206,17 +214,6 @@ class Toncenter implements TonChain {
     }
   }
 }
-
-const noEscrow = {
-  isEscrow: false,
-  globalId: 0,
-  owner: undefined,
-  signer: new Uint8Array(32),
-  epoch: 0,
-  unlockAtMs: 0,
-  unlockDelayMs: 0,
-  freeNano: 0n,
-} as const
 
 const noPayee: PayeeState = { settledNano: 0n, reservedNano: 0n, payableNano: 0n }
 
