@@ -37,11 +37,11 @@ export async function within<T>(
 
 /** The promise, or the signal's reason as soon as it fires: for work that cannot be told to stop and may end unseen. */
 export async function unlessCancelled<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  work.catch(() => undefined) // where it fails after it was left
   if (signal.aborted) throw cancelled(signal)
   const { promise, reject } = Promise.withResolvers<never>()
   const leave = (): void => reject(cancelled(signal))
   signal.addEventListener('abort', leave)
-  work.catch(() => undefined) // where it fails after it was left
   try {
     return await Promise.race([work, promise])
   } finally {

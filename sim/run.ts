@@ -2,6 +2,7 @@
 // everything then works. What it sees goes to the recorder and the checkers; it knows no tier.
 
 import type { InferenceEvent, InferenceResult } from '../node/inference.ts'
+import { unlessCancelled } from '../node/waits.ts'
 import { asMeshError } from '../protocol/errors.ts'
 import type { Nano } from '../protocol/money.ts'
 import { Checkers } from './checkers.ts'
@@ -61,7 +62,7 @@ export async function carryOut(plan: Plan, world: World, options: RunOptions = {
   const rejected = (error: unknown): void => run.rejected(error)
   process.on('unhandledRejection', rejected)
   try {
-    await unlessAborted(world.open(plan), options.signal)
+    await (options.signal ? unlessCancelled(world.open(plan), options.signal) : world.open(plan))
     await world.drive(run.whole(), options.signal)
   } catch (error) {
     if (!options.signal?.aborted) throw error
@@ -71,21 +72,6 @@ export async function carryOut(plan: Plan, world: World, options: RunOptions = {
     await world.close()
   }
   return run.observations()
-}
-
-/** What is left behind where it is aborted may fail on what is closed then. */
-async function unlessAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (!signal) return work
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const leave = (): void => reject(signal.reason)
-  signal.addEventListener('abort', leave, { once: true })
-  if (signal.aborted) leave()
-  try {
-    await Promise.race([work, aborted])
-  } finally {
-    signal.removeEventListener('abort', leave)
-    work.catch(() => undefined)
-  }
 }
 
 class Run {
@@ -279,7 +265,7 @@ class Run {
   }
 
   async #happen(fault: Fault): Promise<void> {
-    const { world } = { world: this.#world }
+    const world = this.#world
     const endMs = Math.min(fault.atMs + fault.forMs, this.#plan.durationMs)
     if (fault.kind === 'partition' || fault.kind === 'degrade' || fault.kind === 'chain') {
       this.#recorder.band({ label: labelOf(fault), fromMs: fault.atMs, toMs: endMs })

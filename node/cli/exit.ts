@@ -42,19 +42,6 @@ export function stopped(signal: AbortSignal): Promise<void> {
   })
 }
 
-/** `work`, or the signal's reason as soon as it fires: for work that cannot be told to stop and leaves nothing behind. */
-export async function unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const leave = (): void => reject(signal.reason)
-  signal.addEventListener('abort', leave, { once: true })
-  if (signal.aborted) leave()
-  try {
-    return await Promise.race([work, promise])
-  } finally {
-    signal.removeEventListener('abort', leave)
-  }
-}
-
 /** Says what a command ended with and sets the exit code: 2 for a user's mistake, 1 for a failure, 128 and more for a signal. */
 export function endWith(error: unknown, asJson: boolean): void {
   if (stoppedBy === undefined) {

@@ -9,8 +9,9 @@ import { loopbackHosts } from '../gateway/access.ts'
 import { createGateway, keyRing } from '../gateway/http.ts'
 import { serveGateway } from '../gateway/listen.ts'
 import type { Identity } from '../ports.ts'
+import { unlessCancelled } from '../waits.ts'
 import { askFaucet, deposit, escrowTermsOf, walletOf } from './accounts.ts'
-import { stopped, unlessStopped, untilStopped } from './exit.ts'
+import { stopped, untilStopped } from './exit.ts'
 import { type Invocation, invocationOf } from './flags.ts'
 import type { Home } from './home.ts'
 import { assertFree } from './ports.ts'
@@ -89,7 +90,7 @@ async function openEscrow({ invocation, home, identity, chain, depositNano, sign
   const terms = escrowTermsOf(identity, config)
   const escrow = wallet.escrowAddress(terms)
   terminal.progress('reading the escrow')
-  const { isEscrow, freeNano } = await unlessStopped(chain.escrow(escrow), signal)
+  const { isEscrow, freeNano } = await unlessCancelled(chain.escrow(escrow), signal)
   terminal.progress('')
   const missingNano = depositNano === undefined ? 0n : depositNano - freeNano
   // not for a small part of it: each top-up costs a fee, and the rent reserve is never free
