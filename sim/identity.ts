@@ -1,8 +1,8 @@
-// Peers' keys from the seed.
+// Peers' keys and accounts from the seed.
 
 import { createHash } from 'node:crypto'
 import type { Identity } from '../node/ports.ts'
-import { peerIdOf } from '../protocol/ids.ts'
+import { type Address, addressOf, peerIdOf } from '../protocol/ids.ts'
 import { keyPairOf } from '../protocol/signature.ts'
 
 export interface SeededIdentity extends Identity {
@@ -11,8 +11,17 @@ export interface SeededIdentity extends Identity {
 }
 
 export function identityOf(runSeed: number | string, name: string): SeededIdentity {
-  const seed = Uint8Array.from(createHash('sha256').update(`silkmesh-sim/${runSeed}/identity/${name}`).digest())
+  const seed = Uint8Array.from(digestOf(runSeed, 'identity', name))
   const { publicKey: key, sign } = keyPairOf(seed)
   const publicKey = Uint8Array.from(key)
   return { seed, peerId: peerIdOf(publicKey), publicKey, sign: (message) => Uint8Array.from(sign(message)) }
+}
+
+/** Where a provider is paid to. */
+export function payoutOf(runSeed: number | string, name: string): Address {
+  return addressOf(digestOf(runSeed, 'payout', name))
+}
+
+function digestOf(runSeed: number | string, what: string, name: string): Buffer {
+  return createHash('sha256').update(`silkmesh-sim/${runSeed}/${what}/${name}`).digest()
 }

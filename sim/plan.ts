@@ -145,7 +145,6 @@ export interface ChainPlan {
   readonly tvm: boolean
 }
 
-/** A group that comes and goes: its members are down when the plan's faults say so. */
 export interface Plan {
   readonly name: string
   readonly seed: number
@@ -161,4 +160,8 @@ export interface Plan {
   readonly requests: readonly PlannedRequest[]
   /** By time. */
   readonly faults: readonly Fault[]
+}
+
+export function rolesOf({ consumer, provider, settler }: PeerSpec): readonly string[] {
+  return [...(provider ? ['provider'] : []), ...(consumer ? ['consumer'] : []), ...(settler ? ['settler'] : [])]
 }

@@ -4,7 +4,7 @@ import type { NodeEvent } from '../node/events.ts'
 import type { InferenceEvent, InferenceResult } from '../node/inference.ts'
 import type { PeerId } from '../protocol/ids.ts'
 import type { Nano } from '../protocol/money.ts'
-import type { PeerSpec, Plan, PlannedRequest } from './plan.ts'
+import { type PeerSpec, type Plan, type PlannedRequest, rolesOf } from './plan.ts'
 import type { Band, PeerRecord, RequestRecord, Sample } from './record.ts'
 import { Waits } from './recorder-waits.ts'
 import type { Audit, Heard } from './world.ts'
@@ -18,7 +18,7 @@ export interface OpenRequest {
   id: string | undefined
   provider: PeerId | undefined
   firstTokenMs: number | undefined
-  /** Token after token at these times: first, last and how many, for the time a token takes. */
+  /** Delivered to the caller so far. */
   tokens: number
   promptTokens: number
 }
@@ -36,9 +36,7 @@ export interface Totals {
   feesNano: Nano
   spentNano: Nano
   tokensCorrupted: number
-  costCorruptedNano: Nano
   unpaidNanoMax: Nano
-  debtsForgivenNano: Nano
   attemptsFailed: number
 }
 
@@ -64,9 +62,7 @@ export class Recorder {
     feesNano: 0n,
     spentNano: 0n,
     tokensCorrupted: 0,
-    costCorruptedNano: 0n,
     unpaidNanoMax: 0n,
-    debtsForgivenNano: 0n,
     attemptsFailed: 0,
   }
   readonly #plan: Plan
@@ -334,11 +330,7 @@ export class Recorder {
       name: spec.name,
       group: spec.group,
       region: spec.place.region,
-      roles: [
-        ...(spec.provider ? ['provider'] : []),
-        ...(spec.consumer ? ['consumer'] : []),
-        ...(spec.settler ? ['settler'] : []),
-      ],
+      roles: rolesOf(spec),
       adversary: spec.adversary ?? '',
       earnedNano,
       spentNano,

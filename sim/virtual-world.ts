@@ -1,15 +1,14 @@
 // A world in virtual time: production nodes on modelled engines, disks and chain, over a network that is modelled or real.
 // The tiers `model` and `libp2p` differ in the network and in whose timers time runs on; all else is here once.
 
-import { createHash } from 'node:crypto'
 import { configOf } from '../node/config.ts'
 import type { InferenceEvent, InferenceRequest, InferenceResult } from '../node/inference.ts'
 import { type MeshNode, type Roles, startNode } from '../node/node.ts'
 import type { Clock, Identity, Network, Ports } from '../node/ports.ts'
-import { type Address, addressOf, type PeerId } from '../protocol/ids.ts'
-import type { Nano } from '../protocol/money.ts'
+import type { Address, PeerId } from '../protocol/ids.ts'
+import { largest } from '../protocol/money.ts'
 import { corrupt } from './adversaries.ts'
-import { identityOf, type SeededIdentity } from './identity.ts'
+import { identityOf, payoutOf, type SeededIdentity } from './identity.ts'
 import { epochMs, type Scheduler } from './kernel.ts'
 import { clockOf, Life } from './life.ts'
 import { ModelChain } from './model/chain.ts'
@@ -102,7 +101,7 @@ export class VirtualWorld implements World {
         identity,
         disk: new ModelDisk({ scheduler, random: own.fork('disk'), spec: spec.disk }),
         escrow: consumer && (await chain.openEscrow(identity.publicKey, consumer.depositNano)).address,
-        payout: addressOf(createHash('sha256').update(`silkmesh-sim/${plan.seed}/payout/${spec.name}`).digest()),
+        payout: payoutOf(plan.seed, spec.name),
         profile: provider && loadProfile(provider.profile),
         random: own,
         slots: 0,
@@ -223,7 +222,7 @@ export class VirtualWorld implements World {
           depositNano: chain.deposit(channel.escrow),
           settledNano: chain.settled(channel.escrow, channel.payee),
           owedNano: provider.up && channel.owedNano,
-          coveredNano: provider.up && larger(channel.best?.terms.amountNano ?? 0n, channel.baseNano),
+          coveredNano: provider.up && largest(channel.best?.terms.amountNano ?? 0n, channel.baseNano),
         })
       }
     }
@@ -293,8 +292,4 @@ export class VirtualWorld implements World {
 
 function noteChannels({ channels, up }: Member): void {
   for (const channel of up?.node.channels() ?? []) channels.set(`${channel.escrow}/${channel.payee}`, channel)
-}
-
-function larger(a: Nano, b: Nano): Nano {
-  return a > b ? a : b
 }

@@ -1,7 +1,7 @@
 // The `process` tier: the packaged command as real processes on this machine – a local chain, providers, consumers, settlers –
 // each in a home of its own, over links that are shaped on the way. Time is the wall's.
 
-import { createHash, randomInt } from 'node:crypto'
+import { randomInt } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,9 +9,9 @@ import { systemClock } from '../../node/adapters/system.ts'
 import { configOf, type Overrides } from '../../node/config.ts'
 import type { InferenceEvent, InferenceRequest, InferenceResult } from '../../node/inference.ts'
 import type { Clock } from '../../node/ports.ts'
-import { type Address, addressOf, type PeerId, parseAddress } from '../../protocol/ids.ts'
+import { type Address, type PeerId, parseAddress } from '../../protocol/ids.ts'
 import { formatGram, type Price } from '../../protocol/money.ts'
-import { identityOf, type SeededIdentity } from '../identity.ts'
+import { identityOf, payoutOf, type SeededIdentity } from '../identity.ts'
 import type { Life } from '../life.ts'
 import { loadProfile, type Profile } from '../model/engine/engine.ts'
 import { promptTokensOf } from '../model/engine/tokens.ts'
@@ -370,7 +370,7 @@ export class ProcessWorld implements World {
       home,
       profile,
       random,
-      payout: addressOf(createHash('sha256').update(`silkmesh-sim/${plan.seed}/payout/${spec.name}`).digest()),
+      payout: payoutOf(plan.seed, spec.name),
       book: new Book(),
       child: undefined,
       life: undefined,
