@@ -1,11 +1,12 @@
 // A plan through the coarse market: time series, a sample of requests and peers, the summary over all, and what is wrong.
 
-import type { Plan } from '../plan.ts'
+import { type Plan, rolesOf } from '../plan.ts'
 import type { Band, PeerRecord, RequestRecord, RunRecord, Sample, Violation } from '../record.ts'
+import { giniOf, meanOf, quantileOf, sumOf } from '../report/statistics.ts'
 import type { Progress } from '../run.ts'
 import { Column } from './heap.ts'
 import { Market } from './market.ts'
-import { giniOf, inOrder, meanOf, quantileOf, ratio, Tally } from './tally.ts'
+import { inOrder, ratio, Tally } from './tally.ts'
 
 export interface CoarseOptions {
   /** Ends early and keeps what there is. */
@@ -262,11 +263,7 @@ class Run {
         name: spec.name,
         group: spec.group,
         region: spec.place.region,
-        roles: [
-          ...(spec.provider ? ['provider'] : []),
-          ...(spec.consumer ? ['consumer'] : []),
-          ...(spec.settler ? ['settler'] : []),
-        ],
+        roles: rolesOf(spec),
         adversary: spec.adversary ?? '',
         earnedNano: provider ? book.earnedNano(provider.index) : 0n,
         spentNano: spec.consumer ? book.spentNano(population.consumerOf.get(spec.name)?.index ?? 0) : 0n,
@@ -287,12 +284,6 @@ function advertIntervalMs(providers: Market['population']['providers']): number 
 
 function peersUpShare(peersUp: Column, peers: number): number {
   return (meanOf(peersUp.sorted()) ?? peers) / Math.max(1, peers)
-}
-
-function sumOf(values: Float64Array): number {
-  let sum = 0
-  for (const value of values) sum += value
-  return sum
 }
 
 /** At most so many, from all of the list. */

@@ -2,6 +2,7 @@
 
 import { summaryMetrics } from '../metrics.ts'
 import type { RequestRecord } from '../record.ts'
+import { meanOf, quantileOf } from '../report/statistics.ts'
 import { Column } from './heap.ts'
 
 /** How a request ended, for the figures; the record's own type has its names. */
@@ -116,33 +117,6 @@ export function inOrder(figures: Readonly<Record<string, number | undefined>>): 
     if (value !== undefined && Number.isFinite(value)) summary[name] = value
   }
   return summary
-}
-
-/** Of numbers, smallest first. */
-export function quantileOf(sorted: Float64Array, share: number): number | undefined {
-  if (sorted.length === 0) return undefined
-  const place = share * (sorted.length - 1)
-  const below = sorted[Math.floor(place)] as number
-  const above = sorted[Math.ceil(place)] as number
-  return below + (above - below) * (place - Math.floor(place))
-}
-
-/** 0 where all have the same, towards 1 where one has all. */
-export function giniOf(sorted: Float64Array): number | undefined {
-  let sum = 0
-  let weighted = 0
-  for (const [at, value] of sorted.entries()) {
-    sum += value
-    weighted += (at + 1) * value
-  }
-  const { length } = sorted
-  return sum === 0 ? undefined : (2 * weighted) / (length * sum) - (length + 1) / length
-}
-
-export function meanOf(values: Float64Array): number | undefined {
-  let sum = 0
-  for (const value of values) sum += value
-  return values.length === 0 ? undefined : sum / values.length
 }
 
 export function ratio(part: number, whole: number): number | undefined {

@@ -1,10 +1,13 @@
 // The statistics every figure of a run is made with: quantiles, concentration, and confidence intervals over seeds.
 
+/** An array of numbers, plain or typed. */
+export type Numbers = ArrayLike<number> & Iterable<number>
+
 /**
  * Linear interpolation between order statistics: position (n − 1) × share, as numpy's `percentile` and hence vLLM's
  * benchmark do it (Hyndman and Fan's type 7). `sorted` ascends; undefined where it is empty.
  */
-export function quantileOf(sorted: readonly number[], share: number): number | undefined {
+export function quantileOf(sorted: ArrayLike<number>, share: number): number | undefined {
   const position = (sorted.length - 1) * Math.min(1, Math.max(0, share))
   const below = sorted[Math.floor(position)]
   const above = sorted[Math.ceil(position)]
@@ -17,7 +20,7 @@ export function ascending(values: Iterable<number>): number[] {
   return [...values].sort((a, b) => a - b)
 }
 
-export function meanOf(values: readonly number[]): number | undefined {
+export function meanOf(values: Numbers): number | undefined {
   return values.length === 0 ? undefined : sumOf(values) / values.length
 }
 
@@ -41,7 +44,7 @@ export function deviationOf(values: readonly number[]): number | undefined {
 }
 
 /** 0 where all have the same, (n − 1) / n where one has everything. Undefined where there is nothing to share. */
-export function giniOf(values: readonly number[]): number | undefined {
+export function giniOf(values: Iterable<number>): number | undefined {
   const sorted = ascending(values)
   const sum = sumOf(sorted)
   if (sorted.length === 0 || sum <= 0 || (sorted[0] ?? 0) < 0) return undefined

@@ -4,6 +4,7 @@ import type { LoggedRequest } from '../model/engine/log.ts'
 import { readEngineLog } from '../model/engine/log.ts'
 import { costOf, loadProfile, type Profile } from '../model/engine/profile.ts'
 import { replay } from '../model/engine/replay.ts'
+import { meanOf, quantileOf } from '../report/statistics.ts'
 
 export interface Latencies {
   readonly mean: number
@@ -107,14 +108,6 @@ function errorOf(modelled: number, logged: number): number {
 
 function distributionOf(values: readonly number[]): Latencies {
   const sorted = Float64Array.from(values).sort()
-  const mean = sorted.reduce((sum, value) => sum + value, 0) / Math.max(1, sorted.length)
-  return { mean, p50: percentile(sorted, 0.5), p90: percentile(sorted, 0.9), p99: percentile(sorted, 0.99) }
-}
-
-/** Linear between ranks, as NumPy does by default; 0 of nothing. */
-function percentile(sorted: Float64Array, share: number): number {
-  const rank = Math.max(0, (sorted.length - 1) * share)
-  const below = sorted[Math.floor(rank)] ?? 0
-  const above = sorted[Math.ceil(rank)] ?? below
-  return below + (above - below) * (rank - Math.floor(rank))
+  const percentile = (share: number): number => quantileOf(sorted, share) ?? 0
+  return { mean: meanOf(sorted) ?? 0, p50: percentile(0.5), p90: percentile(0.9), p99: percentile(0.99) }
 }

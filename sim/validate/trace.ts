@@ -1,6 +1,7 @@
 // A trace's figures, read from the file and measured again from its replay through the kernel.
 
 import { epochMs, Kernel } from '../kernel.ts'
+import { deviationOf, meanOf } from '../report/statistics.ts'
 import { readTrace, type TraceRow } from '../trace.ts'
 
 export interface TraceFigures {
@@ -25,8 +26,8 @@ export async function validateTrace({ csvPath }: ValidateTraceOptions): Promise<
     rows: rows.length,
     spanSeconds: (rows.at(-1)?.atMs ?? 0) / 1_000,
     interArrivalCv: variationOf(rows.map(({ atMs }) => atMs)),
-    meanContext: meanOf(rows.map(({ contextTokens }) => contextTokens)),
-    meanGenerated: meanOf(rows.map(({ generatedTokens }) => generatedTokens)),
+    meanContext: meanOf(rows.map(({ contextTokens }) => contextTokens)) ?? 0,
+    meanGenerated: meanOf(rows.map(({ generatedTokens }) => generatedTokens)) ?? 0,
     replayed: { rows: arrivals.length, interArrivalCv: variationOf(arrivals) },
   }
 }
@@ -52,11 +53,5 @@ async function replayed(rows: readonly TraceRow[]): Promise<readonly number[]> {
 function variationOf(times: readonly number[]): number {
   const gaps = times.slice(1).map((time, at) => time - (times[at] ?? 0))
   const mean = meanOf(gaps)
-  if (gaps.length < 2 || mean === 0) return 0
-  const squares = gaps.reduce((sum, gap) => sum + (gap - mean) ** 2, 0)
-  return Math.sqrt(squares / (gaps.length - 1)) / mean
-}
-
-function meanOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
+  return mean ? (deviationOf(gaps) ?? 0) / mean : 0
 }
