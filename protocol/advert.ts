@@ -1,6 +1,7 @@
 // The capacity advert: what a provider serves, at what price, signed by the provider. docs/protocol.md §3.
 
 import { type Address, type ModelKey, type PeerId, peerIdOf } from './ids.ts'
+import { keep } from './keep.ts'
 import { limits } from './limits.ts'
 import { WireAdvert, WireAdvertBody } from './mesh.js'
 import type { Price } from './money.ts'
@@ -109,15 +110,7 @@ function goodAdvert(bytes: Uint8Array): Advert {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
   const known = good.get(text)
   if (known) return known
-  const advert = verifiedAdvert(bytes)
-  if (good.size >= goodMax) {
-    for (const oldest of good.keys()) {
-      good.delete(oldest)
-      break
-    }
-  }
-  good.set(text, advert)
-  return advert
+  return keep(good, text, verifiedAdvert(bytes), goodMax)
 }
 
 /** Frozen: it may be shared. */

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { base58btc } from 'multiformats/bases/base58'
+import { keep } from './keep.ts'
 
 declare const brand: unique symbol
 type Branded<Name extends string> = string & { readonly [brand]: Name }
@@ -32,16 +33,10 @@ const rememberedMax = 16_384
 const peerIds = new Map<string, PeerId>()
 const publicKeys = new Map<PeerId, Uint8Array>()
 
-function remember<K, V>(known: Map<K, V>, key: K, value: V): V {
-  if (known.size >= rememberedMax) known.clear()
-  known.set(key, value)
-  return value
-}
-
 export function peerIdOf(publicKey: Uint8Array): PeerId {
   if (publicKey.length !== 32) throw new RangeError(`public key of ${publicKey.length} bytes, expected 32`)
   const text = Buffer.from(publicKey.buffer, publicKey.byteOffset, 32).toString('latin1')
-  return peerIds.get(text) ?? remember(peerIds, text, encodedPeerId(publicKey))
+  return peerIds.get(text) ?? keep(peerIds, text, encodedPeerId(publicKey), rememberedMax)
 }
 
 function encodedPeerId(publicKey: Uint8Array): PeerId {
@@ -53,7 +48,7 @@ function encodedPeerId(publicKey: Uint8Array): PeerId {
 
 /** The 32-byte Ed25519 key inside a peer id. Throws `RangeError` for a peer id of another key type. */
 export function publicKeyOf(peer: PeerId): Uint8Array {
-  return (publicKeys.get(peer) ?? remember(publicKeys, peer, decodedPublicKey(peer))).slice()
+  return (publicKeys.get(peer) ?? keep(publicKeys, peer, decodedPublicKey(peer), rememberedMax)).slice()
 }
 
 function decodedPublicKey(peer: PeerId): Uint8Array {
@@ -106,7 +101,7 @@ export function declaredModelKeyOf(name: string): ModelKey {
   const known = declaredKeys.get(name)
   if (known) return known
   const key = sha256Hex('silkmesh/model-name/1', new TextEncoder().encode(name))
-  return name.length > declaredCharsMax ? key : remember(declaredKeys, name, key)
+  return name.length > declaredCharsMax ? key : keep(declaredKeys, name, key, rememberedMax)
 }
 
 /** Asked for with every request. Longer names are not those of models: hashed each time. */

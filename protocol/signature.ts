@@ -1,6 +1,7 @@
 // Ed25519, synchronous: one key signs vouchers, adverts and receipts, and is the peer's identity.
 
 import { createPrivateKey, createPublicKey, sign as edSign, verify as edVerify, type KeyObject } from 'node:crypto'
+import { keep } from './keep.ts'
 
 const spkiPrefix = Buffer.from('302a300506032b6570032100', 'hex')
 const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex')
@@ -41,15 +42,7 @@ export function verifySignature(message: Uint8Array, signature: Uint8Array, publ
 
 function keepGood(message: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): void {
   if (message.length > goodBytesMax) return
-  if (good.size >= goodMax) dropOldest(good)
-  good.set(textOf(signature), { message: Buffer.from(message), publicKey: Buffer.from(publicKey) })
-}
-
-function dropOldest(map: Map<string, unknown>): void {
-  for (const oldest of map.keys()) {
-    map.delete(oldest)
-    return
-  }
+  keep(good, textOf(signature), { message: Buffer.from(message), publicKey: Buffer.from(publicKey) }, goodMax)
 }
 
 function textOf(bytes: Uint8Array): string {
@@ -59,12 +52,9 @@ function textOf(bytes: Uint8Array): string {
 /** Throws for 32 bytes that are no key. */
 function keyOf(publicKey: Uint8Array): KeyObject {
   const name = textOf(publicKey)
-  const known = keys.get(name)
-  const key = known ?? createPublicKey({ key: Buffer.concat([spkiPrefix, publicKey]), format: 'der', type: 'spki' })
-  if (known) keys.delete(name)
-  else if (keys.size >= keysMax) dropOldest(keys)
-  keys.set(name, key)
-  return key
+  const key =
+    keys.get(name) ?? createPublicKey({ key: Buffer.concat([spkiPrefix, publicKey]), format: 'der', type: 'spki' })
+  return keep(keys, name, key, keysMax)
 }
 
 export interface KeyPair {

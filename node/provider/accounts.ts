@@ -2,6 +2,7 @@
 
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { type Address, type PeerId, peerIdOf } from '../../protocol/ids.ts'
+import { keep } from '../../protocol/keep.ts'
 import type { Nano } from '../../protocol/money.ts'
 import type { Chain, Clock } from '../ports.ts'
 import type { Account } from '../settlement/book.ts'
@@ -121,15 +122,7 @@ export class Accounts {
       ? await chain.payee(address, this.#payout)
       : { settledNano: 0n, payableNano: 0n }
     const account = { escrow, settledNano, coverNano: settledNano + payableNano }
-    this.#entries.delete(address) // moves it to the end: the map is in order of reading
-    this.#entries.set(address, { account, atMs: clock.now() })
-    if (this.#entries.size > accountsMax) {
-      for (const oldest of this.#entries.keys()) {
-        this.#entries.delete(oldest)
-        break
-      }
-    }
-    return account
+    return keep(this.#entries, address, { account, atMs: clock.now() }, accountsMax).account
   }
 }
 
