@@ -113,7 +113,10 @@ export type Delta = Said
 export type Finish = 'stop' | 'length'
 
 export interface Engine {
+  /** May change where `onChange` is there. */
   readonly models: readonly Model[]
+  /** False while it can do nothing, such as while the server behind it is down. Absent: always ready. */
+  readonly isReady?: boolean
   /** Generations that run at once. Callers never start more. */
   readonly slots: number
   /** Throws `MeshError` `unknown-model`, `context-exceeded` or `unsupported` (naming the parameter). */
@@ -127,6 +130,8 @@ export interface Engine {
   embed?(prompt: Prompt, signal: AbortSignal): AsyncGenerator<Float32Array, void, undefined>
   /** The bytes of each token of the model's vocabulary, empty for control tokens; undefined where nobody knows them. */
   vocabulary?(model: ModelKey): Promise<readonly Uint8Array[] | undefined>
+  /** Calls the listener whenever `models` or `isReady` changed, as long as the engine runs. */
+  onChange?(listener: () => void): void
 }
 
 /** A few named append-only logs. An entry is at most `store.entryBytesMax`. */

@@ -33,6 +33,7 @@ export class Advertiser {
     this.#engine = engine
     this.#admission = admission
     this.#ports = ports
+    engine.onChange?.(() => this.changed())
   }
 
   /** Announces until the signal fires. */
@@ -95,7 +96,8 @@ export class Advertiser {
   }
 
   #offers(): readonly Offer[] {
-    const { slots, models } = this.#engine
+    const { slots, models, isReady = true } = this.#engine
+    if (!isReady) return []
     const price = this.#pricing.current
     return models.map(({ key, ...model }) => ({
       ...model,
@@ -146,11 +148,15 @@ function isSameOffer(
   )
 }
 
-/** Another price, full or free again, or a quarter of the slots moved: less is noise that would cost every peer a message. */
+/**
+ * Another price, other models, full or free again, or a quarter of the slots moved: less is noise that would cost every
+ * peer a message.
+ */
 export function isWorthTelling(before: readonly Offer[], now: readonly Offer[]): boolean {
+  if (before.length !== now.length) return true
   return now.some((offer, at) => {
     const told = before[at]
-    if (!told) return true
+    if (!told || told.modelKey !== offer.modelKey) return true
     const moved = Math.abs(offer.slotsFree - told.slotsFree)
     if (offer.price.completionNano !== told.price.completionNano || offer.price.promptNano !== told.price.promptNano) {
       return true
