@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { execute } from '../execute.ts'
 import type { Manifest, RunRecord } from '../record.ts'
 import { serveLive } from '../report/serve.ts'
-import { writeRun } from '../report/write.ts'
+import { eventLine, writeRun } from '../report/write.ts'
 import { loadScenario, scenarioOf } from '../scenario/load.ts'
 import { plansOf } from '../scenario/plan.ts'
 import type { Scenario } from '../scenario/scenario.ts'
@@ -142,12 +142,7 @@ function eventLog(dir: string): { heard(heard: Heard): void; close(): Promise<vo
   mkdirSync(dir, { recursive: true })
   const file = createWriteStream(join(dir, 'events.jsonl'))
   return {
-    heard: ({ peer, atMs, event }) => {
-      const text = JSON.stringify({ atMs, node: peer, ...event }, (_, value) =>
-        typeof value === 'bigint' ? String(value) : value,
-      )
-      file.write(`${text}\n`)
-    },
+    heard: (heard) => void file.write(eventLine(heard)),
     close: () => new Promise((resolve) => file.end(() => resolve())),
   }
 }

@@ -104,9 +104,15 @@ function summaryJson({ manifest, summary, assertions, violations, bands }: RunRe
   return pretty({ schema: summarySchema, scenario, seed, tier, isComplete, summary, assertions, violations, bands })
 }
 
+/** Of `events.jsonl`: what `node` said. The event itself may name a `peer`, the one it is about. */
+export function eventLine({ atMs, peer, event }: Heard): string {
+  return `${JSON.stringify({ atMs, node: peer, ...event }, plainer)}\n`
+}
+
 async function* eventLines(events: Iterable<Heard> | AsyncIterable<Heard>, marks: Mark[]): AsyncGenerator<string> {
-  for await (const { atMs, peer, event } of events) {
-    yield `${JSON.stringify({ atMs, peer, ...event }, plainer)}\n`
+  for await (const heard of events) {
+    yield eventLine(heard)
+    const { atMs, peer, event } = heard
     if (event.type !== 'attempt-failed' || marks.length >= marksMax) continue
     const name = event.tokensDelivered > 0 ? `failover: ${event.code}` : `attempt failed: ${event.code}`
     marks.push({ peer, atMs, name, detail: event.message })

@@ -112,9 +112,9 @@ describe('a written run', () => {
     })
     const lines = (await content('events.jsonl')).trimEnd().split('\n')
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([
-      { atMs: 5, type: 'attempt-failed', tokensDelivered: 0 },
+      { atMs: 5, node: 'consumer-1', type: 'attempt-failed', peer: peerId, tokensDelivered: 0 },
       { atMs: 5, type: 'attempt-failed', tokensDelivered: 3 },
-      { atMs: 6, type: 'credit-paused', unpaidNano: '9223372036854775808' },
+      { atMs: 6, node: 'provider-1', type: 'credit-paused', peer: peerId, unpaidNano: '9223372036854775808' },
     ])
     const { traceEvents } = JSON.parse(await content('trace.json')) as { traceEvents: { name: string; ph: string }[] }
     const marks = traceEvents.filter(({ ph, name }) => ph === 'i' && name.includes('unreachable'))
