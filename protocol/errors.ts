@@ -43,7 +43,12 @@ export const failures = {
   'chain-unavailable': { wire: 20, http: 503, remedy: 'elsewhere', advice: 'check the chain endpoint' },
   'store-failed': { wire: 21, http: 503, remedy: 'never', advice: 'check the disk; nothing is served until it writes' },
   unauthorized: { wire: 22, http: 401, remedy: 'never', advice: 'send Authorization: Bearer <key>' },
-  forbidden: { wire: 23, http: 403, remedy: 'never', advice: 'use the address the gateway printed' },
+  forbidden: {
+    wire: 23,
+    http: 403,
+    remedy: 'never',
+    advice: 'use the address the gateway printed, and a key that may do this',
+  },
   'not-found': { wire: 24, http: 404, remedy: 'never', advice: 'see the README for the endpoints' },
   'too-large': { wire: 25, http: 413, remedy: 'never', advice: 'send a smaller body' },
   'rate-limited': { wire: 26, http: 429, remedy: 'later', advice: 'slow down' },

@@ -3,15 +3,18 @@
 import { asMeshError, type ErrorCode, MeshError } from '../../protocol/errors.ts'
 import type { EndReason } from '../../protocol/frames.ts'
 import type { ModelKey, PeerId } from '../../protocol/ids.ts'
-import { costNano, type Nano, type Price, type Usage } from '../../protocol/money.ts'
+import { costNano, type Nano, type Usage } from '../../protocol/money.ts'
 import { taskOf } from '../../protocol/task.ts'
 import type { Config } from '../config.ts'
+import type { ConsideredProvider } from '../events.ts'
 import type { InferenceEvent, InferenceRequest, InferenceResult } from '../inference.ts'
-import type { Network, Ports, Random } from '../ports.ts'
+import type { Ports, Random } from '../ports.ts'
 import { cancelled, unlessCancelled } from '../waits.ts'
 import type { Debts } from './debts.ts'
 import type { Candidate, Directory } from './directory.ts'
-import { select } from './selection.ts'
+import type { Attempt, Chosen, History } from './history.ts'
+import { eligible, type Wishes, wishesOf } from './preferences.ts'
+import { type Choice, type Considered, select } from './selection.ts'
 import { type OwnEscrow, promptTokensBound, Session } from './session.ts'
 import type { Tabs } from './tab.ts'
 
@@ -25,8 +28,9 @@ export interface AnswerParts {
   readonly routing: Random
   /** Read afresh where a provider may have seen a newer state. */
   readonly ownEscrow: (isFresh: boolean) => Promise<OwnEscrow>
-  /** Requests open at each provider, this one included while it runs there. */
+  /** Requests open at each provider, this one included from its choice on. */
   readonly openRequests: Map<PeerId, number>
+  readonly history: History
 }
 
 export class Answer {
@@ -36,6 +40,7 @@ export class Answer {
   readonly #signal: AbortSignal
   readonly #deadline = new AbortController()
   readonly #budgetNano: Nano
+  readonly #wishes: Wishes
   readonly #requestId: string
   readonly #startedAtMs: number
   readonly #tried = new Set<PeerId>()
@@ -46,6 +51,8 @@ export class Answer {
   /** Set once tokens were delivered: only the same weights can go on from there. */
   #modelKey: ModelKey | undefined
   #attempts = 0
+  /** Of these, at providers that could not even be connected to. */
+  #unreached = 0
   /** What a provider said no other could help with; believed when a second one says the same. */
   #refusedCode: ErrorCode | undefined
   #peer: PeerId | undefined
@@ -58,6 +65,7 @@ export class Answer {
     const { requestNanoMax } = parts.config.consumer
     const { costNanoMax = requestNanoMax } = request
     this.#budgetNano = costNanoMax < requestNanoMax ? costNanoMax : requestNanoMax
+    this.#wishes = wishesOf(request.preferences ?? {}, parts.config.consumer)
     this.#requestId = Buffer.from(parts.ports.random.bytes(16)).toString('hex')
     this.#startedAtMs = parts.ports.clock.now()
   }
@@ -97,73 +105,104 @@ export class Answer {
     )
   }
 
-  async #choose(): Promise<Candidate> {
-    const { config, directory, openRequests, ports, routing } = this.#parts
-    const { messages, model } = this.#request
+  async #choose(): Promise<Chosen> {
+    const { directory } = this.#parts
+    const { model } = this.#request
     if (this.#signal.aborted) throw cancelled(this.#signal)
+    if (this.#attempts > 0 && !this.#wishes.allowFallbacks) throw this.#failure ?? this.#noProvider()
     await directory.discover(model, this.#signal)
-    const { priceNanoMax } = config.consumer
-    const candidates = directory
-      .candidates(model)
-      .filter(({ offer }) => this.#modelKey === undefined || offer.modelKey === this.#modelKey)
-    const affordable = candidates.filter(({ offer: { price } }) => isBelow(price, priceNanoMax))
-    const choice = select(
-      affordable,
+    const found = directory.candidates(model)
+    if (found.length === 0) throw this.#failure ?? this.#noProvider()
+    const allowed = eligible(found, this.#request, this.#wishes, this.#modelKey)
+    if ('refusal' in allowed) throw this.#failure ?? allowed.refusal
+    const choice = this.#selected(allowed.candidates)
+    if (!choice) throw this.#failure ?? this.#noProvider()
+    return this.#chosen(choice, found.length)
+  }
+
+  #selected(candidates: readonly Candidate[]): Choice | undefined {
+    const { config, history, openRequests, ports, routing } = this.#parts
+    const { cooldownMs, patienceMs, peerRequestsMax } = config.consumer
+    const connections = ports.network.connections()
+    const wishes = this.#wishes
+    return select(
+      candidates,
       {
-        routing: config.consumer.routing,
+        routing: wishes.routing,
         nowMs: ports.clock.now(),
-        cooldownMs: config.consumer.cooldownMs,
+        cooldownMs,
+        patienceMs,
+        peerRequestsMax,
         openRequests,
         tried: this.#tried,
-        rttMs: config.consumer.routing === 'least-latency' ? roundTrips(ports.network) : new Map(),
-        promptTokens: promptTokensGuess(messages),
+        order: wishes.order,
+        connected: this.#unreached > 0 ? new Set(connections.map(({ peer }) => peer)) : undefined,
+        rttMs: new Map(connections.flatMap(({ peer, rttMs }) => (rttMs === undefined ? [] : [[peer, rttMs]]))),
+        promptTokens: history.promptTokens(charactersOf(this.#request)) + this.#tokenIds.length,
+        completionTokens: this.#request.sampling.tokensMax,
+        measured: (candidate) => history.of(candidate),
+        held: history.heldOf(this.#request.affinity),
       },
       routing,
     )
-    if (!choice) throw this.#failure ?? this.#noProvider(candidates.length)
+  }
+
+  #chosen({ candidate, considered, expected, reason }: Choice, candidates: number): Chosen {
+    const { openRequests, ports } = this.#parts
+    const { peer } = candidate.advert
     this.#attempts += 1
-    this.#peer = choice.candidate.advert.peer
-    this.#tried.add(this.#peer)
+    this.#peer = peer
+    this.#tried.add(peer)
+    openRequests.set(peer, (openRequests.get(peer) ?? 0) + 1) // now: others choose before this one has begun
     ports.observe({
       type: 'provider-chosen',
       request: this.#requestId,
-      peer: this.#peer,
-      model: choice.candidate.offer.modelKey,
+      peer,
+      model: candidate.offer.modelKey,
       attempt: this.#attempts,
-      candidates: candidates.length,
-      reason: choice.reason,
+      candidates,
+      reason,
+      considered: considered.map(asTold),
     })
-    return choice.candidate
+    return { ...candidate, expected }
   }
 
-  async *#attempt(candidate: Candidate): AsyncGenerator<InferenceEvent, EndReason, undefined> {
-    const { config, debts, ownEscrow, openRequests, ports, tabs } = this.#parts
+  async *#attempt(candidate: Chosen): AsyncGenerator<InferenceEvent, EndReason, undefined> {
+    const { config, debts, history, openRequests, ownEscrow, ports, tabs } = this.#parts
     const { peer } = candidate.advert
     const { sampling } = this.#request
     const { tokensMax } = sampling
-    // reading the chain and paying a debt take as long as they take; the caller need not wait
-    const escrow = await unlessCancelled(ownEscrow(this.#attempts > 1), this.#signal)
-    await unlessCancelled(debts.pay(peer), this.#signal)
-    const session = new Session({ config, ports, tabs, escrow }, candidate, {
-      requestId: this.#requestId,
-      ...taskOf(this.#request),
-      sampling:
-        tokensMax === undefined ? sampling : { ...sampling, tokensMax: tokensMax - this.#usage.completionTokens },
-      tokensBudget: this.#tokensBudget(candidate),
-      deadlineMs: this.#leftMs(),
-      resumeText: this.#text,
-      resumeTokenIds: this.#tokenIds,
-    })
-    openRequests.set(peer, (openRequests.get(peer) ?? 0) + 1)
+    let session: Session | undefined
+    let measuring: Attempt | undefined
     try {
-      const finish = yield* this.#relay(session, candidate)
+      // reading the chain and paying a debt take as long as they take; the caller need not wait
+      const escrow = await unlessCancelled(ownEscrow(this.#attempts > 1), this.#signal)
+      await unlessCancelled(debts.pay(peer), this.#signal)
+      session = new Session({ config, ports, tabs, escrow }, candidate, {
+        requestId: this.#requestId,
+        ...taskOf(this.#request),
+        sampling:
+          tokensMax === undefined ? sampling : { ...sampling, tokensMax: tokensMax - this.#usage.completionTokens },
+        tokensBudget: this.#tokensBudget(candidate),
+        deadlineMs: this.#leftMs(),
+        resumeText: this.#text,
+        resumeTokenIds: this.#tokenIds,
+      })
+      measuring = history.begin(candidate, charactersOf(this.#request), this.#request.affinity)
+      const finish = yield* this.#relay(session, candidate, measuring)
       if (this.#deadline.signal.aborted) throw cancelled(this.#deadline.signal)
       if (finish === 'cancelled' && !this.#signal.aborted) {
         throw new MeshError('draining', `${peer} stopped before the end of the answer`)
       }
+      if (finish !== 'cancelled') measuring.ended()
       return finish
+    } catch (error) {
+      if (session && !session.isConnected) this.#unreached += 1
+      measuring?.failed(asMeshError(error).code)
+      throw error
     } finally {
-      this.#costNano += session.costNano
+      measuring?.failed('cancelled') // where neither was reached
+      this.#costNano += session?.costNano ?? 0n
       const open = (openRequests.get(peer) ?? 1) - 1
       if (open === 0) openRequests.delete(peer)
       else openRequests.set(peer, open)
@@ -173,6 +212,7 @@ export class Answer {
   async *#relay(
     session: Session,
     { advert: { peer }, offer: { modelKey } }: Candidate,
+    measuring: Attempt,
   ): AsyncGenerator<InferenceEvent, EndReason, undefined> {
     const { clock, observe } = this.#parts.ports
     const events = session.run(this.#signal)
@@ -187,9 +227,11 @@ export class Answer {
         const event = next.value
         const { promptTokens, completionTokens } = this.#usage
         if (event.type === 'accepted') {
+          measuring.accepted(session.usage, this.#tokenIds.length)
           // a provider that takes over prefills what others delivered; the caller asked for one prompt
           if (promptTokens === 0) this.#usage = session.usage
         } else if (event.type === 'delta') {
+          measuring.received(event.tokens)
           if (completionTokens === 0) {
             const elapsedMs = clock.now() - this.#startedAtMs
             observe({ type: 'first-token', request: this.#requestId, peer, elapsedMs })
@@ -221,7 +263,8 @@ export class Answer {
     })
     void debts.pay(advert.peer)
     if (this.#signal.aborted) throw cancelled(this.#signal)
-    if (this.#attempts >= config.consumer.attemptsMax) throw failure
+    const unreached = Math.min(this.#unreached, config.consumer.unreachedMax) // asking them cost nothing but time
+    if (this.#attempts - unreached >= config.consumer.attemptsMax) throw failure
     if (failure.remedy === 'never') {
       if (this.#refusedCode === failure.code) throw failure // two say so
       this.#refusedCode = failure.code
@@ -246,6 +289,7 @@ export class Answer {
 
   #finished(outcome: EndReason | 'failed'): void {
     const { clock, observe } = this.#parts.ports
+    this.#request.spent?.(this.#costNano)
     observe({
       type: 'request-finished',
       request: this.#requestId,
@@ -283,15 +327,8 @@ export class Answer {
     )
   }
 
-  #noProvider(tooDear: number): MeshError {
+  #noProvider(): MeshError {
     const { model } = this.#request
-    if (tooDear > 0) {
-      const { priceNanoMax } = this.#parts.config.consumer
-      return new MeshError(
-        'no-provider',
-        `${tooDear} providers serve "${model}", all above ${priceNanoMax} nano a million tokens (consumer.priceNanoMax)`,
-      )
-    }
     const served = new Set(this.#parts.directory.adverts().flatMap(({ offers }) => offers.map(({ name }) => name)))
     if (served.size === 0)
       return new MeshError('no-provider', `no provider of "${model}" was found: this peer knows none at all`)
@@ -300,17 +337,38 @@ export class Answer {
   }
 }
 
-function roundTrips(network: Network): ReadonlyMap<PeerId, number> {
-  return new Map(network.connections().flatMap(({ peer, rttMs }) => (rttMs === undefined ? [] : [[peer, rttMs]])))
+/** Of the prompt, before anybody has tokenised it. */
+function charactersOf({ inputs = [], messages, text = '' }: InferenceRequest): number {
+  return [...messages.map(({ content }) => content), text, ...inputs].reduce((sum, { length }) => sum + length, 0)
 }
 
-/** Before anybody has tokenised it: four characters a token, as in English. */
-function promptTokensGuess(messages: InferenceRequest['messages']): number {
-  return messages.reduce((sum, { content }) => sum + content.length, 0) / 4
-}
-
-function isBelow({ promptNano, completionNano, cachedNano }: Price, ceilingNano: Nano): boolean {
-  return promptNano <= ceilingNano && completionNano <= ceilingNano && cachedNano <= ceilingNano
+function asTold({ candidate: { advert, offer }, expected, score, standing }: Considered): ConsideredProvider {
+  const {
+    cachedTokens,
+    costNano: nano,
+    decodeTokensPerSecond,
+    firstTokenMs,
+    networkMs,
+    prefillMs,
+    success,
+    waitMs,
+  } = expected
+  return {
+    peer: advert.peer,
+    standing,
+    costNano: nano,
+    completionNano: offer.price.completionNano,
+    networkMs: Math.round(networkMs),
+    waitMs: Math.round(waitMs),
+    prefillMs: Math.round(prefillMs),
+    firstTokenMs: Math.round(firstTokenMs),
+    decodeTokensPerSecond: Math.round(decodeTokensPerSecond),
+    slotsFree: offer.slotsFree,
+    queued: offer.queued,
+    cachedTokens,
+    success: Number(success.toFixed(3)),
+    score: Math.round(score),
+  }
 }
 
 /** No fault of the provider: it is full, leaving, or does not like the request. */

@@ -1,21 +1,33 @@
 // The OpenAI-compatible HTTP face of a consumer: its routes, headers and keys. It knows no policy of the mesh.
 
-import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { failures, MeshError } from '../../protocol/errors.ts'
+import { type Nano, nanoMax } from '../../protocol/money.ts'
 import type { Inference, InferenceEvent, InferenceResult } from '../inference.ts'
 import type { Clock, Observe } from '../ports.ts'
 import { bearerKey, type Caller, loopbackHosts, refuseBody, refuseCaller } from './access.ts'
 import { type Accepted, chunkWriter, completionOf, errorOf, modelList, modelOf, trustTier } from './answer.ts'
+import { BudgetError, type Budgets } from './budgets.ts'
 import { type Call, Calls } from './calls.ts'
+import { keyView } from './key-view.ts'
+import { keyed, modelsFor } from './keyed.ts'
+import { type Bearer, bearerOf, type KeyRing } from './keys.ts'
 import { type ChatCall, parseChatRequest } from './openai.ts'
 import { chatStream, leave } from './stream.ts'
+
+export { keyRing } from './keys.ts'
 
 export interface GatewayOptions {
   readonly inference: Inference
   readonly clock: Clock
   readonly apiKeys: KeyRing
+  /** What keys with limits spend; only the owner's work where it is left out. */
+  readonly budgets?: Budgets
+  /** The node's own bound on one request, and how many providers it tries: for what a key's request may cost. */
+  readonly requestNanoMax?: Nano
+  readonly attemptsMax?: number
   /** Names a request may call this gateway by; see `AccessRules`. Loopback's own when left out. */
   readonly hosts?: readonly string[]
   /** Origins of pages that may call from a browser; none when left out. */
@@ -43,12 +55,7 @@ export interface Gateway {
   drain(graceMs: number): Promise<void>
 }
 
-export interface KeyRing {
-  readonly size: number
-  has(key: string): boolean
-}
-
-export type Env = { Bindings: Partial<HttpBindings> }
+export type Env = { Bindings: Partial<HttpBindings>; Variables: { bearer: Bearer } }
 
 /** A minute at the default pace: see `StreamPace`. */
 const stallsMax = 4
@@ -58,6 +65,8 @@ const answerCharsMax = 4_194_304
 const routes: readonly (readonly [path: string, method: 'GET' | 'POST'])[] = [
   ['/health', 'GET'],
   ['/metrics', 'GET'],
+  ['/v1/key', 'GET'],
+  ['/v1/keys', 'GET'],
   ['/v1/models', 'GET'],
   ['/v1/models/:id{.+}', 'GET'],
   ['/v1/chat/completions', 'POST'],
@@ -70,13 +79,19 @@ export function createGateway(options: GatewayOptions): Gateway {
   const pace = { clock, keepAliveMs: options.keepAliveMs ?? 15_000, stallsMax }
   const requestMs = options.requestMs ?? 600_000
   const calls = new Calls(clock, { requestsMax: options.requestsMax ?? 256, requestMs })
+  const keyedParts = {
+    inference,
+    budgets: options.budgets,
+    requestNanoMax: options.requestNanoMax ?? nanoMax,
+    attemptsMax: options.attemptsMax ?? 1,
+  }
   const app = new Hono<Env>()
 
   app.use(async (c, next) => {
     const refusal = refuseCaller(callerOf(c), rules)
     if (refusal) throw refusal
     if (c.req.method === 'OPTIONS' && c.req.header('access-control-request-method') !== undefined) return preflight(c)
-    if (c.req.path !== '/health') requireKey(c)
+    if (c.req.path !== '/health') admit(c)
     return next()
   })
 
@@ -88,10 +103,16 @@ export function createGateway(options: GatewayOptions): Gateway {
   app.get('/metrics', async (c) =>
     respond(c, 200, await options.metrics(), { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }),
   )
-  app.get('/v1/models', (c) => respond(c, 200, modelList(inference.models())))
+  app.get('/v1/key', (c) => respond(c, 200, JSON.stringify(keyView(c.get('bearer'), options.budgets))))
+  app.get('/v1/keys', (c) => {
+    if (c.get('bearer') !== 'owner') throw new MeshError('forbidden', "all keys are shown to their owner's key only")
+    const data = apiKeys.list().map((key) => keyView(key, options.budgets))
+    return respond(c, 200, JSON.stringify({ object: 'list', data }))
+  })
+  app.get('/v1/models', (c) => respond(c, 200, modelList(modelsFor(c.get('bearer'), inference.models()))))
   app.get('/v1/models/:id{.+}', (c) => {
     const id = c.req.param('id')
-    const found = modelOf(inference.models(), id)
+    const found = modelOf(modelsFor(c.get('bearer'), inference.models()), id)
     if (found === undefined)
       throw new MeshError('unknown-model', `no provider serves ${JSON.stringify(id.slice(0, 96))}`)
     return respond(c, 200, found)
@@ -103,7 +124,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     let isStreaming = false
     try {
       const chat = parseChatRequest(await readJson(c.req.raw, bodyBytesMax))
-      const events = inference.infer(chat.request, call.signal)
+      // everything that a call asks of the mesh goes through this: the key's models, budgets and the call's max_cost
+      const mesh = keyed(keyedParts, c.get('bearer'), { choices: 1, ended: call.ended })
+      const events = mesh.infer(chat.request, call.signal)
       const first = await events.next()
       if (first.done || first.value.type !== 'accepted') {
         leave(events)
@@ -128,10 +151,13 @@ export function createGateway(options: GatewayOptions): Gateway {
   app.notFound((c) => refuse(c, new MeshError('not-found', `no endpoint ${c.req.path.slice(0, 200)}`)))
   app.onError((error, c) => refuse(c, explain(error, c)))
 
-  function requireKey(c: Context<Env>): void {
-    const key = bearerKey(c.req.header('authorization'))
-    if (key !== undefined && apiKeys.has(key)) return
-    throw new MeshError('unauthorized', key === undefined ? 'no API key was sent' : 'this API key is not known here')
+  /** A key that was given out works for the API, and not for what the owner sees of the node. */
+  function admit(c: Context<Env>): void {
+    const bearer = bearerOf(bearerKey(c.req.header('authorization')), apiKeys, clock.now())
+    if (bearer !== 'owner' && !c.req.path.startsWith('/v1/')) {
+      throw new MeshError('forbidden', `the API key "${bearer.name}" works below /v1, and ${c.req.path} is its owner's`)
+    }
+    c.set('bearer', bearer)
   }
 
   function stream(c: Context<Env>, chat: ChatCall, accepted: Accepted, events: Events, call: Call): Response {
@@ -214,7 +240,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     return {
       'access-control-allow-origin': origin,
       'access-control-expose-headers':
-        'x-request-id, x-silkmesh-provider, x-silkmesh-cost-nano, x-silkmesh-failovers, x-silkmesh-tier',
+        'x-request-id, x-silkmesh-provider, x-silkmesh-cost-nano, x-silkmesh-failovers, x-silkmesh-tier, ' +
+        'x-silkmesh-budget, x-silkmesh-budget-left-nano',
       vary: 'origin',
     }
   }
@@ -241,6 +268,10 @@ function adviceHeaders(error: MeshError): Readonly<Record<string, string>> {
   const { retryAfterMs } = error
   return {
     ...(error.remedy === 'never' && { 'x-should-retry': 'false' }),
+    ...(error instanceof BudgetError && {
+      'x-silkmesh-budget': error.budget,
+      'x-silkmesh-budget-left-nano': error.leftNano.toString(),
+    }),
     ...(error.code === 'unauthorized' && { 'www-authenticate': 'Bearer realm="silkmesh"' }),
     ...(retryAfterMs !== undefined && {
       'retry-after': Math.ceil(retryAfterMs / 1_000).toString(),
@@ -299,16 +330,3 @@ async function readBody(request: Request, bytesMax: number): Promise<Uint8Array>
 }
 
 type Events = AsyncIterator<InferenceEvent, InferenceResult>
-
-/** Keys are held as digests of one length, and every one is compared whatever came before: time tells nothing. */
-export function keyRing(keys: readonly string[]): KeyRing {
-  const digestOf = (key: string) => createHash('sha256').update(key).digest()
-  const digests = keys.filter((key) => key !== '').map(digestOf)
-  return {
-    size: digests.length,
-    has: (key) => {
-      const digest = digestOf(key)
-      return digests.reduce((found, known) => timingSafeEqual(known, digest) || found, false)
-    },
-  }
-}
