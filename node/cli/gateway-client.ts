@@ -20,6 +20,7 @@ export interface Question {
   readonly model: string
   readonly messages: readonly { readonly role: string; readonly content: string }[]
   readonly maxTokens: number | undefined
+  readonly temperature?: number | undefined
 }
 
 /** Streams one answer. Throws `MeshError` with the gateway's own code and message. */
@@ -35,6 +36,7 @@ export async function ask(
     stream: true,
     stream_options: { include_usage: true },
     ...(question.maxTokens === undefined ? {} : { max_tokens: question.maxTokens }),
+    ...(question.temperature === undefined ? {} : { temperature: question.temperature }),
   })
   let summary: AnswerSummary | undefined
   let failure: MeshError | undefined

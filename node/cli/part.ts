@@ -15,13 +15,14 @@ export class Part {
   readonly events: Record<string, unknown>[] = []
   readonly #child: ChildProcess
   readonly #listeners = new Set<() => void>()
+  readonly #taps: ((event: Record<string, unknown>) => void)[] = []
   #stderr = ''
   #exit: { readonly code: number | null; readonly signal: NodeJS.Signals | null } | undefined
   #isStopping = false
 
-  constructor(name: string, args: readonly string[]) {
+  /** `main`: another script that speaks as the command does. */
+  constructor(name: string, args: readonly string[], main: string = commandPath) {
     this.name = name
-    const main = fileURLToPath(import.meta.url).replace(/part\.(ts|js)$/, 'main.$1')
     // a group of its own: Ctrl-C reaches the parent alone, which then ends the parts in their order
     this.#child = spawn(process.execPath, [main, ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -110,6 +111,11 @@ export class Part {
     })
   }
 
+  /** Told of each event from now on. */
+  listen(listener: (event: Record<string, unknown>) => void): void {
+    this.#taps.push(listener)
+  }
+
   #said(line: string): void {
     let event: unknown
     try {
@@ -119,6 +125,7 @@ export class Part {
     }
     if (typeof event !== 'object' || event === null) return
     this.events.push(event as Record<string, unknown>)
+    for (const tap of this.#taps) tap(event as Record<string, unknown>)
     if (this.events.length > eventsMax) this.events.splice(0, eventsMax / 2)
     this.#wake()
   }
@@ -140,6 +147,8 @@ export class Part {
     return text === '' ? '' : `; it said: ${text.split('\n').slice(-3).join(' ')}`
   }
 }
+
+const commandPath = fileURLToPath(import.meta.url).replace(/part\.(ts|js)$/, 'main.$1')
 
 /** A part's settings are those of its home and its words: the user's own, for another mesh, are not for it. */
 function environment(): NodeJS.ProcessEnv {

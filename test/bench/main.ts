@@ -14,6 +14,10 @@ const benches: Readonly<Record<string, Bench>> = {
     what: 'size, speed and determinism of the simulator’s tiers: the table of docs/simulation.md',
     load: () => import('./simulator.ts'),
   },
+  serving: {
+    what: 'decoding through the whole mesh, first tokens and requests a second against their own floor',
+    load: () => import('./serving.ts'),
+  },
 }
 
 await new Command('bench')
