@@ -4,6 +4,7 @@ import { failures, type MeshError } from '../../protocol/errors.ts'
 import type { Usage } from '../../protocol/money.ts'
 import type { TokenLogprob } from '../../protocol/task.ts'
 import type { InferenceEvent, InferenceResult } from '../inference.ts'
+import { BudgetError } from './budgets.ts'
 import type { Accepted } from './endpoint.ts'
 
 /** No hardware vouches for the provider: it sees the prompt. */
@@ -21,6 +22,7 @@ export function errorFields(error: MeshError, status: number = failures[error.co
     param: paramOf(error),
     code: error.code,
     next_step: failures[error.code].advice,
+    ...(error instanceof BudgetError && { budget: error.budget, left_nano: error.leftNano.toString() }),
   }
 }
 
@@ -31,7 +33,7 @@ const errorTypes: ReadonlyMap<number, string> = new Map([
   [429, 'rate_limit_error'],
 ])
 
-function paramOf(error: MeshError): string | null {
+export function paramOf(error: MeshError): string | null {
   if (error.param !== undefined) return error.param
   if (error.code === 'unknown-model' || error.code === 'no-provider') return 'model'
   return error.code === 'context-exceeded' ? 'messages' : null
