@@ -10,6 +10,8 @@ import type { Consumer, Population } from './population.ts'
 import type { Live, Provider } from './provider.ts'
 import { timing } from './timing.ts'
 
+type ChainFault = Extract<Fault, { kind: 'chain' }>
+
 export class Till {
   readonly book: CoarseBook
   readonly #population: Population
@@ -20,7 +22,8 @@ export class Till {
   /** Channel → when its provider last read the escrow. */
   readonly #accountReadMs = new Map<number, number>()
   #downs = 0
-  #slows = 0
+  /** How many times as long everything takes, by fault. */
+  readonly #slows = new Map<ChainFault, number>()
   vouchers = 0
   /** The most that any channel had unpaid, and the most that it may. */
   exposureNano: Nano = 0n
@@ -41,14 +44,17 @@ export class Till {
 
   /** One read of the chain. */
   get readMs(): number {
-    return timing.chainMs * (this.#slows > 0 ? timing.chainSlowness : 1)
+    return timing.chainMs * Math.max(1, ...this.#slows.values())
   }
 
-  disturb({ factor, how }: Extract<Fault, { kind: 'chain' }>, by: 1 | -1): void {
+  disturb(fault: ChainFault, by: 1 | -1): void {
     const { book } = this
+    const { factor, how } = fault
     if (how === 'down') this.#downs += by
-    else if (how === 'slow' || how === 'reorder') this.#slows += by
-    else book.feeFactor = by === 1 ? book.feeFactor * factor : book.feeFactor / factor
+    else if (how !== 'fee-spike') {
+      if (by === 1) this.#slows.set(fault, how === 'slow' ? factor : timing.reorderSlowness)
+      else this.#slows.delete(fault)
+    } else book.feeFactor = by === 1 ? book.feeFactor * factor : book.feeFactor / factor
   }
 
   /** How long the provider reads the payer's escrow, where it has not lately; undefined where it cannot. */

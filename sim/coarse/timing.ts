@@ -20,7 +20,8 @@ export const timing = {
   openBytes: 500,
   /** A request to the chain's endpoint and its answer. */
   chainMs: 80,
-  chainSlowness: 10,
+  /** Of a chain that forks: how many times as long it takes, an assumption. */
+  reorderSlowness: 10,
   /** Five tries, with pauses that double from half a second. */
   chainGivenUpMs: 6_000,
   chainRetryMs: 10_000,

@@ -13,9 +13,6 @@ import type { SeededRandom } from '../random.ts'
 
 export type ChainFault = Extract<Fault, { kind: 'chain' }>
 
-/** Blocks and answers of a slow chain take so many times as long. An assumption. */
-const slowness = 10
-
 /** What is under way; several may be at once. */
 export class ChainWeather {
   readonly #faults = new Set<ChainFault>()
@@ -34,8 +31,11 @@ export class ChainWeather {
     return this.#is('reorder')
   }
 
+  /** Blocks and answers take so many times as long: as the slowest fault has it. */
   get slowness(): number {
-    return this.#is('slow') ? slowness : 1
+    let slowness = 1
+    for (const { factor, how } of this.#faults) if (how === 'slow') slowness = Math.max(slowness, factor)
+    return slowness
   }
 
   /** Prices times this. */

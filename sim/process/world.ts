@@ -44,8 +44,8 @@ export function createProcessWorld(options: ProcessWorldOptions = {}): ProcessWo
 
 /** What a node is asked to take for its end: its own drain, then closing. */
 const stopMs = 60_000
-/** A slow chain: answers take ten times the 80 ms of a public endpoint. */
-const slowChainMs = 400
+/** One way to a public endpoint or back: an assumption, as in the model tier. A slow chain takes a multiple of it. */
+const chainTravelMs = 40
 /** Found first, by everybody. A settler that nobody names forwards gossip, answers the DHT, and has no other work. */
 const bootstrapName = 'bootstrap'
 
@@ -233,7 +233,7 @@ export class ProcessWorld implements World {
     const { gate, links } = this.#on
     if (weather.kind !== 'chain') return links.disturb(weather)
     if (weather.how === 'down') return gate.shut()
-    if (weather.how === 'slow') return gate.slow(slowChainMs)
+    if (weather.how === 'slow') return gate.slow(chainTravelMs * weather.factor)
     throw new RangeError(`chain ${weather.how} in the tier process, expected down or slow; the tier model has all`)
   }
 

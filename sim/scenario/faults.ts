@@ -69,8 +69,16 @@ function faultOf(raw: RawFault, path: Path, context: FaultContext): readonly Fau
       }
       return [{ kind, atMs, forMs, of, loss: shareOf(raw.loss ?? 0), latencyFactor: raw.latencyFactor ?? 1 }]
     }
-    case 'chain':
-      return [{ kind, atMs, forMs, how: raw.chain ?? 'down', factor: raw.factor ?? factorDefault }]
+    case 'chain': {
+      const { chain: how = 'down', factor = factorDefault } = raw
+      if (raw.factor !== undefined && how !== 'slow' && how !== 'fee-spike') {
+        const expected = 'it with chain: slow or chain: fee-spike'
+        report({ path: [...path, 'factor'], isKey: true, what: `stands with chain: ${how}`, expected })
+      } else if (how === 'slow' && factor < 1) {
+        report({ path: [...path, 'factor'], what: `is ${factor}`, expected: '1 or more: how much slower' })
+      }
+      return [{ kind, atMs, forMs, how, factor }]
+    }
     case 'crash':
     case 'leave':
     case 'freeze': {

@@ -216,6 +216,16 @@ describe('a mistake is told with line, column, value, expectation and hint:', ()
       '4:10: faults[0] has chain and crash, expected exactly one of partition, degrade, chain, crash, leave, freeze, swarm',
     ],
     [
+      'a factor of what has none',
+      'faults: [{at: 9m, chain: down, factor: 2}]\n',
+      '4:32: faults[0].factor stands with chain: down, expected it with chain: slow or chain: fee-spike',
+    ],
+    [
+      'a slow chain that is faster',
+      'faults: [{at: 9m, chain: slow, factor: 0.5}]\n',
+      '4:40: faults[0].factor is 0.5, expected 1 or more: how much slower',
+    ],
+    [
       'an unknown adversary',
       'adversaries: [{kind: garbgae, share: 0.1}]\n',
       '4:22: adversaries[0].kind is "garbgae", expected one of false-advert, wrong-model, garbage, token-inflation, stalling, non-paying, sybil, eclipse; did you mean garbage?',
