@@ -4,6 +4,30 @@ import type { ErrorCode } from '../protocol/errors.ts'
 import type { Address, ModelKey, PeerId } from '../protocol/ids.ts'
 import type { Nano, Usage } from '../protocol/money.ts'
 
+/** What was known of a provider when one was chosen. */
+export interface ConsideredProvider {
+  readonly peer: PeerId
+  /** Why not before others, if so. */
+  readonly standing: string
+  /** What this request would cost there. */
+  readonly costNano: Nano
+  readonly completionNano: Nano
+  /** Predicted: the way there, the wait for a slot, the prompt, and all of it with what was late before. */
+  readonly networkMs: number
+  readonly waitMs: number
+  readonly prefillMs: number
+  readonly firstTokenMs: number
+  readonly decodeTokensPerSecond: number
+  readonly slotsFree: number
+  readonly queued: number
+  /** Prompt tokens that it probably still holds. */
+  readonly cachedTokens: number
+  /** Chance that it delivers, by what it did before. */
+  readonly success: number
+  /** By which `balanced` chooses; less is better. */
+  readonly score: number
+}
+
 export type NodeEvent =
   // discovery
   | { readonly type: 'advert-published'; readonly sequence: number; readonly models: readonly string[] }
@@ -25,6 +49,8 @@ export type NodeEvent =
       readonly attempt: number
       readonly candidates: number
       readonly reason: string
+      /** The chosen one first, then the best of the others, two at most. */
+      readonly considered: readonly ConsideredProvider[]
     }
   | { readonly type: 'first-token'; readonly request: string; readonly peer: PeerId; readonly elapsedMs: number }
   | {

@@ -9,6 +9,7 @@ import { within } from '../waits.ts'
 import { Answer } from './answer.ts'
 import { Debts } from './debts.ts'
 import type { Directory } from './directory.ts'
+import { History } from './history.ts'
 import type { OwnEscrow } from './session.ts'
 import type { Tabs } from './tab.ts'
 
@@ -24,6 +25,7 @@ export class Router implements Inference {
   readonly #directory: Directory
   readonly #tabs: Tabs
   readonly #openRequests = new Map<PeerId, number>()
+  readonly #history: History
   #ownEscrow: { readonly escrow: OwnEscrow; readonly atMs: number } | undefined
   #reading: Promise<OwnEscrow> | undefined
   /** The chain did not answer when last asked. */
@@ -39,6 +41,8 @@ export class Router implements Inference {
     this.#routing = ports.random.fork('routing')
     this.#directory = directory
     this.#tabs = tabs
+    const { conversationsMax, historyHalfLifeMs: halfLifeMs } = config.consumer
+    this.#history = new History(ports.clock, { halfLifeMs, conversationsMax })
     this.debts = new Debts(config, ports, tabs)
   }
 
@@ -97,6 +101,7 @@ export class Router implements Inference {
           debts: this.debts,
           ownEscrow: (isFresh) => this.#readEscrow(isFresh),
           openRequests: this.#openRequests,
+          history: this.#history,
           routing: this.#routing,
         },
         request,

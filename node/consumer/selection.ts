@@ -1,148 +1,197 @@
 // Which provider to ask next. Pure: candidates, what is known of them and a random stream in, the best one and the reason out.
 
 import type { PeerId } from '../../protocol/ids.ts'
-import { costNano } from '../../protocol/money.ts'
+import { costNano, type Nano } from '../../protocol/money.ts'
 import type { Random } from '../ports.ts'
 import { byName, type Candidate } from './directory.ts'
+import { type Outlook, type Prediction, predict, typicalUsage } from './prediction.ts'
 
 export type { Candidate } from './directory.ts'
+export { rttMsUnknown } from './prediction.ts'
 
 /**
- * `cheapest`: the lowest price, of equal ones the faster decoder. `random`: any. `least-latency`: the soonest first token by
- * its own word. `p2c`: the less loaded of two drawn at random (Mitzenmacher 2001), of equal ones the first: nearly as even as knowing all loads,
- * and many consumers with one stale view do not all pick the same provider.
+ * `balanced`: price and time together, the likelihood of success, and what a provider still holds of the conversation.
+ * `least-price`: the lowest price, of equal ones the faster decoder. `least-latency`: the soonest first token. `most-throughput`:
+ * the fastest decoder. `p2c`: the less loaded of two drawn at random (Mitzenmacher 2001), of equal ones the first: nearly as even as
+ * knowing all loads, and many consumers with one stale view do not all pick the same provider. `random`: any.
  */
-export type Routing = 'cheapest' | 'random' | 'least-latency' | 'p2c'
+export type Routing = 'balanced' | 'least-price' | 'least-latency' | 'most-throughput' | 'p2c' | 'random'
 
-export interface SelectionPolicy {
+export interface SelectionPolicy extends Outlook {
   readonly routing: Routing
   readonly nowMs: number
   readonly cooldownMs: number
-  /** Requests this peer has open at each provider: its adverts may not show them yet. */
-  readonly openRequests: ReadonlyMap<PeerId, number>
   /** Asked already for this request. */
   readonly tried: ReadonlySet<PeerId>
-  /** Network round trips of providers connected now. */
-  readonly rttMs: ReadonlyMap<PeerId, number>
-  /** About how many; weighs a fast prefill against a near provider. */
-  readonly promptTokens: number
+  /** So many of this peer's requests at most are taken by one provider. */
+  readonly peerRequestsMax?: number | undefined
+  /** Before all others, in this order. */
+  readonly order?: readonly string[] | undefined
+  /** Connected now; given once somebody could not be reached, and then these come first. */
+  readonly connected?: ReadonlySet<PeerId> | undefined
+  /** A wait of this long is as bad as the price once more. */
+  readonly patienceMs?: number | undefined
 }
 
 export interface Choice {
   readonly candidate: Candidate
+  readonly expected: Prediction
   readonly reason: string
+  /** How it compares: the chosen one, then the best of the others, two at most. */
+  readonly considered: readonly Considered[]
 }
 
-/** A request of average shape, to weigh prompt against completion price, and to guess how long a queue takes. */
-const typicalUsage = { promptTokens: 1_000, cachedTokens: 0, completionTokens: 300 }
+/** One that could have been chosen. */
+export interface Considered {
+  readonly candidate: Candidate
+  readonly expected: Prediction
+  /** Why not before others, if so. */
+  readonly standing: string
+  /** By which `balanced` chooses; less is better. */
+  readonly score: number
+}
 
-/** Of a provider not connected now: a dial takes four round trips, of 100 ms across an ocean. */
-export const rttMsUnknown = 400
+const standings: readonly string[] = ['free slot', 'would queue', 'failed lately', 'has enough of ours']
+const othersTold = 2
+/** By which a provider may be worse than the best and still be drawn, or stay a conversation's. */
+const acceptable = 1.25
+const patienceMsDefault = 5_000
 
-/** Where an advert does not tell its speed: no reason to prefer it. */
-const speedUnknown = { prefill: 100, decode: 10 }
-
-const tiers: readonly string[] = ['free slot', 'would queue', 'failed lately']
+interface Weighed extends Considered {
+  /** What is chosen among first: the least. */
+  readonly rank: readonly number[]
+}
 
 /**
- * Whatever the routing: one with a free slot that has not failed lately; then one that would queue; then one that failed.
- * Within the best of these tiers the routing decides. The order of the candidates never matters. Where the routing draws,
- * it draws for any number of candidates alike, so that one more or less shifts no later choice.
+ * Whatever the routing: who failed lately comes after all others, and who has as many requests of this peer as it takes comes last;
+ * before that counts what the caller prefers. Then one with a free slot before one that would queue, which `balanced` weighs by
+ * the time it takes. The order of the candidates never matters. Where the routing draws, it draws for any number of candidates
+ * alike, so that one more or less shifts no later choice.
  */
 export function select(
   candidates: readonly Candidate[],
   policy: SelectionPolicy,
   random: Pick<Random, 'next'>,
 ): Choice | undefined {
-  let tier = tiers.length
-  let best: Candidate[] = [] // of that tier
-  let count = 0
+  const { draws, figuresOf, holds, say } = strategies[policy.routing]
+  const weighed: Weighed[] = []
+  let first: readonly number[] | undefined
   for (const candidate of candidates) {
     if (policy.tried.has(candidate.advert.peer)) continue
-    count += 1
-    const own = tierOf(candidate, policy)
-    if (own < tier) {
-      tier = own
-      best = [candidate]
-    } else if (own === tier) best.push(candidate)
+    const each = weigh(candidate, policy)
+    weighed.push(each)
+    if (!first || compare(each.rank, first) < 0) first = each.rank
   }
-  const chosen = strategies[policy.routing](best, policy, random)
+  const order = (a: Weighed, b: Weighed): number =>
+    compare(figuresOf(a), figuresOf(b)) || byName(a.candidate, b.candidate)
+  let among = first ? weighed.filter(({ rank }) => compare(rank, first) === 0) : []
+  const best = leastOf(among, order)
+  if (best && holds) among = among.filter(({ score }) => score <= acceptable * best.score)
+  const holder = holds ? among.find(({ expected }) => expected.heldTokens > 0) : undefined
+  const drawn = drawOf(among, draws, order, figuresOf, random)
+  const chosen = holder ?? drawn
   if (!chosen) return undefined
-  return { candidate: chosen.candidate, reason: `${tiers[tier]}, ${policy.routing} of ${count}: ${chosen.figure}` }
-}
-
-type Strategy = (
-  candidates: Candidate[],
-  policy: SelectionPolicy,
-  random: Pick<Random, 'next'>,
-) => { readonly candidate: Candidate; readonly figure: string } | undefined
-
-const strategies: Record<Routing, Strategy> = {
-  cheapest: (candidates) => {
-    const candidate = least(candidates, ({ offer }) => [
-      costNano(typicalUsage, offer.price),
-      -offer.decodeTokensPerSecond,
-    ])
-    return candidate && { candidate, figure: `${candidate.offer.price.completionNano} nano a million tokens` }
-  },
-  random: (candidates, _, random) => {
-    const candidate = candidates.sort(byName)[draw(random, candidates.length)]
-    return candidate && { candidate, figure: 'any' }
-  },
-  'least-latency': (candidates, policy) => {
-    const candidate = least(candidates, (each) => [firstTokenMs(each, policy)])
-    return candidate && { candidate, figure: `${Math.round(firstTokenMs(candidate, policy))} ms to a first token` }
-  },
-  p2c: (candidates, policy, random) => {
-    candidates.sort(byName)
-    const first = draw(random, candidates.length)
-    const second = draw(random, candidates.length - 1)
-    const [one, other] = [candidates[first], candidates[second < first ? second : second + 1]]
-    const figures = (each: Candidate): Figures => [loadOf(each, policy), costNano(typicalUsage, each.offer.price)]
-    const candidate = one && other && compareFigures(figures(other), figures(one)) < 0 ? other : one
-    return candidate && { candidate, figure: `${Math.round(100 * loadOf(candidate, policy))} % load` }
-  },
-}
-
-function tierOf(
-  { advert, offer, failedAtMs }: Candidate,
-  { nowMs, cooldownMs, openRequests }: SelectionPolicy,
-): number {
-  const isCooling = failedAtMs !== undefined && failedAtMs > nowMs - cooldownMs
-  if (isCooling) return 2
-  return offer.slotsFree > (openRequests.get(advert.peer) ?? 0) ? 0 : 1
-}
-
-/** Requests taken on for each slot, as far as this peer knows. */
-function loadOf({ advert, offer }: Candidate, { openRequests }: SelectionPolicy): number {
-  const { queued, slots, slotsFree } = offer
-  return (slots - slotsFree + queued + (openRequests.get(advert.peer) ?? 0)) / Math.max(1, slots)
-}
-
-/** Round trip, the wait for a slot, prefill: by the provider's own word for its speeds and its queue. */
-function firstTokenMs({ advert, offer }: Candidate, { openRequests, promptTokens, rttMs }: SelectionPolicy): number {
-  const prefill = offer.prefillTokensPerSecond || speedUnknown.prefill
-  const decode = offer.decodeTokensPerSecond || speedUnknown.decode
-  const ahead = offer.queued + 1 + (openRequests.get(advert.peer) ?? 0) - offer.slotsFree
-  const serviceMs = (1_000 * typicalUsage.promptTokens) / prefill + (1_000 * typicalUsage.completionTokens) / decode
-  const waitMs = (Math.max(0, ahead) * serviceMs) / Math.max(1, offer.slots)
-  return (rttMs.get(advert.peer) ?? rttMsUnknown) + waitMs + (1_000 * promptTokens) / prefill
+  const others = weighed.filter((each) => each !== chosen)
+  others.sort((a, b) => compare(a.rank, b.rank) || order(a, b))
+  return {
+    candidate: chosen.candidate,
+    expected: chosen.expected,
+    reason: `${chosen.standing}, ${policy.routing} of ${weighed.length}: ${say(chosen)}${holder ? ', holds the conversation' : ''}`,
+    considered: [chosen, ...others.slice(0, othersTold)].map(({ rank: _, ...each }) => each),
+  }
 }
 
 /** What counts, the most important first; less is better. */
 type Figures = readonly (number | bigint)[]
 
-function least(candidates: readonly Candidate[], figuresOf: (candidate: Candidate) => Figures): Candidate | undefined {
-  let best: { readonly candidate: Candidate; readonly figures: Figures } | undefined
-  for (const candidate of candidates) {
-    const figures = figuresOf(candidate)
-    const order = best ? compareFigures(figures, best.figures) || byName(candidate, best.candidate) : -1
-    if (order < 0) best = { candidate, figures }
-  }
-  return best?.candidate
+interface Strategy {
+  readonly figuresOf: (each: Weighed) => Figures
+  readonly say: (each: Weighed) => string
+  /** How many are drawn at random, of which the best is taken; 0 takes the best of all. */
+  readonly draws: 0 | 1 | 2
+  /** Draws among those near the best only, unless one of them holds the conversation. */
+  readonly holds?: true
 }
 
-function compareFigures(a: Figures, b: Figures): number {
+const strategies: Record<Routing, Strategy> = {
+  balanced: {
+    draws: 2,
+    holds: true,
+    figuresOf: ({ expected, score }) => [score, expected.firstTokenMs, expected.load],
+    say: ({ expected: { costNano, firstTokenMs } }) =>
+      `${costNano} nano, ${Math.round(firstTokenMs)} ms to a first token`,
+  },
+  'least-price': {
+    draws: 0,
+    figuresOf: ({ candidate, expected }) => [typicalNano(candidate), -expected.decodeTokensPerSecond],
+    say: ({ candidate }) => `${candidate.offer.price.completionNano} nano a million tokens`,
+  },
+  'least-latency': {
+    draws: 0,
+    figuresOf: ({ expected }) => [expected.firstTokenMs],
+    say: ({ expected }) => `${Math.round(expected.firstTokenMs)} ms to a first token`,
+  },
+  'most-throughput': {
+    draws: 0,
+    figuresOf: ({ expected }) => [-expected.decodeTokensPerSecond],
+    say: ({ expected }) => `${Math.round(expected.decodeTokensPerSecond)} tokens/s`,
+  },
+  p2c: {
+    draws: 2,
+    figuresOf: ({ candidate, expected }) => [expected.load, typicalNano(candidate)],
+    say: ({ expected }) => `${Math.round(100 * expected.load)} % load`,
+  },
+  random: { draws: 1, figuresOf: () => [], say: () => 'any' },
+}
+
+function weigh(candidate: Candidate, policy: SelectionPolicy): Weighed {
+  const { peer } = candidate.advert
+  const { connected, cooldownMs, nowMs, openRequests, order, patienceMs = patienceMsDefault, peerRequestsMax } = policy
+  const expected = predict(candidate, policy)
+  const isCooling = candidate.failedAtMs !== undefined && candidate.failedAtMs > nowMs - cooldownMs
+  const isFull = (openRequests.get(peer) ?? 0) >= (peerRequestsMax ?? Number.POSITIVE_INFINITY)
+  const standing = isFull ? 3 : isCooling ? 2 : expected.isFree ? 0 : 1
+  const place = order?.indexOf(peer) ?? -1
+  const rank = [
+    standing >= 2 ? standing : 0,
+    connected && !connected.has(peer) ? 1 : 0,
+    place === -1 ? (order?.length ?? 0) : place,
+    policy.routing === 'balanced' ? 0 : standing,
+  ]
+  const answerMs = (1_000 * (policy.completionTokens ?? typicalUsage.completionTokens)) / expected.decodeTokensPerSecond
+  const waited = 1 + (expected.firstTokenMs + answerMs) / patienceMs
+  const score = (Number(expected.costNano) * waited) / expected.success
+  return { candidate, expected, standing: standings[standing] ?? '', score, rank }
+}
+
+/** Of so many drawn the best; the best of all where none is drawn. Draws for any number alike. */
+function drawOf(
+  among: readonly Weighed[],
+  draws: Strategy['draws'],
+  order: (a: Weighed, b: Weighed) => number,
+  figuresOf: Strategy['figuresOf'],
+  random: Pick<Random, 'next'>,
+): Weighed | undefined {
+  if (draws === 0) return leastOf(among, order)
+  const sorted = among.toSorted((a, b) => byName(a.candidate, b.candidate))
+  const first = draw(random, sorted.length)
+  if (draws === 1) return sorted[first]
+  const second = draw(random, sorted.length - 1)
+  const [one, other] = [sorted[first], sorted[second < first ? second : second + 1]]
+  return one && other && compare(figuresOf(other), figuresOf(one)) < 0 ? other : one
+}
+
+function leastOf(among: readonly Weighed[], order: (a: Weighed, b: Weighed) => number): Weighed | undefined {
+  let best: Weighed | undefined
+  for (const each of among) if (!best || order(each, best) < 0) best = each
+  return best
+}
+
+function typicalNano({ offer }: Candidate): Nano {
+  return costNano(typicalUsage, offer.price)
+}
+
+function compare(a: Figures, b: Figures): number {
   for (const [at, figure] of a.entries()) {
     const other = b[at] ?? 0
     if (figure !== other) return figure < other ? -1 : 1

@@ -55,6 +55,8 @@ export class Session {
   #accept: Accept | undefined
   #tab: TabStream | undefined
   #expired: MeshError | undefined
+  /** Whether a stream was ever opened: before that nothing was sent. */
+  isConnected = false
 
   constructor(parts: SessionParts, candidate: Candidate, request: SessionRequest) {
     this.#parts = parts
@@ -83,6 +85,7 @@ export class Session {
       (stop) => ports.network.open(advert.peer, inferProtocol, stop),
       signal,
     )
+    this.isConnected = true
     const open = this.#openFrame(tabs)
     const bytes = encodeFrame(open)
     const frames = stream.frames[Symbol.asyncIterator]()

@@ -138,7 +138,7 @@ function groupOf(raw: RawGroup, name: string, path: Path, context: GroupContext)
 }
 
 function configOf(raw: RawGroup, path: Path, report: Report): Overrides {
-  const policy = raw.policy === 'least-price' ? 'cheapest' : raw.policy
+  const policy = raw.policy === 'cheapest' ? 'least-price' : raw.policy // as it was called once
   return mergedOverrides(
     policy === undefined ? {} : overridesOf({ consumer: { routing: policy } }, [...path, 'policy'], report),
     raw.price ? overridesOf(priceSettings(raw.price), [...path, 'price'], report) : {},

@@ -52,7 +52,7 @@ export interface RawGroup {
   readonly churn?: RawChurn
   readonly price?: RawPrice
   readonly workload?: RawWorkload
-  readonly policy?: 'random' | 'p2c' | 'least-latency' | 'least-price' | 'cheapest'
+  readonly policy?: 'balanced' | 'least-price' | 'least-latency' | 'most-throughput' | 'p2c' | 'random' | 'cheapest'
   readonly models?: RawWeights
   readonly deposit?: Text
   readonly link?: string | RawWeights

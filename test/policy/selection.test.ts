@@ -13,7 +13,7 @@ import { addressOfNumber, peerOf } from './peers.ts'
 const nowMs = 1_800_000_000_000
 const cooldownMs = 30_000
 const policy: SelectionPolicy = {
-  routing: 'cheapest',
+  routing: 'least-price',
   nowMs,
   cooldownMs,
   openRequests: new Map(),
@@ -119,10 +119,10 @@ describe('tiers', () => {
   test('the reason names tier, number and price', () => {
     const full = { slotsFree: 0 }
     expect(select([candidate(0, dear), candidate(1, cheap)], policy, any)?.reason).toBe(
-      'free slot, cheapest of 2: 1000000 nano a million tokens',
+      'free slot, least-price of 2: 1000000 nano a million tokens',
     )
-    expect(select([candidate(0, full)], policy, any)?.reason).toMatch(/^would queue, cheapest of 1/)
-    expect(select([candidate(0, {}, nowMs)], policy, any)?.reason).toMatch(/^failed lately, cheapest of 1/)
+    expect(select([candidate(0, full)], policy, any)?.reason).toMatch(/^would queue, least-price of 1/)
+    expect(select([candidate(0, {}, nowMs)], policy, any)?.reason).toMatch(/^failed lately, least-price of 1/)
   })
 })
 
@@ -261,7 +261,7 @@ describe('two choices', () => {
   })
 
   test('take the only one', () => {
-    expect(select([busy], p2c, any)).toEqual({ candidate: busy, reason: 'free slot, p2c of 1: 75 % load' })
+    expect(select([busy], p2c, any)).toMatchObject({ candidate: busy, reason: 'free slot, p2c of 1: 75 % load' })
   })
 })
 
@@ -292,7 +292,7 @@ test('the order of the candidates never matters', () => {
         fc.tuple(fc.constant(candidates), fc.shuffledSubarray(candidates, { minLength: candidates.length })),
       ),
       fc.array(fc.tuple(fc.nat({ max: 7 }), fc.nat({ max: 3 }))),
-      fc.constantFrom<Routing>('cheapest', 'random', 'least-latency', 'p2c'),
+      fc.constantFrom<Routing>('balanced', 'least-price', 'least-latency', 'most-throughput', 'p2c', 'random'),
       fc.tuple(fc.nat({ max: 99 }), fc.nat({ max: 99 })),
       ([candidates, shuffled], open, routing, [first, second]) => {
         const openRequests = new Map(open.map(([number, count]) => [peer(number), count]))

@@ -198,6 +198,7 @@ describe('a checker that is told the truth', () => {
       attempt: 1,
       candidates: 1,
       reason: '',
+      considered: [],
     } as const
     heard(made, 'consumer', started, { ...chosen, model: declaredModelKeyOf(model) })
     made.failedAfterHealing(1, 'consumer', 'r', 'why', 1)

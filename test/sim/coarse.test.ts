@@ -157,13 +157,16 @@ describe('an overloaded market', () => {
   })
 
   test('spreads by two choices more evenly than by price', async () => {
-    const routed = (routing: 'cheapest' | 'p2c') => (peer: PeerSpec) => ({ ...peer, config: { consumer: { routing } } })
+    const routed = (routing: 'least-price' | 'p2c') => (peer: PeerSpec) => ({
+      ...peer,
+      config: { consumer: { routing } },
+    })
     const busy: Sizes = { providers: 8, requests: 3_000 }
-    const [cheapest, p2c] = [
-      await simulate(planOf(busy, {}, routed('cheapest'))),
+    const [leastPrice, p2c] = [
+      await simulate(planOf(busy, {}, routed('least-price'))),
       await simulate(planOf(busy, {}, routed('p2c'))),
     ]
-    expect(p2c.summary['utilisationGini']).toBeLessThan(0.5 * (cheapest.summary['utilisationGini'] ?? 0))
+    expect(p2c.summary['utilisationGini']).toBeLessThan(0.5 * (leastPrice.summary['utilisationGini'] ?? 0))
   })
 })
 

@@ -47,7 +47,7 @@ function provider(name: string, priceFactor: bigint): PeerSpec {
 function consumer(name: string): PeerSpec {
   const { config, ...rest } = peer(name, 'west', { consumer: { depositNano: 50_000_000_000n } })
   const consumer = {
-    routing: 'cheapest',
+    routing: 'least-price',
     priceNanoMax: 100_000_000_000_000n,
     requestNanoMax: 10_000_000_000n,
     connectMs: 2_000,

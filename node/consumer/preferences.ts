@@ -1,0 +1,123 @@
+// Which providers a request may go to: those that can do what it needs, that its caller and this node's owner allow, and that ask
+// no more than either pays. Pure.
+
+import { MeshError } from '../../protocol/errors.ts'
+import type { ModelKey } from '../../protocol/ids.ts'
+import type { Nano } from '../../protocol/money.ts'
+import { featuresOf } from '../../protocol/task.ts'
+import type { Config } from '../config.ts'
+import type { InferenceRequest, Preferences } from '../inference.ts'
+import type { Candidate } from './directory.ts'
+import type { Routing } from './selection.ts'
+
+/** The caller's wishes within the owner's rules. */
+export interface Wishes {
+  readonly routing: Routing
+  readonly order: readonly string[]
+  /** Undefined allows everybody. */
+  readonly only: ReadonlySet<string> | undefined
+  readonly ignore: ReadonlySet<string>
+  readonly promptNanoMax: Nano
+  readonly completionNanoMax: Nano
+  readonly cachedNanoMax: Nano
+  readonly allowFallbacks: boolean
+}
+
+export function wishesOf(preferences: Preferences, consumer: Config['consumer']): Wishes {
+  const { allowFallbacks = true, completionNanoMax, ignore = [], only, order, promptNanoMax, sort } = preferences
+  const { priceNanoMax } = consumer
+  return {
+    routing: sort ? sorted[sort] : consumer.routing,
+    order: order ?? consumer.order,
+    only: both(only, consumer.only.length === 0 ? undefined : consumer.only),
+    ignore: new Set([...ignore, ...consumer.ignore]),
+    promptNanoMax: lesser(promptNanoMax, priceNanoMax),
+    completionNanoMax: lesser(completionNanoMax, priceNanoMax),
+    cachedNanoMax: priceNanoMax,
+    allowFallbacks: allowFallbacks && consumer.fallbacks,
+  }
+}
+
+const sorted: Readonly<Record<NonNullable<Preferences['sort']>, Routing>> = {
+  price: 'least-price',
+  throughput: 'most-throughput',
+  latency: 'least-latency',
+}
+
+/** Those that may be asked, or why nobody may. */
+export type Eligible = { readonly candidates: readonly Candidate[] } | { readonly refusal: MeshError }
+
+/** Of `found`, which is not empty; `modelKey` where tokens were delivered and only the same weights can go on. */
+export function eligible(
+  found: readonly Candidate[],
+  request: InferenceRequest,
+  wishes: Wishes,
+  modelKey: ModelKey | undefined,
+): Eligible {
+  const { model } = request
+  const same = modelKey === undefined ? found : found.filter(({ offer }) => offer.modelKey === modelKey)
+  if (same.length === 0) return refused('no-provider', `nobody else serves the weights that "${model}" began with`)
+  const able = ableOf(same, request)
+  if ('refusal' in able) return able
+  const allowed = able.candidates.filter(({ advert: { peer } }) => isAllowed(peer, wishes))
+  if (allowed.length === 0) {
+    const count = able.candidates.length
+    return refused(
+      'no-provider',
+      `${count} providers of "${model}" are known and none is allowed (only, ignore)`,
+      'provider',
+    )
+  }
+  const affordable = allowed.filter(({ offer }) => isAffordable(offer.price, wishes))
+  if (affordable.length > 0) return { candidates: affordable }
+  const { completionNanoMax, promptNanoMax } = wishes
+  const ceiling =
+    completionNanoMax === promptNanoMax
+      ? `${completionNanoMax} nano a million tokens`
+      : `${promptNanoMax} nano a million prompt tokens or ${completionNanoMax} a million completion tokens`
+  return refused(
+    'no-provider',
+    `${allowed.length} providers serve "${model}", all above ${ceiling} (consumer.priceNanoMax, max_price)`,
+  )
+}
+
+function ableOf(candidates: readonly Candidate[], request: InferenceRequest): Eligible {
+  const needed = featuresOf(request)
+  const able = candidates.filter(({ offer }) => [...needed.keys()].every((feature) => offer.features.includes(feature)))
+  if (able.length > 0) return { candidates: able }
+  const counts = [...needed].map(([feature, param]) => ({
+    feature,
+    param,
+    count: candidates.filter(({ offer }) => offer.features.includes(feature)).length,
+  }))
+  const rarest = counts.reduce((least, each) => (each.count < least.count ? each : least))
+  const { feature, param, count } = rarest
+  const others = count === 0 ? 'none' : `those ${count} that can do not all else that is asked`
+  const text = `${candidates.length} providers serve "${request.model}", ${others} with ${feature}, which ${param} needs`
+  return refused('unsupported', text, param)
+}
+
+function isAllowed(peer: string, { ignore, only }: Wishes): boolean {
+  return !ignore.has(peer) && (only === undefined || only.has(peer))
+}
+
+function isAffordable(
+  { cachedNano, completionNano, promptNano }: Candidate['offer']['price'],
+  { cachedNanoMax, completionNanoMax, promptNanoMax }: Wishes,
+): boolean {
+  return promptNano <= promptNanoMax && completionNano <= completionNanoMax && cachedNano <= cachedNanoMax
+}
+
+function refused(code: 'no-provider' | 'unsupported', message: string, param?: string): Eligible {
+  return { refusal: new MeshError(code, message, { param }) }
+}
+
+/** What both allow; undefined allows all. */
+function both(a: readonly string[] | undefined, b: readonly string[] | undefined): ReadonlySet<string> | undefined {
+  if (!a || !b) return a || b ? new Set(a ?? b) : undefined
+  return new Set(a.filter((peer) => b.includes(peer)))
+}
+
+function lesser(a: Nano | undefined, b: Nano): Nano {
+  return a !== undefined && a < b ? a : b
+}
