@@ -1,14 +1,14 @@
-// `sim compare`: two outputs, of one run or of many seeds, figure by figure.
+// `sim compare`: two outputs, of one run, of many seeds or of a sweep, figure by figure.
 
 import { existsSync, globSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { compareRuns, comparisonJson, comparisonText } from '../report/compare.ts'
+import { compareSweeps, sweepComparisonJson, sweepComparisonText } from '../report/compare-sweeps.ts'
 import { type RunSummary, readSummary } from '../report/write.ts'
 import { UsageError } from './terminal.ts'
 
 export async function compare(a: string, b: string, { json }: { readonly json?: boolean }): Promise<void> {
-  const compared = compareRuns(await runsIn([a]), await runsIn([b]))
-  process.stdout.write(json ? `${comparisonJson(compared)}\n` : `${comparisonText(compared)}\n`)
+  const compared = compareSweeps(await runsIn([a]), await runsIn([b]))
+  process.stdout.write(`${json ? sweepComparisonJson(compared) : sweepComparisonText(compared)}\n`)
 }
 
 /** Folders of runs, and those inside folders of sweeps. */

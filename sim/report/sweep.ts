@@ -5,6 +5,7 @@ import { metricOf, summaryMetrics } from '../metrics.ts'
 import { othersIn, seedInterval, valuesOf } from './compare.ts'
 import { brand, table } from './elements.ts'
 import { formatValue, grouped } from './format.ts'
+import { type PointValues, parametersOf, pointsAt, pointText } from './points.ts'
 import { escaped, pageOf } from './shell.ts'
 import type { Interval } from './statistics.ts'
 import { type RunSummary, written } from './write.ts'
@@ -16,13 +17,10 @@ export interface Sweep {
 }
 
 export interface SweepPoint {
-  /** One a parameter. */
-  readonly values: readonly (string | number)[]
+  readonly values: PointValues
   readonly runs: readonly RunSummary[]
 }
 
-/** What changes from run to run without being swept. */
-const ignored = /^(seed|name|question)$/
 const parametersMax = 8
 /** Plotted at once, the others are behind a fold; all are in the table of `sweep.json`. */
 const tableMetrics = [
@@ -70,48 +68,8 @@ export async function writeSweepReport(
 }
 
 export function sweepOf(runs: readonly RunSummary[]): Sweep {
-  const flat = runs.map(({ manifest }) => new Map(leavesOf(manifest.source)))
-  const paths = [...new Set(flat.flatMap((leaves) => [...leaves.keys()]))].filter((path) => !ignored.test(path))
-  const parameters = paths
-    .map((path) => ({ path, count: new Set(flat.map((leaves) => leaves.get(path))).size }))
-    .filter(({ count }) => count > 1)
-    .sort((a, b) => b.count - a.count)
-    .slice(0, parametersMax)
-    .map(({ path }) => path)
-  const points = Map.groupBy(
-    runs.map((run, index) => ({ run, values: parameters.map((path) => flat[index]?.get(path) ?? 'none') })),
-    ({ values }) => JSON.stringify(values),
-  )
-  return {
-    parameters,
-    points: [...points.values()]
-      .map((members) => ({
-        values: members[0]?.values ?? [],
-        runs: members.map(({ run }) => run).sort((a, b) => a.manifest.seed - b.manifest.seed),
-      }))
-      .sort((a, b) => order(a.values, b.values)),
-  }
-}
-
-/** Arrays of plain values are one leaf: a latency's bounds are one parameter. */
-function* leavesOf(value: unknown, path = ''): Generator<[string, string | number]> {
-  if (Array.isArray(value) && value.some((item) => typeof item === 'object' && item !== null)) {
-    for (const [index, item] of value.entries()) yield* leavesOf(item, `${path}[${index}]`)
-  } else if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    for (const [name, item] of Object.entries(value)) yield* leavesOf(item, path === '' ? name : `${path}.${name}`)
-  } else if (value !== undefined) {
-    yield [path, typeof value === 'number' ? value : Array.isArray(value) ? JSON.stringify(value) : String(value)]
-  }
-}
-
-function order(a: readonly (string | number)[], b: readonly (string | number)[]): number {
-  for (const [index, x] of a.entries()) {
-    const y = b[index] ?? ''
-    if (x === y) continue
-    if (typeof x === 'number' && typeof y === 'number') return x - y
-    return String(x) < String(y) ? -1 : 1
-  }
-  return 0
+  const parameters = parametersOf(runs).slice(0, parametersMax)
+  return { parameters, points: pointsAt(parameters, runs) }
 }
 
 function metricsOf({ points }: Sweep): string[] {
@@ -198,7 +156,7 @@ function verdictOf({ parameters, points }: Sweep, runs: readonly RunSummary[]): 
         ...assertions.filter(({ holds }) => !holds).map(({ text }) => text),
       ]
       if (failed.length === 0) return []
-      const where = parameters.map((path, index) => `${path} = ${values[index]}`).join(', ')
+      const where = pointText(parameters, values)
       const text = `seed ${manifest.seed}${where === '' ? '' : `, ${where}`}: ${[...new Set(failed)].join('; ')}`
       return [`<li class="bad"><span class="mark" aria-hidden="true">✗</span><span>${escaped(text)}</span></li>`]
     }),

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { compareRuns, comparisonJson, comparisonText } from '../../sim/report/compare.ts'
+import { compareSweeps, sweepComparisonJson, sweepComparisonText } from '../../sim/report/compare-sweeps.ts'
 import type { RunSummary } from '../../sim/report/write.ts'
 import { syntheticRun } from './synthetic-run.ts'
 
@@ -94,4 +95,49 @@ describe('runs of several seeds', () => {
 
 test('a side without runs is refused', () => {
   expect(() => compareRuns([], runOf(1, {}))).toThrow('expected at least one on each side')
+})
+
+describe('two sweeps', () => {
+  const at = (loss: number, routing: string, seed: number, ttftMsP50: number): RunSummary => ({
+    ...runOf(seed, { ttftMsP50 }),
+    manifest: { ...manifest, seed, source: { seed, network: { loss }, config: { consumer: { routing } } } },
+  })
+  const sweep = (routing: string, shift: number, losses: readonly number[]) =>
+    losses.flatMap((loss) => [1, 2].map((seed) => at(loss, routing, seed, 1_000 * loss + seed + shift)))
+
+  test('are compared point by point: a point never makes up for another', () => {
+    const { parameters, points } = compareSweeps(sweep('p2c', 0, [0, 0.1]), sweep('random', 5, [0, 0.1]))
+    expect(parameters).toEqual(['network.loss']) // what each side has throughout is what is compared
+    expect(points.map(({ values }) => values)).toEqual([[0], [0.1]])
+    for (const { comparison } of points) {
+      expect(comparison.a.seeds).toEqual([1, 2])
+      expect(rowOf(comparison, 'ttftMsP50').difference).toBeCloseTo(5, 9)
+    }
+  })
+
+  test('say which points only one of them has', () => {
+    const compared = compareSweeps(sweep('p2c', 0, [0, 0.1]), sweep('p2c', 5, [0.1, 0.2]))
+    expect(compared).toMatchObject({ onlyInA: [[0]], onlyInB: [[0.2]] })
+    const text = sweepComparisonText(compared)
+    expect(text).toContain('── network.loss = 0.1\nA: ')
+    expect(text).toContain('only in A, compared with nothing: network.loss = 0\n')
+    expect(text).toMatch(/only in B, compared with nothing: network\.loss = 0\.2$/)
+    expect(JSON.parse(sweepComparisonJson(compared))).toMatchObject({
+      points: [{ parameters: { 'network.loss': 0.1 }, method: 'paired t' }],
+      onlyInA: [{ 'network.loss': 0 }],
+    })
+  })
+
+  test('without a point in common are refused, with what each has', () => {
+    expect(() => compareSweeps(sweep('p2c', 0, [0, 0.1]), sweep('p2c', 0, [0.2, 0.3]))).toThrow(
+      /A has network\.loss = 0; network\.loss = 0\.1; B has network\.loss = 0\.2/,
+    )
+  })
+
+  test('where nothing was swept are one comparison of all seeds', () => {
+    const [a, b] = [sweep('p2c', 0, [0]), sweep('random', 5, [0])]
+    const compared = compareSweeps(a, b)
+    expect(sweepComparisonText(compared)).toBe(comparisonText(compareRuns(a, b)))
+    expect(sweepComparisonJson(compared)).toBe(comparisonJson(compareRuns(a, b)))
+  })
 })
