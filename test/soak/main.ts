@@ -220,6 +220,10 @@ class Soak {
           this.#problems.push(`${settledNano} nano settled for ${payee}, ${signedNano} were signed`)
         if (settledNano < signedNano) open.push(`${payee} is settled for ${settledNano} of ${signedNano} nano`)
       }
+      // what a broken stream left is paid when its provider is heard of again
+      const signedNano = this.#allSignedNano()
+      if (signedNano < this.#costNano)
+        open.push(`${signedNano} nano are signed for answers that cost ${this.#costNano}`)
       if (open.length === 0) break
       if (Date.now() > deadlineMs) {
         this.#problems.push(...open)
@@ -227,12 +231,16 @@ class Soak {
       }
       await sleep(1_000)
     }
-    const signedNano = [...this.#signedNano.values()].reduce((sum, nano) => sum + nano, 0n)
+    const signedNano = this.#allSignedNano()
     // each time a provider was broken off, a window of tokens may have been on its way
     const lostNanoMax = windowNano * BigInt(this.#failovers + this.#failed + this.#kills + this.#stops)
-    if (signedNano < this.#costNano || signedNano > this.#costNano + lostNanoMax) {
+    if (signedNano > this.#costNano + lostNanoMax) {
       this.#problems.push(`${signedNano} nano were signed for answers that cost ${this.#costNano}`)
     }
+  }
+
+  #allSignedNano(): bigint {
+    return [...this.#signedNano.values()].reduce((sum, nano) => sum + nano, 0n)
   }
 
   #report(): boolean {
@@ -255,7 +263,7 @@ class Soak {
       kills: this.#kills,
       stops: this.#stops,
       costGram: formatGram(this.#costNano),
-      signedGram: formatGram([...this.#signedNano.values()].reduce((sum, nano) => sum + nano, 0n)),
+      signedGram: formatGram(this.#allSignedNano()),
       rssGrowthMib: Number(growth.rssMib.toFixed(1)),
       descriptorsGrowth: growth.descriptors,
       problems: this.#problems.slice(0, 20),
