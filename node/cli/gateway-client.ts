@@ -2,6 +2,7 @@
 
 import { createParser } from 'eventsource-parser'
 import { type ErrorCode, failures, MeshError } from '../../protocol/errors.ts'
+import type { KeyView } from '../gateway/key-view.ts'
 
 export interface GatewayAddress {
   readonly baseUrl: string
@@ -81,6 +82,14 @@ export async function modelNames(gateway: GatewayAddress, signal: AbortSignal): 
   const { data } = ((await response.json().catch(() => undefined)) ?? {}) as { data?: { id: string }[] }
   if (!Array.isArray(data)) throw noGateway(gateway, response)
   return data.map(({ id }) => id)
+}
+
+/** All keys that the gateway's owner gave out, and what each has spent. */
+export async function keyViews(gateway: GatewayAddress, signal: AbortSignal): Promise<readonly KeyView[]> {
+  const response = await request(gateway, '/keys', signal)
+  const { data } = ((await response.json().catch(() => undefined)) ?? {}) as { data?: KeyView[] }
+  if (!Array.isArray(data)) throw noGateway(gateway, response)
+  return data
 }
 
 /** An error as it comes over HTTP, or from a part with --json: the code is one of our table where we wrote it. */

@@ -60,7 +60,7 @@ function seedAt(path: string): Uint8Array {
 
 function textAt(path: string, form: RegExp, what: string, make: () => string): string {
   try {
-    if (!existsSync(path)) create(path, `${make()}\n`)
+    if (!existsSync(path)) createFile(path, `${make()}\n`) // where another process was first, its key counts
     if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600)
     const text = readFileSync(path, 'utf8').trim()
     if (!form.test(text)) {
@@ -80,8 +80,11 @@ function textAt(path: string, form: RegExp, what: string, make: () => string): s
   }
 }
 
-/** Whole and on disk before it has its name: a crash leaves no half key, and an existing key is never replaced. */
-function create(path: string, text: string): void {
+/**
+ * Whole and on disk before it has its name: a crash leaves no half file. False where there is one already, which is left
+ * as it is.
+ */
+export function createFile(path: string, text: string): boolean {
   const scratch = `${path}.${process.pid}.new`
   const file = openSync(scratch, 'wx', 0o600)
   try {
@@ -92,8 +95,10 @@ function create(path: string, text: string): void {
   }
   try {
     linkSync(scratch, path)
+    return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error // another process was first: its key counts
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
   } finally {
     unlinkSync(scratch)
   }

@@ -164,6 +164,40 @@ escrowCommand('unlock', 'begin to close the escrow; providers settle meanwhile')
 escrowCommand('cancel-unlock', 'keep the escrow open after all')
 escrowCommand('finalize', 'take back what is left once the delay is over')
 
+const keys = program
+  .command('keys')
+  .description('API keys for others, with budgets')
+  .exitOverride(refusal('silkmesh keys'))
+  .addHelpText(
+    'after',
+    examples(
+      ['silkmesh keys add --name ci --budget 5 --budget-day 0.5 --expires 30d', 'prints the secret, once'],
+      ['silkmesh keys list', 'what each may spend, has spent and has left'],
+      ['silkmesh keys remove ci', ''],
+    ),
+  )
+const keysCommand = (words: string, summary: string): Command =>
+  command(
+    words,
+    summary,
+    async () => {
+      const module = await import('./keys.ts')
+      const verb = words.split(' ')[0] ?? ''
+      return { run: (flags, rest) => module.run(verb, flags, rest) }
+    },
+    keys,
+  )
+keysCommand('add', 'make a key; limits that are left out do not bind')
+  .requiredOption('--name <name>', 'what to call it: small letters, digits, ".", "_" and "-"')
+  .option('--budget <gram>', 'what it may spend in all')
+  .option('--budget-day <gram>', 'what it may spend a day (UTC)')
+  .option('--max-cost <gram>', 'what one request may cost')
+  .option('--models <model,…>', 'the only models it may use, by name or key')
+  .option('--expires <when>', 'a time from now such as 12h or 30d, or a date such as 2030-01-31 (0:00 UTC)')
+keysCommand('list', 'all keys, and what each has spent and has left')
+keysCommand('show <name>', 'one key, day by day')
+keysCommand('remove <name>', 'refuse it from now on')
+
 withParent(command('chain', 'a local TON chain with a faucet, for development', () => import('./chain.ts')))
   .option('--port <port>', 'the port', '8081')
   .option('--block-ms <ms>', 'time between blocks; 0 makes them at once (default: 400)')

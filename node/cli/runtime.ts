@@ -12,7 +12,7 @@ import { fanOut, humanLog, jsonLog, prometheus } from '../adapters/telemetry.ts'
 import type { TonChain } from '../adapters/ton/chain.ts'
 import type { Config } from '../config.ts'
 import { type MeshNode, type Roles, startNode } from '../node.ts'
-import type { Engine, Identity, Observe } from '../ports.ts'
+import type { Engine, Identity, Observe, Store } from '../ports.ts'
 import { openChain } from './accounts.ts'
 import type { Invocation } from './flags.ts'
 import { type Home, openHome } from './home.ts'
@@ -28,6 +28,8 @@ export interface Runtime {
   readonly network: Libp2pNetwork
   readonly chain: TonChain
   readonly node: MeshNode
+  readonly store: Store
+  readonly observe: Observe
   /** Prometheus text. */
   metrics(): Promise<string>
   /** Drains the node, then closes what it stood on. */
@@ -69,6 +71,7 @@ export async function startRuntime({ invocation, signal, roles, engine: startEng
     closing.push(() => network.stop())
     terminal.ok('identity', identity.peerId)
     for (const address of network.addresses()) terminal.ok('listening', address)
+    const observe = fanOut(metrics.observe, logOf(config, isJson))
     const ports = {
       clock: systemClock,
       random: systemRandom,
@@ -77,14 +80,14 @@ export async function startRuntime({ invocation, signal, roles, engine: startEng
       engine,
       store,
       chain,
-      observe: fanOut(metrics.observe, logOf(config, isJson)),
+      observe,
     }
     const node = await startNode(config, ports, wanted)
     closing.push(() => node.stop())
     if (signal.aborted) throw signal.reason
     noteRunning(path, { addresses: network.addresses() })
     closing.push(() => forgetRunning(path))
-    return { home, identity, network, chain, node, metrics: () => metrics.metrics(), stop: closeAll }
+    return { home, identity, network, chain, node, store, observe, metrics: () => metrics.metrics(), stop: closeAll }
   } catch (error) {
     failed.abort()
     terminal.progress('')

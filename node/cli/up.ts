@@ -6,7 +6,8 @@ import { formatGram } from '../../protocol/money.ts'
 import { systemClock } from '../adapters/system.ts'
 import type { TonChain } from '../adapters/ton/chain.ts'
 import { loopbackHosts } from '../gateway/access.ts'
-import { createGateway, keyRing } from '../gateway/http.ts'
+import { Budgets } from '../gateway/budgets.ts'
+import { createGateway } from '../gateway/http.ts'
 import { serveGateway } from '../gateway/listen.ts'
 import type { Identity } from '../ports.ts'
 import { unlessCancelled } from '../waits.ts'
@@ -14,6 +15,7 @@ import { askFaucet, deposit, escrowTermsOf, walletOf } from './accounts.ts'
 import { stopped, untilStopped } from './exit.ts'
 import { type Invocation, invocationOf } from './flags.ts'
 import type { Home } from './home.ts'
+import { KeyFolder } from './key-files.ts'
 import { assertFree } from './ports.ts'
 import { forgetRunning, noteRunning } from './running.ts'
 import { startRuntime } from './runtime.ts'
@@ -42,11 +44,17 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   const { inference } = runtime.node
   if (!inference) throw new MeshError('internal', 'a consumer without inference')
   try {
+    const budgets = await Budgets.open(runtime.store, systemClock)
     const served = await serveGateway(
       createGateway({
         inference,
         clock: systemClock,
-        apiKeys: keyRing([runtime.home.apiKey]),
+        apiKeys: new KeyFolder(runtime.home, (message) =>
+          runtime.observe({ type: 'fault', where: 'gateway', code: 'bad-request', message }),
+        ),
+        budgets,
+        requestNanoMax: config.consumer.requestNanoMax,
+        attemptsMax: config.consumer.attemptsMax,
         metrics: () => runtime.metrics(),
         health: () => ({ ok: true }),
         hosts: [...loopbackHosts, ...hosts],
