@@ -32,12 +32,17 @@ const running = (command: Command): Command =>
 
 running(program.command('run <scenario>').description('one run, and its report'))
   .option('--seed <n>', 'instead of the first seed of the scenario')
-  .option('--until <time>', 'end at this virtual time, such as 12m')
+  .option('--until <time>', 'end at this virtual time, such as 12m; goes to a folder of its own')
   .option('--events', 'also write everything every node said (events.jsonl)')
   .action(async (file, flags) => (await import('./run.ts')).run(file, flags))
 
-running(program.command('serve <scenario>').description('one run, watched live in a browser'))
+running(
+  program
+    .command('serve <scenario>')
+    .description('one run, watched live in a browser; its report stays there until Ctrl-C'),
+)
   .option('--seed <n>', 'instead of the first seed of the scenario')
+  .option('--until <time>', 'end at this virtual time, such as 12m; goes to a folder of its own')
   .option('--port <port>', '0 takes a free one', '8380')
   .action(async (file, flags) => (await import('./run.ts')).run(file, { ...flags, serve: true }))
 
@@ -111,7 +116,7 @@ Examples:
 program
   .command('replay <run>')
   .description('runs again what an output folder holds')
-  .option('--until <time>', 'end at this virtual time, such as 12m30s')
+  .option('--until <time>', 'end at this virtual time, such as 12m30s; goes to a folder of its own')
   .option('--events', 'also write everything every node said')
   .option('--out <dir>', 'where results go', 'out')
   .option('--json', 'print one JSON object at the end')

@@ -53,7 +53,11 @@ async function carry(scenario: Scenario, seed: number, flags: RunFlags): Promise
   const tier = flags.tier ?? scenario.tier
   const signal = untilStopped()
   const line = progressLine(flags.quiet === true)
-  const dir = join(flags.out, runName(scenario, seed, tier))
+  const untilMs = flags.until === undefined ? undefined : durationMsOf(flags.until)
+  const dir = join(
+    flags.out,
+    runName(scenario, seed, tier) + (flags.until === undefined ? '' : `-until-${flags.until}`),
+  )
   const live = flags.serve
     ? await serveLive({
         port: wholeNumber('--port', flags.port ?? '0'),
@@ -65,7 +69,7 @@ async function carry(scenario: Scenario, seed: number, flags: RunFlags): Promise
   const events = flags.events ? eventLog(dir) : undefined
   const record = await execute(scenario, seed, tier, {
     signal,
-    untilMs: flags.until === undefined ? undefined : durationMsOf(flags.until),
+    untilMs,
     progress: (state) => {
       line.show(state)
       live?.push(state)
@@ -75,12 +79,20 @@ async function carry(scenario: Scenario, seed: number, flags: RunFlags): Promise
   line.clear()
   await events?.close()
   await writeRun(dir, record)
-  await live?.close()
   conclude(record, dir, flags)
+  if (!live) return
+  if (!signal.aborted) {
+    live.finished(readFileSync(join(dir, 'report.html'), 'utf8'))
+    line.note(`the report stays at ${live.url} until Ctrl-C`)
+    const { exitCode } = process // of the run: Ctrl-C is how this ends
+    await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    process.exitCode = exitCode
+  }
+  await live.close()
 }
 
 /** `<scenario>-<seed>-<tier>`: a second run of the same replaces the first, which it equals. */
-export function runName(scenario: Scenario, seed: number, tier: Tier): string {
+function runName(scenario: Scenario, seed: number, tier: Tier): string {
   return `${scenario.name}-${seed}-${scenario.mode === 'coarse' ? 'coarse' : tier}`
 }
 

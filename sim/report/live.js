@@ -73,9 +73,10 @@
     take(JSON.parse(data))
     draw()
   })
-  events.addEventListener('end', () => {
+  events.addEventListener('end', ({ data }) => {
     events.close()
-    show('state', 'over: the report has the rest')
+    if (JSON.parse(data).hasReport) location.reload()
+    else show('state', 'over: the report has the rest')
   })
   events.addEventListener('error', () => show('state', 'no connection: the run has ended, or is busy'))
 })()

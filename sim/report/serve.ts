@@ -1,4 +1,4 @@
-// A run while it runs, in a browser: a page on loopback that is told of progress by server-sent events.
+// A run while it runs, in a browser: a page on loopback that is told of progress by server-sent events, and its report after.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -40,6 +40,8 @@ interface Told extends LiveSample {
 export interface LiveView {
   readonly url: string
   push(sample: LiveSample): void
+  /** From now on the report is the page, and keeps this process alive: open pages turn to it. */
+  finished(report: string): void
   /** Tells the pages that it is over, and ends all connections. */
   close(): Promise<void>
 }
@@ -52,7 +54,7 @@ const historyMax = 600
 const backlogBytesMax = 1 << 20
 
 export async function serveLive({ port, title, question }: LiveOptions): Promise<LiveView> {
-  const page = await livePage(title, question ?? '')
+  let page = await livePage(title, question ?? '')
   const startMs = wallMs()
   const clients = new Set<ServerResponse>()
   let history: Told[] = []
@@ -92,8 +94,12 @@ export async function serveLive({ port, title, question }: LiveOptions): Promise
     )
     server.listen(port, host, resolve)
   })
-  // a live view alone does not keep a finished run alive
+  // a live view alone does not keep a run alive that failed
   server.unref()
+
+  const end = (hasReport: boolean): void => {
+    for (const client of clients) client.end(`event: end\ndata: ${JSON.stringify({ hasReport })}\n\n`)
+  }
 
   return {
     url: `http://${host}:${(server.address() as AddressInfo).port}/`,
@@ -107,8 +113,13 @@ export async function serveLive({ port, title, question }: LiveOptions): Promise
         else client.write(message)
       }
     },
+    finished(report) {
+      page = report
+      server.ref()
+      end(true)
+    },
     close() {
-      for (const client of clients) client.end('event: end\ndata: {}\n\n')
+      end(false)
       return new Promise((resolve) => {
         server.close(() => resolve())
         server.closeIdleConnections()

@@ -49,6 +49,15 @@ test('tells a page the past, each sample as it comes, and the end', async () => 
   await closing
 })
 
+test('turns open pages to the report once there is one, and serves it to those that come later', async () => {
+  view = await serveLive({ port: 0, title: 'churn' })
+  const messages = messagesOf(view.url)
+  expect((await messages.next()).value).toMatchObject({ event: 'history' })
+  view.finished('<!doctype html><title>the report</title>')
+  expect((await messages.next()).value).toEqual({ event: 'end', data: { hasReport: true } })
+  expect(await (await fetch(view.url)).text()).toBe('<!doctype html><title>the report</title>')
+})
+
 test('serves a page that asks nobody else, with the question as text', async () => {
   view = await serveLive({ port: 0, title: 'churn', question: 'Is <b>this</b> safe?' })
   const page = await (await fetch(view.url)).text()

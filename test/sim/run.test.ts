@@ -88,6 +88,33 @@ describe('a small run with every kind of fault', () => {
   })
 })
 
+test('a run up to some time leaves the whole run where it is', async () => {
+  const out = join(dir, 'until')
+  const whole = await sim('run', scenario, '--quiet', '--out', out)
+  const part = await sim('run', scenario, '--quiet', '--out', out, '--until', '12s')
+  expect(part.stdout).toContain(join(out, 'run-5-model-until-12s', 'report.html'))
+  expect(whole.stdout).toContain(join(out, 'run-5-model', 'report.html'))
+  expect((await readRun(join(out, 'run-5-model'))).manifest.isComplete).toBe(true)
+  expect((await readRun(join(out, 'run-5-model-until-12s'))).manifest.isComplete).toBe(false)
+}, 60_000)
+
+test('what is served stays after the run, as its report, until Ctrl-C', async () => {
+  const words = [main, 'serve', scenario, '--port', '0', '--until', '5s', '--out', join(dir, 'served')]
+  const child = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'] })
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  let said = ''
+  let url: string | undefined
+  for await (const piece of child.stderr) {
+    said += String(piece)
+    url = /the report stays at (\S+) until Ctrl-C/.exec(said)?.[1]
+    if (url !== undefined) break
+  }
+  const page = await (await fetch(url ?? expect.unreachable(said))).text()
+  expect(page).toBe(readFileSync(join(dir, 'served', 'run-5-model-until-5s', 'report.html'), 'utf8'))
+  child.kill('SIGINT')
+  expect(await ended).not.toBe(130) // the run's own verdict
+}, 60_000)
+
 test('a run that is interrupted leaves what it saw, readable', async () => {
   const day = join(dir, 'day.yaml')
   writeFileSync(day, readFileSync(scenario, 'utf8').replace('duration: 60s', 'duration: 24h'))
