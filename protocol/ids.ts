@@ -19,10 +19,15 @@ export type Address = Branded<'Address'>
 export const inferProtocol = '/silkmesh/infer/1.0.0'
 export const advertProtocol = '/silkmesh/advert/1.0.0'
 export const settleProtocol = '/silkmesh/settle/1.0.0'
+export const vocabularyProtocol = '/silkmesh/vocabulary/1.0.0'
 export const kadProtocol = '/silkmesh/kad/1.0.0'
 export const capacityTopic = '/silkmesh/capacity/1'
 
-export type ProtocolId = typeof inferProtocol | typeof advertProtocol | typeof settleProtocol
+export type ProtocolId =
+  | typeof inferProtocol
+  | typeof advertProtocol
+  | typeof settleProtocol
+  | typeof vocabularyProtocol
 export type Topic = typeof capacityTopic
 
 /** An Ed25519 peer id is the identity multihash (00 24) of the protobuf public key (08 01 12 20 ‖ 32 bytes). */

@@ -16,6 +16,8 @@ export const limits = {
   logprobsMax: 20,
   inputsMax: 256,
   embeddingValuesMax: 16_000,
+  /** Of a model's tokens, with two bytes for the length of each: some four times the largest vocabulary in use. */
+  vocabularyBytesMax: 8_388_608,
   stopsMax: 16,
   stopBytesMax: 256,
   /** Tokens of one request, prompt and completion; a bound on arithmetic, far above any context. */

@@ -18,6 +18,7 @@ import {
   encodeSettleReply,
   encodeSettleRequest,
 } from '../../protocol/settlement.ts'
+import { decodeVocabulary } from '../../protocol/vocabulary.ts'
 import { priceNanoMax } from './arbitraries.ts'
 import { violationOf } from './damage.ts'
 import { fixedAdvert, fixedFrames, providerKey } from './fixed.ts'
@@ -168,6 +169,13 @@ const bounds: Record<Exclude<keyof typeof limits, 'reasonCharsMax'>, readonly Bo
       index: 0,
       vector: new Float32Array(size),
     })),
+  ],
+  vocabularyBytesMax: [
+    {
+      encode: (size) => new Uint8Array(size), // tokens of no bytes
+      decode: decodeVocabulary,
+      violation: /vocabulary of 8388609 bytes, at most 8388608/,
+    },
   ],
   featuresMax: [offered(/17 features, at most 16/, (size) => ({ features: repeated(size, 'chat') }))],
   featureCharsMax: [

@@ -37,6 +37,7 @@ const frameBytesMax: Readonly<Record<ProtocolId, { readonly dialler: number; rea
   '/silkmesh/infer/1.0.0': { dialler: limits.openBytesMax, listener: limits.frameBytesMax },
   '/silkmesh/advert/1.0.0': { dialler: limits.advertBytesMax, listener: limits.advertBytesMax },
   '/silkmesh/settle/1.0.0': { dialler: limits.frameBytesMax, listener: limits.frameBytesMax },
+  '/silkmesh/vocabulary/1.0.0': { dialler: limits.frameBytesMax, listener: limits.frameBytesMax },
 }
 
 type Handler = (stream: Stream) => Promise<void>
