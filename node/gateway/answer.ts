@@ -44,6 +44,10 @@ export function adviceHeaders(error: MeshError): Readonly<Record<string, string>
   const { retryAfterMs } = error
   return {
     ...(error.remedy === 'never' && { 'x-should-retry': 'false' }),
+    ...(error instanceof BudgetError && {
+      'x-silkmesh-budget': error.budget,
+      'x-silkmesh-budget-left-nano': error.leftNano.toString(),
+    }),
     ...(error.code === 'unauthorized' && { 'www-authenticate': 'Bearer realm="silkmesh"' }),
     ...(retryAfterMs !== undefined && {
       'retry-after': Math.ceil(retryAfterMs / 1_000).toString(),

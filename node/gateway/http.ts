@@ -5,17 +5,21 @@ import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { failures, MeshError } from '../../protocol/errors.ts'
 import { type Nano, nanoMax } from '../../protocol/money.ts'
-import type { Inference, InferenceEvent, InferenceResult } from '../inference.ts'
+import type { Inference } from '../inference.ts'
 import type { Clock, Observe } from '../ports.ts'
 import { bearerKey, type Caller, loopbackHosts, refuseBody, refuseCaller } from './access.ts'
-import { type Accepted, chunkWriter, completionOf, errorOf, modelList, modelOf, trustTier } from './answer.ts'
-import { BudgetError, type Budgets } from './budgets.ts'
+import { accountHeaders, adviceHeaders, errorOf, paramOf, providerHeaders, trustTier } from './answer.ts'
+import type { Budgets } from './budgets.ts'
 import { type Call, Calls } from './calls.ts'
+import { chatEndpoint } from './chat-request.ts'
+import type { Asked, Endpoint } from './endpoint.ts'
+import { gather } from './gather.ts'
 import { keyView } from './key-view.ts'
 import { keyed, modelsFor } from './keyed.ts'
 import { type Bearer, bearerOf, type KeyRing } from './keys.ts'
-import { type ChatCall, parseChatRequest } from './openai.ts'
-import { chatStream, leave } from './stream.ts'
+import { modelList, modelOf } from './models.ts'
+import { Runs, type Step } from './runs.ts'
+import { answerStream } from './stream.ts'
 
 export { keyRing } from './keys.ts'
 
@@ -59,8 +63,12 @@ export type Env = { Bindings: Partial<HttpBindings>; Variables: { bearer: Bearer
 
 /** A minute at the default pace: see `StreamPace`. */
 const stallsMax = 4
-/** Of a whole answer held for a client that does not stream: some million tokens, above any context in use. */
-const answerCharsMax = 4_194_304
+/** What a page of another origin may read of an answer's headers. */
+const exposed =
+  'x-request-id, x-silkmesh-request-id, x-silkmesh-provider, x-silkmesh-cost-nano, x-silkmesh-failovers, x-silkmesh-tier, ' +
+  'x-silkmesh-budget, x-silkmesh-budget-left-nano, retry-after'
+
+const endpoints: readonly Endpoint[] = [chatEndpoint]
 
 const routes: readonly (readonly [path: string, method: 'GET' | 'POST'])[] = [
   ['/health', 'GET'],
@@ -69,7 +77,7 @@ const routes: readonly (readonly [path: string, method: 'GET' | 'POST'])[] = [
   ['/v1/keys', 'GET'],
   ['/v1/models', 'GET'],
   ['/v1/models/:id{.+}', 'GET'],
-  ['/v1/chat/completions', 'POST'],
+  ...endpoints.map(({ path }) => [path, 'POST'] as const),
 ]
 
 export function createGateway(options: GatewayOptions): Gateway {
@@ -117,31 +125,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       throw new MeshError('unknown-model', `no provider serves ${JSON.stringify(id.slice(0, 96))}`)
     return respond(c, 200, found)
   })
-  app.post('/v1/chat/completions', async (c) => {
-    const refusal = refuseBody(c.req.header('content-type'), c.req.header('content-encoding'))
-    if (refusal) throw refusal
-    const call = calls.begin(c.req.raw.signal)
-    let isStreaming = false
-    try {
-      const chat = parseChatRequest(await readJson(c.req.raw, bodyBytesMax))
-      // everything that a call asks of the mesh goes through this: the key's models, budgets and the call's max_cost
-      const mesh = keyed(keyedParts, c.get('bearer'), { choices: 1, ended: call.ended })
-      const events = mesh.infer(chat.request, call.signal)
-      const first = await events.next()
-      if (first.done || first.value.type !== 'accepted') {
-        leave(events)
-        throw new TypeError('an inference must begin with accepted')
-      }
-      if (!chat.stream) return await whole(c, events, call)
-      const response = stream(c, chat, first.value, events, call)
-      isStreaming = true // which ends the call itself
-      return response
-    } catch (error) {
-      throw call.abortedBy ?? error
-    } finally {
-      if (!isStreaming) call.end()
-    }
-  })
+  for (const endpoint of endpoints) app.post(endpoint.path, (c) => serve(c, endpoint))
   for (const [path, method] of routes) {
     app.all(path, (c) => {
       const error = new MeshError('bad-request', `${c.req.method} ${c.req.path}, expected ${method}`)
@@ -160,46 +144,64 @@ export function createGateway(options: GatewayOptions): Gateway {
     c.set('bearer', bearer)
   }
 
-  function stream(c: Context<Env>, chat: ChatCall, accepted: Accepted, events: Events, call: Call): Response {
-    const writer = chunkWriter(accepted, Math.floor(clock.now() / 1_000), chat.includeUsage)
-    const fail = (error: unknown) => call.abortedBy ?? explain(error, c)
-    const body = chatStream(events, writer, call, pace, fail, () => c.env?.outgoing?.destroy())
+  /**
+   * Every POST passes here. `call.ended` fires when all is over, also for a stream, whatever way it ended; `runs.results`
+   * then holds what each inference that finished has cost.
+   */
+  async function serve(c: Context<Env>, endpoint: Endpoint): Promise<Response> {
+    const refusal = refuseBody(c.req.header('content-type'), c.req.header('content-encoding'))
+    if (refusal) throw refusal
+    const call = calls.begin(c.req.raw.signal)
+    let runs: Runs | undefined
+    let isStreaming = false
+    try {
+      const asked = endpoint.read(await readJson(c.req.raw, bodyBytesMax), { hedge: c.req.header('x-silkmesh-hedge') })
+      // The key's models and budgets, and the call's max_cost, bound all that is asked of the mesh.
+      const mesh = keyed(keyedParts, c.get('bearer'), { choices: asked.requests.length, ended: call.ended })
+      runs = new Runs(mesh, asked.requests, call.signal)
+      const first = await runs.next()
+      if (first.type !== 'event' || (first.event.type !== 'accepted' && first.event.type !== 'queued')) {
+        throw new TypeError('an inference must begin with accepted or queued')
+      }
+      if (!asked.isStreaming) return await whole(c, asked, first, runs)
+      const response = stream(c, endpoint, asked, first, runs, call)
+      isStreaming = true // which ends the call and the runs itself
+      return response
+    } catch (error) {
+      throw call.abortedBy ?? renamed(error, endpoint)
+    } finally {
+      if (!isStreaming) {
+        call.end()
+        runs?.leave()
+      }
+    }
+  }
+
+  async function whole(c: Context<Env>, asked: Asked, first: Step, runs: Runs): Promise<Response> {
+    const gathered = await gather(first, runs, asked)
+    const body = asked.whole(gathered, Math.floor(clock.now() / 1_000))
+    return respond(c, 200, body, { ...accountHeaders(runs.results), 'x-silkmesh-tier': trustTier })
+  }
+
+  function stream(
+    c: Context<Env>,
+    endpoint: Endpoint,
+    asked: Asked,
+    first: FirstStep,
+    runs: Runs,
+    call: Call,
+  ): Response {
+    const fail = (error: unknown) => call.abortedBy ?? explain(renamed(error, endpoint), c)
+    const writer = asked.writer(Math.floor(clock.now() / 1_000))
+    const body = answerStream(first, runs, writer, call, pace, fail, () => c.env?.outgoing?.destroy())
     return respond(c, 200, body, {
       'content-type': 'text/event-stream; charset=utf-8',
       'x-accel-buffering': 'no', // nginx would hold events back
       'transfer-encoding': 'chunked', // without it the node adapter waits a millisecond for more before the headers
-      'x-silkmesh-provider': accepted.provider,
+      // Who serves a request that still waits is not known yet: the last event says it.
+      ...(first.event.type === 'accepted' && providerHeaders(first.event)),
       'x-silkmesh-tier': trustTier,
-      'x-request-id': accepted.requestId,
     })
-  }
-
-  async function whole(c: Context<Env>, events: Events, call: Call): Promise<Response> {
-    let text = ''
-    try {
-      for (;;) {
-        const step = await events.next()
-        if (step.done) {
-          const result = step.value
-          if (result.finish === 'cancelled') throw new MeshError('cancelled', 'the request was cancelled')
-          return respond(c, 200, completionOf(result, text, Math.floor(clock.now() / 1_000)), {
-            'x-silkmesh-provider': result.provider,
-            'x-silkmesh-cost-nano': result.costNano.toString(),
-            'x-silkmesh-failovers': result.failovers.toString(),
-            'x-silkmesh-tier': trustTier,
-            'x-request-id': result.requestId,
-          })
-        }
-        if (step.value.type !== 'delta') continue
-        text += step.value.text
-        if (text.length > answerCharsMax) {
-          throw new MeshError('protocol-violation', `an answer of over ${answerCharsMax} characters; stream it instead`)
-        }
-      }
-    } finally {
-      call.end()
-      leave(events)
-    }
   }
 
   /** What a client may read of a failure. Anything unforeseen is told to the node, not to the client. */
@@ -239,9 +241,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (origin === undefined || !rules.origins.includes(origin)) return {}
     return {
       'access-control-allow-origin': origin,
-      'access-control-expose-headers':
-        'x-request-id, x-silkmesh-provider, x-silkmesh-cost-nano, x-silkmesh-failovers, x-silkmesh-tier, ' +
-        'x-silkmesh-budget, x-silkmesh-budget-left-nano',
+      'access-control-expose-headers': exposed,
       vary: 'origin',
     }
   }
@@ -263,21 +263,12 @@ export function createGateway(options: GatewayOptions): Gateway {
   return { app, hasKeys: apiKeys.size > 0, requestMs, drain: (graceMs) => calls.drain(graceMs) }
 }
 
-/** What helps, for clients that read it: OpenAI's obey `x-should-retry` and `retry-after-ms`. A time only where one is known. */
-function adviceHeaders(error: MeshError): Readonly<Record<string, string>> {
-  const { retryAfterMs } = error
-  return {
-    ...(error.remedy === 'never' && { 'x-should-retry': 'false' }),
-    ...(error instanceof BudgetError && {
-      'x-silkmesh-budget': error.budget,
-      'x-silkmesh-budget-left-nano': error.leftNano.toString(),
-    }),
-    ...(error.code === 'unauthorized' && { 'www-authenticate': 'Bearer realm="silkmesh"' }),
-    ...(retryAfterMs !== undefined && {
-      'retry-after': Math.ceil(retryAfterMs / 1_000).toString(),
-      'retry-after-ms': retryAfterMs.toString(),
-    }),
-  }
+/** The mesh names parameters as a chat does; a client is told its own endpoint's name. */
+function renamed(error: unknown, { names }: Endpoint): unknown {
+  if (!(error instanceof MeshError)) return error
+  const param = names.get(paramOf(error) ?? '')
+  if (param === undefined) return error
+  return new MeshError(error.code, error.message, { cause: error, param, retryAfterMs: error.retryAfterMs })
 }
 
 function callerOf(c: Context<Env>): Caller {
@@ -329,4 +320,4 @@ async function readBody(request: Request, bytesMax: number): Promise<Uint8Array>
   }
 }
 
-type Events = AsyncIterator<InferenceEvent, InferenceResult>
+type FirstStep = Extract<Step, { type: 'event' }>

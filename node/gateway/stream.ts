@@ -1,10 +1,11 @@
 // One answer as server-sent events, at the pace of its reader: a delta is asked for when the one before it was taken.
 
 import { MeshError } from '../../protocol/errors.ts'
-import type { InferenceEvent, InferenceResult } from '../inference.ts'
 import type { Clock } from '../ports.ts'
-import { type ChunkWriter, errorEvent, keepAliveComment } from './answer.ts'
+import { keepAliveComment, queuedComment } from './answer.ts'
 import type { Call } from './calls.ts'
+import type { StreamWriter } from './endpoint.ts'
+import type { Runs, Step } from './runs.ts'
 
 export interface StreamPace {
   readonly clock: Clock
@@ -15,12 +16,13 @@ export interface StreamPace {
 }
 
 /**
- * `call` ends with the stream. `explain` turns whatever was thrown into what the client may read; `hangUp` drops the
- * connection of a reader that stalled.
+ * `first` is the step already taken of `runs`, and `call` ends with the stream. `explain` turns whatever was thrown into
+ * what the client may read; `hangUp` drops the connection of a reader that stalled.
  */
-export function chatStream(
-  events: AsyncIterator<InferenceEvent, InferenceResult>,
-  writer: ChunkWriter,
+export function answerStream(
+  first: Step,
+  runs: Runs,
+  writer: StreamWriter,
   call: Call,
   pace: StreamPace,
   explain: (error: unknown) => MeshError,
@@ -34,18 +36,12 @@ export function chatStream(
     try {
       for (;;) {
         if (call.abortedBy) throw call.abortedBy
-        const step = await events.next()
-        if (step.done) {
-          if (step.value.finish === 'cancelled') throw new MeshError('cancelled', 'the request was cancelled')
-          return { text: writer.closing(step.value), isLast: true }
-        }
-        // An `accepted` after a failover changes nothing for the reader; a delta may hold half a character, so no text.
-        if (step.value.type === 'delta' && step.value.text !== '') {
-          return { text: writer.delta(step.value.text), isLast: false }
-        }
+        const step = await runs.next()
+        const text = textOf(step, writer)
+        if (text !== '' || step.type === 'all-ended') return { text, isLast: step.type === 'all-ended' }
       }
     } catch (error) {
-      return { text: errorEvent(explain(error)), isLast: true }
+      return { text: writer.failure(explain(error)), isLast: true }
     }
   }
 
@@ -59,17 +55,17 @@ export function chatStream(
 
   return new ReadableStream<Uint8Array>({
     start(controller) {
-      controller.enqueue(encoder.encode(writer.opening))
+      controller.enqueue(encoder.encode(textOf(first, writer)))
       watch(controller).catch(() => undefined) // the sleep is let go when the call ends
       // Between two steps nobody is there to notice the signal: the provider must stop all the same.
-      call.signal.addEventListener('abort', () => isWaiting || leave(events), { once: true })
+      call.signal.addEventListener('abort', () => isWaiting || runs.leave(), { once: true })
     },
     async pull(controller) {
       isWaiting = true
       stalls = 0
       const { text, isLast } = await next()
       isWaiting = false
-      if (call.signal.aborted) leave(events)
+      if (call.signal.aborted || isLast) runs.leave()
       if (call.ended.aborted) return // the reader left meanwhile: this stream takes nothing any more
       controller.enqueue(encoder.encode(text))
       if (!isLast) return
@@ -78,13 +74,24 @@ export function chatStream(
     },
     cancel() {
       call.abort(new MeshError('cancelled', 'the client went away'))
-      leave(events)
+      runs.leave()
       call.end()
     },
   })
 }
 
-/** Lets a generator clean up that was left between two steps; one in the middle of a step ends by the call's signal. */
-export function leave(events: AsyncIterator<InferenceEvent, InferenceResult>): void {
-  events.return?.().catch(() => undefined) // it ends because it was told to
+function textOf(step: Step, writer: StreamWriter): string {
+  if (step.type === 'ended') return writer.ended(step.run, step.result)
+  if (step.type === 'all-ended') return writer.closing(step.run, step.results)
+  const { event, run } = step
+  switch (event.type) {
+    case 'accepted':
+      return writer.accepted(run, event)
+    case 'delta':
+      return writer.delta(run, event)
+    case 'queued':
+      return queuedComment(event)
+    case 'embedding':
+      return '' // an answer of vectors is never streamed
+  }
 }

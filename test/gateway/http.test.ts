@@ -274,9 +274,9 @@ describe('POST /v1/chat/completions', () => {
   })
 
   it('names the parameter it refuses', async () => {
-    const response = await chat(gatewayOf(saying()), { n: 3 })
+    const response = await chat(gatewayOf(saying()), { audio: {} })
     expect(response.status).toBe(400)
-    expect(await response.json()).toMatchObject({ error: { param: 'n', code: 'unsupported' } })
+    expect(await response.json()).toMatchObject({ error: { param: 'audio', code: 'unsupported' } })
   })
 
   it('takes a body at its bound and refuses one byte more, with and without a declared length', async () => {
@@ -325,7 +325,7 @@ describe('POST /v1/chat/completions', () => {
 
   it('gives the place back after a refusal', async () => {
     const gateway = gatewayOf(saying('a'), { requestsMax: 1 })
-    for (let at = 0; at < 3; at++) expect((await chat(gateway, { n: 2 })).status).toBe(400)
+    for (let at = 0; at < 3; at++) expect((await chat(gateway, { n: 0 })).status).toBe(400)
     expect((await chat(gateway, {})).status).toBe(200)
   })
 

@@ -103,9 +103,9 @@ describe('the openai package', () => {
   })
 
   it('throws BadRequestError naming the parameter', async () => {
-    const error = await thrown(client.chat.completions.create({ ...question, n: 2 }))
+    const error = await thrown(client.chat.completions.create({ ...question, reasoning_effort: 'high' }))
     expect(error).toBeInstanceOf(OpenAI.BadRequestError)
-    expect(error).toMatchObject({ param: 'n', code: 'unsupported' })
+    expect(error).toMatchObject({ param: 'reasoning_effort', code: 'unsupported' })
   })
 
   it.each([
