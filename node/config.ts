@@ -3,6 +3,8 @@
 
 import { MeshError } from '../protocol/errors.ts'
 import { formatGram, type Nano, nanoMax, parseGram } from '../protocol/money.ts'
+import { parseModelPrice } from './provider/prices.ts'
+import { parseSchedule } from './provider/schedule.ts'
 
 interface Setting<T> {
   readonly default: T
@@ -112,6 +114,10 @@ export const settings = {
       'what was measured of a provider counts half after this',
     ),
     conversationsMax: integer(4_096, 0, 1_000_000, 'conversations whose last provider is remembered, for its cache'),
+    hedge: hedging(
+      'off',
+      'asks a second provider when the first has not begun to answer by then: off, p95 (of recent answers) or milliseconds',
+    ),
     requestNanoMax: nano(1_000_000_000n, 'the most that one request may cost, whatever the caller allows'),
     escrowCheckMs: integer(60_000, 100, 10 * minutes, 'how old the view of the own escrow may be'),
     cooldownMs: integer(30_000, 0, 60 * minutes, 'a provider that failed is tried last for this long'),
@@ -127,6 +133,27 @@ export const settings = {
       'adaptive: cheaper while slots are free, up to twice the price while requests wait',
     ),
     priceFloorPerMille: integer(250, 0, 1_000, 'of the price, what an idle provider asks with adaptive pricing'),
+    prices: list(
+      [],
+      64,
+      'of single models, each model=prompt/completion/cached in GRAM a million tokens, with @floor in thousandths of it where it is not priceFloorPerMille',
+      (entries) => void entries.map(parseModelPrice),
+    ),
+    schedule: list(
+      [],
+      32,
+      'when to serve, such as 22:00-07:00,sat,sun or mon-fri 18:00-24:00; empty is always',
+      (entries) => void parseSchedule(entries, ''),
+    ),
+    scheduleZone: text('', "the schedule's time zone, such as Europe/Berlin; empty takes this machine's", (zone) => {
+      parseSchedule([], zone)
+    }),
+    coalesceMs: integer(
+      10,
+      0,
+      100,
+      'deltas of one answer that follow each other this closely are sent as one, and more so with many answers at once; the first never waits; 0 sends each',
+    ),
     creditTokens: integer(
       64,
       1,
@@ -335,12 +362,14 @@ function flag(value: boolean, reason: string): Setting<boolean> {
   }
 }
 
-function text(value: string, reason: string): Setting<string> {
+/** `check` throws for what cannot be used. */
+function text(value: string, reason: string, check?: (given: string) => void): Setting<string> {
   return {
     default: value,
     reason,
     parse: (raw) => {
       if (typeof raw !== 'string' || raw.length > 4_096) throw new RangeError(`${JSON.stringify(raw)}, expected a text`)
+      check?.(raw)
       return raw
     },
     show: (shown) => (shown === '' ? '–' : shown),
@@ -360,7 +389,28 @@ function choice<const T extends string>(options: readonly T[], value: NoInfer<T>
   }
 }
 
-function list(value: readonly string[], max: number, reason: string): Setting<readonly string[]> {
+function hedging(value: 'off', reason: string): Setting<'off' | 'p95' | number> {
+  const [min, max] = [1, 60_000]
+  return {
+    default: value,
+    reason,
+    parse: (raw) => {
+      if (raw === 'off' || raw === 'p95') return raw
+      const ms = typeof raw === 'string' && /^\d{1,15}$/.test(raw) ? Number(raw) : raw
+      if (typeof ms === 'number' && Number.isInteger(ms) && ms >= min && ms <= max) return ms
+      throw new RangeError(`${JSON.stringify(raw)}, expected off, p95 or a whole number from ${min} to ${max}`)
+    },
+    show: String,
+  }
+}
+
+/** `check` throws for what cannot be used. */
+function list(
+  value: readonly string[],
+  max: number,
+  reason: string,
+  check?: (items: readonly string[]) => void,
+): Setting<readonly string[]> {
   return {
     default: value,
     reason,
@@ -370,6 +420,7 @@ function list(value: readonly string[], max: number, reason: string): Setting<re
         throw new RangeError(`${JSON.stringify(raw)}, expected a list of texts`)
       }
       if (items.length > max) throw new RangeError(`${items.length} entries, at most ${max}`)
+      check?.(items)
       return items
     },
     show: (items) => (items.length === 0 ? '–' : items.join(',')),

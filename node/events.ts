@@ -53,6 +53,24 @@ export type NodeEvent =
       readonly considered: readonly ConsideredProvider[]
     }
   | { readonly type: 'first-token'; readonly request: string; readonly peer: PeerId; readonly elapsedMs: number }
+  /** Nothing was delivered yet, so a second provider is asked, too. */
+  | {
+      readonly type: 'hedge-started'
+      readonly request: string
+      readonly peer: PeerId
+      readonly first: PeerId
+      readonly elapsedMs: number
+    }
+  /** One of the two delivered, and the other is left. */
+  | {
+      readonly type: 'hedge-won'
+      readonly request: string
+      readonly peer: PeerId
+      readonly loser: PeerId
+      /** It was the second, not the first. */
+      readonly isSecond: boolean
+      readonly elapsedMs: number
+    }
   | {
       readonly type: 'attempt-failed'
       readonly request: string
@@ -89,7 +107,13 @@ export type NodeEvent =
       readonly promptTokens: number
       readonly active: number
     }
-  | { readonly type: 'request-queued'; readonly request: string; readonly peer: PeerId; readonly position: number }
+  | {
+      readonly type: 'request-queued'
+      readonly request: string
+      readonly peer: PeerId
+      readonly position: number
+      readonly etaMs: number | undefined
+    }
   | {
       readonly type: 'request-refused'
       readonly request: string
@@ -113,6 +137,12 @@ export type NodeEvent =
       readonly escrow: Address
       readonly amountNano: Nano
       readonly owedNano: Nano
+    }
+  /** It takes requests, or takes none: paused by its operator, or outside its hours. `untilMs` is Unix milliseconds. */
+  | {
+      readonly type: 'serving-changed'
+      readonly state: 'open' | 'paused' | 'closed'
+      readonly untilMs: number | undefined
     }
   | { readonly type: 'credit-paused'; readonly request: string; readonly peer: PeerId; readonly unpaidNano: Nano }
   // settlement

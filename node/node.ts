@@ -11,7 +11,9 @@ import type { Ports } from './ports.ts'
 import { Accounts } from './provider/accounts.ts'
 import { Admission } from './provider/admission.ts'
 import { Advertiser } from './provider/advertiser.ts'
-import { Pricing, type PricingTerms } from './provider/pricing.ts'
+import { Opening, type OpeningState } from './provider/opening.ts'
+import { Prices } from './provider/prices.ts'
+import { parseSchedule } from './provider/schedule.ts'
 import { Service } from './provider/service.ts'
 import { Book } from './settlement/book.ts'
 import { type Channel, unsettledNano } from './settlement/channel.ts'
@@ -28,9 +30,23 @@ export interface Roles {
   readonly settler?: boolean | undefined
 }
 
+/** What a provider does with requests, for whoever runs it. */
+export interface Serving {
+  readonly state: OpeningState
+  /** When its hours next begin or end; undefined without a schedule. Unix milliseconds. */
+  readonly changesAtMs: number | undefined
+  readonly active: number
+  readonly queued: number
+  /** Nothing new is taken, who waits is turned away, what runs goes on. */
+  pause(): void
+  resume(): void
+}
+
 export interface MeshNode {
   /** Present on a consumer. */
   readonly inference: Inference | undefined
+  /** Present on a provider. */
+  readonly serving: Serving | undefined
   readonly directory: Directory
   /** A provider's channels; empty otherwise. */
   channels(): readonly Channel[]
@@ -59,7 +75,11 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
   if (provider) {
     network.handle(inferProtocol, (stream) => provider.service.serve(stream))
     network.handle(advertProtocol, (stream) => provider.advertiser.serve(stream))
-    loops.push(provider.advertiser.run(ended.signal), provider.collector.run(ended.signal))
+    loops.push(
+      provider.advertiser.run(ended.signal),
+      provider.collector.run(ended.signal),
+      provider.opening.run(ended.signal),
+    )
   }
   if (roles.settler) network.handle(settleProtocol, (stream) => settler.serve(stream))
   if (provider || roles.settler) loops.push(settler.run(ended.signal))
@@ -104,6 +124,7 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
   let stopping: Promise<void> | undefined
   return {
     inference: consumer,
+    serving: provider && servingOf(provider),
     directory,
     channels: () => provider?.book.channels() ?? [],
     settleNow,
@@ -131,27 +152,38 @@ async function composeProvider(config: Config, ports: Ports, payout: Address, se
   const book = new Book(payout, ports)
   await book.recover()
   const { slots } = engine
-  const { peerRequestsMax, queueMax } = config.provider
-  const admission = new Admission({ slots, queueMax, peerRequestsMax }, () => advertiser.changed())
+  const { peerRequestsMax, queueMax, schedule, scheduleZone } = config.provider
+  const changed = (): void => advertiser.changed()
+  const admission = new Admission({ slots, queueMax, peerRequestsMax }, ports.clock, changed)
   const load = () => ({ slots, active: admission.active, queued: admission.queued })
-  const pricing = new Pricing(pricingTerms(config), ports.clock, load)
-  const advertiser: Advertiser = new Advertiser(config, payout, pricing, engine, admission, forked(ports, 'advertiser'))
+  const prices = new Prices(config.provider, ports.clock, load)
+  const parts = { config, payout, prices, engine, admission }
+  const advertiser: Advertiser = new Advertiser({ ...parts, ports: forked(ports, 'advertiser') })
+  const opening = new Opening(parseSchedule(schedule, scheduleZone), admission, ports)
   // in calm weather a payer is settled with at the threshold: as much again may be due when the chain falls silent
   const silentNanoMax = 2n * config.settlement.thresholdNano
   const accounts = new Accounts(payout, { ...config.provider, silentNanoMax }, ports)
-  const service = new Service({ config, payout, pricing, engine, admission, accounts, book, ports })
+  const service = new Service({ ...parts, accounts, book, ports })
   const collector = new Collector(config, forked(ports, 'collector'), book, settler)
-  return { admission, advertiser, book, collector, service }
+  return { admission, advertiser, book, collector, opening, service }
 }
 
-/** A token still held never costs more than a fresh one. */
-function pricingTerms({ provider }: Config): PricingTerms {
-  const { cachedPriceNano, completionPriceNano: completionNano, promptPriceNano: promptNano } = provider
-  const cachedNano = cachedPriceNano < promptNano ? cachedPriceNano : promptNano
+function servingOf({ admission, opening }: { readonly admission: Admission; readonly opening: Opening }): Serving {
   return {
-    policy: provider.pricing,
-    base: { promptNano, completionNano, cachedNano },
-    floorPerMille: provider.priceFloorPerMille,
+    get state() {
+      return opening.state
+    },
+    get changesAtMs() {
+      return opening.changesAtMs
+    },
+    get active() {
+      return admission.active
+    },
+    get queued() {
+      return admission.queued
+    },
+    pause: () => opening.pause(),
+    resume: () => opening.resume(),
   }
 }
 

@@ -65,6 +65,8 @@ export function prometheus(): { readonly observe: Observe; readonly metrics: () 
   const firstToken = seconds('request_first_token_seconds', 'From a request to its first token')
   const attempts = counter('attempts_total', 'Providers tried for a request')
   const attemptsFailed = counter('attempts_failed_total', 'Providers that failed a request', ['code'])
+  const hedges = counter('hedges_total', 'Second providers asked because the first had not begun')
+  const hedgesWon = counter('hedges_won_total', 'Of these, the ones that began first')
   const failovers = counter('failovers_total', 'Requests moved to another provider')
   const bought = counter('bought_tokens_total', 'Tokens received and paid for', ['kind'])
   const spent = counter('spent_nano_total', 'Paid for finished requests, in nano')
@@ -74,6 +76,7 @@ export function prometheus(): { readonly observe: Observe; readonly metrics: () 
   const admitted = counter('admitted_total', 'Requests of others that got a slot')
   const queued = counter('queued_total', 'Requests of others that had to wait')
   const refused = counter('refused_total', 'Requests of others that were turned away', ['code'])
+  const closed = gauge('closed', '1 while a provider takes nothing new: paused, or outside its hours')
   const servedNow = gauge('serving', 'Requests of others being served')
   const servedTotal = counter('served_total', 'Requests of others, by outcome and error code', ['outcome', 'code'])
   const servedSeconds = seconds('served_duration_seconds', 'Serving one request', ['outcome'])
@@ -112,6 +115,10 @@ export function prometheus(): { readonly observe: Observe; readonly metrics: () 
         return attempts.inc()
       case 'first-token':
         return firstToken.observe(event.elapsedMs / 1_000)
+      case 'hedge-started':
+        return hedges.inc()
+      case 'hedge-won':
+        return hedgesWon.inc(event.isSecond ? 1 : 0)
       case 'attempt-failed':
         return attemptsFailed.inc({ code: event.code })
       case 'voucher-signed':
@@ -138,6 +145,8 @@ export function prometheus(): { readonly observe: Observe; readonly metrics: () 
         servedSeconds.observe({ outcome: event.outcome }, event.elapsedMs / 1_000)
         count(sold, event.usage)
         return earned.inc(Number(event.costNano))
+      case 'serving-changed':
+        return closed.set(event.state === 'open' ? 0 : 1)
       case 'voucher-booked':
         return booked.inc()
       case 'credit-paused':
@@ -183,6 +192,10 @@ function describe(event: NodeEvent): string | undefined {
       return `request ${short(event.request)} goes to ${short(event.peer)}, one of ${event.candidates}: ${event.reason}`
     case 'first-token':
       return `request ${short(event.request)} first token after ${event.elapsedMs} ms`
+    case 'hedge-started':
+      return `request ${short(event.request)} also goes to ${short(event.peer)} after ${event.elapsedMs} ms`
+    case 'hedge-won':
+      return `request ${short(event.request)} goes on at ${short(event.peer)}, ${short(event.loser)} is left`
     case 'attempt-failed':
       return `request ${short(event.request)} failed at ${short(event.peer)} after ${event.tokensDelivered} tokens: ${event.code}, ${event.message}`
     case 'request-finished':
@@ -193,6 +206,8 @@ function describe(event: NodeEvent): string | undefined {
       return `serving ${short(event.request)} of ${short(event.peer)}: ${event.promptTokens} prompt tokens, ${event.active} active`
     case 'request-queued':
       return `request ${short(event.request)} of ${short(event.peer)} waits at place ${event.position}`
+    case 'serving-changed':
+      return `${servingWords[event.state]}${event.untilMs === undefined ? '' : ` until ${new Date(event.untilMs).toISOString()}`}`
     case 'request-refused':
       return `request ${short(event.request)} of ${short(event.peer)} refused: ${event.code}, ${event.message}`
     case 'request-served':
@@ -230,6 +245,8 @@ function ending(event: Extract<NodeEvent, { type: 'request-finished' | 'request-
   const { promptTokens, completionTokens } = event.usage
   return `${how}: ${promptTokens} + ${completionTokens} tokens, ${formatGram(event.costNano)} GRAM, ${event.elapsedMs} ms`
 }
+
+const servingWords = { open: 'serving', paused: 'paused', closed: 'outside its hours' }
 
 /** The end tells peers and requests apart: peer ids all begin alike. */
 function short(id: string): string {

@@ -8,15 +8,25 @@ import type { Config } from '../config.ts'
 import type { Engine, Ports, Stream } from '../ports.ts'
 import { every, jittered } from '../waits.ts'
 import type { Admission } from './admission.ts'
-import type { Pricing } from './pricing.ts'
+import type { Prices } from './prices.ts'
 
 const agent = 'silkmesh/0.1'
 const changed = new Error('load changed')
 
+export interface AdvertiserParts {
+  readonly config: Config
+  /** Where vouchers must pay. */
+  readonly payout: Address
+  readonly prices: Prices
+  readonly engine: Engine
+  readonly admission: Admission
+  readonly ports: Ports
+}
+
 export class Advertiser {
   readonly #config: Config
   readonly #payout: Address
-  readonly #pricing: Pricing
+  readonly #prices: Prices
   readonly #engine: Engine
   readonly #admission: Admission
   readonly #ports: Ports
@@ -26,10 +36,10 @@ export class Advertiser {
   #encoded: { readonly offers: readonly Offer[]; readonly bytes: Uint8Array; readonly atMs: number } | undefined
   #wake = new AbortController()
 
-  constructor(config: Config, payout: Address, pricing: Pricing, engine: Engine, admission: Admission, ports: Ports) {
+  constructor({ admission, config, engine, payout, ports, prices }: AdvertiserParts) {
     this.#config = config
     this.#payout = payout
-    this.#pricing = pricing
+    this.#prices = prices
     this.#engine = engine
     this.#admission = admission
     this.#ports = ports
@@ -55,7 +65,9 @@ export class Advertiser {
 
   /** Says that nothing is offered any more: others need not find out by dialling. */
   async withdraw(): Promise<void> {
-    await this.#ports.network.publish(capacityTopic, this.#encode([]))
+    const { clock, network } = this.#ports
+    this.#published = { offers: [], atMs: clock.now() }
+    await network.publish(capacityTopic, this.#encode([]))
   }
 
   /** Serves /silkmesh/advert/1.0.0: the current advert, then the end. Many ask at once when a provider is new. */
@@ -75,7 +87,8 @@ export class Advertiser {
     const offers = this.#offers()
     const last = this.#published
     const repeatMs = jittered(advertIntervalMs, random)
-    const isDue = !last || clock.now() - last.atMs >= repeatMs || isWorthTelling(last.offers, offers)
+    const isRepeat = offers.length > 0 && last !== undefined && clock.now() - last.atMs >= repeatMs
+    const isDue = !last || isRepeat || isWorthTelling(last.offers, offers)
     if (isDue) {
       await network.publish(capacityTopic, this.#encode(offers))
       this.#published = { offers, atMs: clock.now() }
@@ -84,7 +97,7 @@ export class Advertiser {
     }
     // sleep until the repeat, or until told of a change; `every` then keeps the gap
     this.#wake = new AbortController()
-    const untilMs = Math.max(0, last.atMs + repeatMs - clock.now() - advertGapMs)
+    const untilMs = offers.length === 0 ? repeatMs : Math.max(0, last.atMs + repeatMs - clock.now() - advertGapMs)
     await clock.sleep(untilMs, AbortSignal.any([signal, this.#wake.signal])).catch(() => undefined)
   }
 
@@ -95,17 +108,18 @@ export class Advertiser {
     ]
   }
 
+  /** None while nothing new is taken. */
   #offers(): readonly Offer[] {
     const { slots, models, isReady = true } = this.#engine
-    if (!isReady) return []
-    const price = this.#pricing.current
+    const { isOpen, queued, slotsFree } = this.#admission
+    if (!isReady || !isOpen) return []
     return models.map(({ key, ...model }) => ({
       ...model,
       modelKey: key,
-      price,
+      price: this.#prices.of({ key, name: model.name }).current,
       slots,
-      slotsFree: this.#admission.slotsFree,
-      queued: this.#admission.queued,
+      slotsFree,
+      queued,
       vocabularySha256: undefined,
     }))
   }
@@ -114,7 +128,7 @@ export class Advertiser {
     const { clock, identity, network } = this.#ports
     this.#sequence = Math.max(this.#sequence + 1, clock.now()) // also grows over a restart
     const validUntilMs = clock.now() + this.#config.discovery.advertLifeMs
-    for (const { price } of offers) this.#pricing.told(price, validUntilMs)
+    for (const { modelKey: key, name, price } of offers) this.#prices.of({ key, name }).told(price, validUntilMs)
     const advert: Advert = {
       peer: identity.peerId,
       sequence: this.#sequence,

@@ -2,33 +2,30 @@
 // be paid in full. docs/protocol.md §4 and §5.
 
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
-import {
-  decodeConsumerFrame,
-  type EndReason,
-  encodeFrame,
-  type Open,
-  type ProviderFrame,
-  type Tab,
-} from '../../protocol/frames.ts'
+import { type EndReason, encodeFrame, type Open, type ProviderFrame, type Tab } from '../../protocol/frames.ts'
 import type { Address, PeerId } from '../../protocol/ids.ts'
-import type { Nano, Price } from '../../protocol/money.ts'
+import { limits } from '../../protocol/limits.ts'
+import type { Nano } from '../../protocol/money.ts'
 import { signReceipt } from '../../protocol/receipt.ts'
-import { taskOf } from '../../protocol/task.ts'
+import { featuresOf, type Task, taskOf } from '../../protocol/task.ts'
 import type { Config } from '../config.ts'
-import type { Delta, Engine, EscrowState, Ports, Prompt, Stream } from '../ports.ts'
+import type { Delta, Engine, EscrowState, Model, Ports, Prompt, Stream } from '../ports.ts'
 import type { Account, Book } from '../settlement/book.ts'
 import { type Channel, coveredNano, unpaidNano } from '../settlement/channel.ts'
-import { within } from '../waits.ts'
+import { unlessCancelled, within } from '../waits.ts'
 import type { Accounts } from './accounts.ts'
 import type { Admission, Lease } from './admission.ts'
-import { afterDelta, type Meter, meteredNano, startMeter, windowNano } from './meter.ts'
-import type { Pricing } from './pricing.ts'
+import { coalesced } from './coalesce.ts'
+import { boundsOf, frameGapMs, piecesOf } from './deltas.ts'
+import { Listener } from './listener.ts'
+import { afterDelta, freePrice, type Meter, meteredNano, startMeter, windowNano } from './meter.ts'
+import type { Prices } from './prices.ts'
 
 export interface ServiceParts {
   readonly config: Config
   /** Where vouchers must pay. */
   readonly payout: Address
-  readonly pricing: Pricing
+  readonly prices: Prices
   readonly engine: Engine
   readonly admission: Admission
   readonly accounts: Accounts
@@ -57,15 +54,17 @@ export class Conversation {
   readonly #open: Open
   readonly #digest: Uint8Array
   readonly #payer: PeerId
-  /** Agreed when the request is opened, and so its window. */
-  #price: Price
-  #windowNano: Nano
+  readonly #listener: Listener
   readonly #startedAtMs: number
   /** Fires when the request must stop: cancelled, out of time, broken, shutting down. */
   readonly #stop = new AbortController()
-  /** Resolves when the consumer sends no more. */
-  #reading: Promise<void> = Promise.resolve()
-  #meter: Meter
+  /** At the price that is agreed when the request is admitted, and so its window. */
+  #meter: Meter = startMeter(freePrice, 0, 0)
+  #windowNano: Nano = 0n
+  /** Frames of the answer that were sent. */
+  #sent = 0
+  /** Resolves when the engine does nothing for this request any more. */
+  #computing: Promise<unknown> = Promise.resolve()
 
   constructor(parts: ServiceParts, running: Running, stream: Stream, open: Open, digest: Uint8Array) {
     this.#parts = parts
@@ -74,10 +73,8 @@ export class Conversation {
     this.#open = open
     this.#digest = digest
     this.#payer = stream.peer
-    this.#price = parts.pricing.current
-    this.#windowNano = windowNano(this.#price, parts.config.provider.creditTokens)
+    this.#listener = new Listener(stream, parts.book, (reason) => this.stop(reason))
     this.#startedAtMs = parts.ports.clock.now()
-    this.#meter = startMeter(this.#price, 0, 0)
   }
 
   stop(reason: MeshError): void {
@@ -92,12 +89,13 @@ export class Conversation {
       () => this.stop(new MeshError('timeout', `the request took longer than ${deadlineMs} ms`)),
       () => undefined, // stopped first
     )
+    const listening = this.#listener.listen(frames)
     try {
-      const admitted = await this.#admit(frames)
+      const admitted = await this.#admit()
       try {
-        await this.#deliver(admitted)
+        await this.#serve(admitted, listening)
       } finally {
-        admitted.lease.release()
+        this.#release(admitted.lease)
       }
     } catch (error) {
       await this.#fail(asMeshError(this.#stop.signal.aborted ? this.#stop.signal.reason : error, 'internal'))
@@ -107,12 +105,13 @@ export class Conversation {
   }
 
   /** Everything that can refuse a request, cheapest check first. Nothing is computed for a payer before this passes. */
-  async #admit(frames: AsyncIterator<Uint8Array>): Promise<Admitted> {
-    const { accounts, admission, book, config, engine, payout, ports, pricing } = this.#parts
+  async #admit(): Promise<Admitted> {
+    const { accounts, admission, book, config, engine, payout, ports, prices } = this.#parts
     const { best, escrow: address, modelKey, priceMax, requestId, resumeTokenIds } = this.#open
-    if (!engine.models.some(({ key }) => key === modelKey)) {
-      throw new MeshError('unknown-model', `model ${modelKey.slice(0, 16)}… is not served here`)
-    }
+    const model = engine.models.find(({ key }) => key === modelKey)
+    if (!model) throw new MeshError('unknown-model', `model ${modelKey.slice(0, 16)}… is not served here`)
+    assertAble(engine, model, this.#open)
+    const pricing = prices.of(model)
     const price = pricing.within(priceMax)
     if (!price) {
       const { promptNano, completionNano } = pricing.current
@@ -122,12 +121,11 @@ export class Conversation {
           `the request allows ${priceMax.promptNano} and ${priceMax.completionNano}`,
       )
     }
-    this.#price = price
     this.#windowNano = windowNano(price, config.provider.creditTokens)
-    const account = await accounts.of(address, this.#payer)
+    const account = await unlessCancelled(accounts.of(address, this.#payer), this.#stop.signal)
     const { escrow, coverNano } = account
     if (best && best.terms.epoch === escrow.epoch) await book.accept(best, account, this.#payer)
-    this.#reading = this.#read(frames, account)
+    this.#listener.bookTo(account)
 
     const channel = book.channel(account, this.#payer)
     assertOwnPayout(account, channel, payout)
@@ -155,23 +153,23 @@ export class Conversation {
       config.provider.queueMs,
       'waiting for a slot',
       (signal) =>
-        admission.acquire(this.#payer, signal, (position) => {
-          ports.observe({ type: 'request-queued', request: requestId, peer: this.#payer, position })
-          this.#send({ type: 'queued', position, etaMs: undefined }).catch(() => undefined) // the reader sees it break
+        admission.acquire(this.#payer, signal, (position, etaMs) => {
+          ports.observe({ type: 'request-queued', request: requestId, peer: this.#payer, position, etaMs })
+          this.#send({ type: 'queued', position, etaMs }).catch(() => undefined) // the reader sees it break
         }),
       this.#stop.signal,
     )
     return { account, prompt, lease }
   }
 
-  async #deliver({ account, prompt, lease }: Admitted): Promise<void> {
-    const { admission, book, config, engine, payout, ports } = this.#parts
+  async #serve({ account, lease, prompt }: Admitted, listening: Promise<void>): Promise<void> {
+    const { admission, book, config, payout, ports } = this.#parts
     const { promptTokens, cachedTokens } = prompt
     const before = book.channel(account, this.#payer)
     const unpaidBeforeNano = unpaidNano(before) > 0n ? unpaidNano(before) : 0n
     await this.#send({
       type: 'accept',
-      price: this.#price,
+      price: this.#meter.price,
       promptTokens,
       cachedTokens,
       creditTokens: config.provider.creditTokens,
@@ -199,31 +197,46 @@ export class Conversation {
     try {
       book.delivered(account, this.#payer, promptNano)
       count(decoding, this.#payer, 1)
-      const decoded = this.#decode(account, engine.generate(prompt, this.#stop.signal))
-      const finish = await decoded.finally(() => count(decoding, this.#payer, -1))
-      lease.release()
-      await this.#finish(finish)
+      const computed = this.#open.inputs ? this.#embed(prompt, this.#open.inputs) : this.#decode(account, prompt)
+      const finish = await computed.finally(() => count(decoding, this.#payer, -1))
+      this.#release(lease)
+      await this.#finish(finish, listening)
     } finally {
       count(unfinished, this.#payer, -1)
     }
   }
 
-  async #decode(account: Account, generation: ReturnType<Engine['generate']>): Promise<EndReason> {
+  /** The slot is another's once the engine has let go of it, which nobody here waits for. */
+  #release(lease: Lease): void {
+    void this.#computing.then(() => lease.release())
+  }
+
+  async #decode(account: Account, prompt: Prompt): Promise<EndReason> {
+    const { admission, config, engine, ports } = this.#parts
+    const { coalesceMs, creditTokens } = config.provider
+    const { merged, sent } = boundsOf(creditTokens)
+    const over = new AbortController()
+    const generation = engine.generate(prompt, AbortSignal.any([this.#stop.signal, over.signal]))
+    const deltas = coalesced(generation, {
+      clock: ports.clock,
+      gapMs: () => frameGapMs(coalesceMs, admission.active),
+      bounds: merged,
+      tokensBudget: this.#open.tokensBudget ?? Number.POSITIVE_INFINITY,
+      signal: this.#stop.signal,
+    })
     try {
       for (;;) {
-        const next = await generation.next()
+        const next = await deltas.next()
         if (next.done) return next.value
-        const after = afterDelta(this.#meter, next.value.tokens)
-        if (after.usage.completionTokens > (this.#open.tokensBudget ?? Number.POSITIVE_INFINITY)) return 'length'
-        for (const piece of piecesOf(next.value, this.#parts.config.provider.creditTokens)) {
-          await this.#deliverDelta(account, piece)
-        }
+        for (const piece of piecesOf(next.value, sent)) await this.#deliverDelta(account, piece)
       }
     } catch (error) {
       if (!isCancelled(this.#stop.signal)) throw error
       return 'cancelled'
     } finally {
-      await generation.return('stop') // leaving early stops the decoder
+      over.abort(new MeshError('cancelled', 'the answer is over')) // it may be busy with what nobody waits for
+      this.#computing = generation.return('stop').catch(() => undefined) // it has said why already
+      await deltas.return('stop')
     }
   }
 
@@ -238,12 +251,45 @@ export class Conversation {
     while (!hasRoom(book.channel(account, this.#payer))) {
       await this.#awaitPayment(account, hasRoom, config.provider.paymentMs)
     } // no await from the check to the count: other streams of this payer share the window
+    this.#stop.signal.throwIfAborted()
     book.delivered(account, this.#payer, deltaNano)
     this.#meter = after
+    this.#sent += 1
     await this.#send({ type: 'delta', index, ...delta })
   }
 
-  async #finish(finish: EndReason): Promise<void> {
+  /** All of it is paid already: a vector has no tokens of its own. */
+  async #embed(prompt: Prompt, inputs: readonly string[]): Promise<EndReason> {
+    const { engine } = this.#parts
+    const over = new AbortController()
+    const vectors = engine.embed?.(prompt, AbortSignal.any([this.#stop.signal, over.signal]))
+    try {
+      for (;;) {
+        const next = vectors && (await unlessCancelled(vectors.next(), this.#stop.signal))
+        if (!next || next.done) break
+        const vector = next.value
+        if (this.#sent === inputs.length || vector.length === 0 || vector.length > limits.embeddingValuesMax) {
+          throw new MeshError(
+            'engine-failed',
+            `vector ${this.#sent} of ${inputs.length} has ${vector.length} values, expected 1 to ${limits.embeddingValuesMax}`,
+          )
+        }
+        const index = this.#sent
+        this.#sent += 1
+        await this.#send({ type: 'embedding', index, vector })
+      }
+      if (this.#sent === inputs.length) return 'stop'
+      throw new MeshError('engine-failed', `${this.#sent} vectors for ${inputs.length} inputs`)
+    } catch (error) {
+      if (!isCancelled(this.#stop.signal)) throw error
+      return 'cancelled'
+    } finally {
+      over.abort(new MeshError('cancelled', 'the vectors are over'))
+      if (vectors) this.#computing = vectors.return().catch(() => undefined) // it has said why already
+    }
+  }
+
+  async #finish(finish: EndReason, listening: Promise<void>): Promise<void> {
     const { config, ports } = this.#parts
     const { price, usage } = this.#meter
     const served = { requestDigest: this.#digest, modelKey: this.#open.modelKey, price, usage }
@@ -251,7 +297,7 @@ export class Conversation {
     this.#observeServed(finish, undefined)
     // A consumer closes when it has paid what it counted. That nothing is unpaid says little while other streams run, and
     // the voucher still under way here may be one that they wait for.
-    await within(ports.clock, config.provider.paymentMs, 'the last voucher', () => this.#reading).catch(() => undefined)
+    await within(ports.clock, config.provider.paymentMs, 'the last voucher', () => listening).catch(() => undefined)
     await this.#stream.close()
   }
 
@@ -291,33 +337,8 @@ export class Conversation {
     )
   }
 
-  /** Takes vouchers and cancels while the request runs; anything else, or a broken stream, stops it. */
-  async #read(frames: AsyncIterator<Uint8Array>, account: Account): Promise<void> {
-    try {
-      for (;;) {
-        const next = await frames.next()
-        if (next.done) return this.stop(new MeshError('cancelled', 'the consumer closed the stream'))
-        const frame = decodeConsumerFrame(next.value)
-        switch (frame.type) {
-          case 'voucher':
-            await this.#parts.book.accept(frame.voucher, account, this.#payer)
-            break
-          case 'cancel':
-            this.stop(new MeshError('cancelled', 'the consumer cancelled'))
-            break
-          case 'open':
-            throw new MeshError('protocol-violation', 'a second open on one stream')
-        }
-      }
-    } catch (error) {
-      const failure = asMeshError(error)
-      this.stop(failure)
-      if (failure.code === 'protocol-violation') this.#stream.reset(failure)
-    }
-  }
-
   async #fail(failure: MeshError): Promise<void> {
-    if (this.#meter.usage.completionTokens > 0) this.#observeServed('failed', failure)
+    if (this.#sent > 0) this.#observeServed('failed', failure)
     else {
       this.#parts.ports.observe({
         type: 'request-refused',
@@ -366,6 +387,17 @@ function assertOwnPayout({ settledNano }: Account, channel: Channel, payout: Add
   )
 }
 
+/** What it cannot do is said before anything is computed, and with it the parameter that asks for it. */
+function assertAble(engine: Engine, model: Model, task: Task): void {
+  for (const [feature, parameter] of featuresOf(task)) {
+    if (model.features.includes(feature) && (feature !== 'embeddings' || engine.embed)) continue
+    throw new MeshError(
+      'unsupported',
+      `"${parameter}" needs ${feature}, which ${model.name} does not have here; it has ${model.features.join(', ')}`,
+    )
+  }
+}
+
 /** The escrow may well cover it; nobody can tell now. */
 function silent({ coverNano, escrow }: Account, neededNano: Nano): MeshError {
   return new MeshError(
@@ -380,20 +412,6 @@ export function failFrame({ code, message, retryAfterMs }: MeshError): ProviderF
 
 export function tabOf(escrow: EscrowState, payee: Address, { owedNano, best }: Channel): Tab {
   return { globalId: escrow.globalId, epoch: escrow.epoch, payee, owedNano, best }
-}
-
-/**
- * A payer signs at half the window at the latest, so a delta of more than half could wait for a voucher that never comes.
- * The pieces of a larger one bear no ids: text cannot be told apart by token, and nobody may go on between the two.
- */
-function* piecesOf(delta: Delta, creditTokens: number): Generator<Delta> {
-  const tokensMax = Math.max(1, Math.floor(creditTokens / 2))
-  if (delta.tokens <= tokensMax) return yield delta
-  for (let sent = 0; sent < delta.tokens; sent += tokensMax) {
-    const tokens = Math.min(tokensMax, delta.tokens - sent)
-    const said = sent === 0 ? delta : { text: '' }
-    yield { ...said, tokens, tokenIds: [], logprobs: delta.logprobs?.slice(sent, sent + tokens) }
-  }
 }
 
 /** A consumer that cancels, and a provider that shuts down, still get an account of what was delivered. */

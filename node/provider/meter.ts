@@ -7,6 +7,9 @@ export interface Meter {
   readonly usage: Usage
 }
 
+/** Of what was not agreed on yet. */
+export const freePrice: Price = { promptNano: 0n, completionNano: 0n, cachedNano: 0n }
+
 export function startMeter(price: Price, promptTokens: number, cachedTokens: number): Meter {
   return { price, usage: { promptTokens, cachedTokens, completionTokens: 0 } }
 }

@@ -5,15 +5,16 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Admission, type AdmissionLimits, admit, type Lease } from '../../node/provider/admission.ts'
 import { MeshError } from '../../protocol/errors.ts'
-import { quiet } from '../manual-clock.ts'
+import type { PeerId } from '../../protocol/ids.ts'
+import { ManualClock, quiet } from '../manual-clock.ts'
 import { peerOf } from './peers.ts'
 
 const [alice, bob, carol] = [peerOf(1), peerOf(2), peerOf(3)]
 const never = new AbortController().signal
 const ignore = (): void => undefined
 
-function admissionOf(limits: Partial<AdmissionLimits> = {}): Admission {
-  return new Admission({ slots: 1, queueMax: 2, peerRequestsMax: 8, ...limits }, ignore)
+function admissionOf(limits: Partial<AdmissionLimits> = {}, clock = new ManualClock()): Admission {
+  return new Admission({ slots: 1, queueMax: 2, peerRequestsMax: 8, ...limits }, clock, ignore)
 }
 
 test.each([
@@ -171,6 +172,158 @@ describe('one payer', () => {
   })
 })
 
+describe('fairness', () => {
+  /** Asks in this order while the slot is taken, then frees it again and again: who got it when. */
+  async function served(order: readonly PeerId[], slots = 1): Promise<readonly PeerId[]> {
+    const admission = admissionOf({ slots, queueMax: 99, peerRequestsMax: 99 })
+    const held: Lease[] = []
+    for (let slot = 0; slot < slots; slot += 1) held.push(await admission.acquire(peerOf(9), never, ignore))
+    const got: PeerId[] = []
+    for (const peer of order) {
+      void admission.acquire(peer, never, ignore).then((lease) => {
+        got.push(peer)
+        held.push(lease)
+      })
+    }
+    while (got.length < order.length) {
+      held.shift()?.release()
+      await quiet()
+    }
+    return got
+  }
+
+  test('serves payer by payer in turn, however many requests one has waiting', async () => {
+    expect(await served([alice, alice, alice, alice, bob, carol])).toEqual([alice, bob, carol, alice, alice, alice])
+  })
+
+  test('serves one payer in the order it asked', async () => {
+    const admission = admissionOf({ queueMax: 3 })
+    const first = await admission.acquire(alice, never, ignore)
+    const got: number[] = []
+    for (const number of [1, 2, 3]) {
+      void admission.acquire(alice, never, ignore).then((lease) => {
+        got.push(number)
+        lease.release()
+      })
+    }
+    first.release()
+    await quiet()
+    await quiet()
+    expect(got).toEqual([1, 2, 3])
+  })
+
+  test('serves whoever has fewest running first', async () => {
+    const admission = admissionOf({ slots: 2, queueMax: 8 })
+    const own = await admission.acquire(alice, never, ignore)
+    await admission.acquire(alice, never, ignore)
+    const got: string[] = []
+    void admission.acquire(alice, never, ignore).then(() => got.push('alice'))
+    void admission.acquire(bob, never, ignore).then(() => got.push('bob'))
+    own.release()
+    await quiet()
+    expect(got).toEqual(['bob'])
+  })
+
+  test('moves a payer with more requests back for one who has none, and tells it', async () => {
+    const admission = admissionOf({ queueMax: 8 })
+    await admission.acquire(carol, never, ignore)
+    const places: Record<string, number[]> = { first: [], second: [], bob: [] }
+    const tell = (name: string) => (place: number) => void places[name]?.push(place)
+    void admission.acquire(alice, never, tell('first'))
+    void admission.acquire(alice, never, tell('second'))
+    void admission.acquire(bob, never, tell('bob'))
+    expect(places).toEqual({ first: [1], second: [2, 3], bob: [2] })
+  })
+
+  test('lets nobody starve: one request among many of others is served within a round', () => {
+    const payer = fc.integer({ min: 1, max: 5 }).map(peerOf)
+    return fc.assert(
+      fc.asyncProperty(
+        fc.array(payer, { minLength: 1, maxLength: 30 }),
+        fc.integer({ min: 1, max: 3 }),
+        async (order, slots) => {
+          const got = await served(order, slots)
+          expect(got.toSorted()).toEqual(order.toSorted())
+          const payers = new Set(order)
+          const first = got.slice(0, payers.size)
+          if (slots === 1) expect(new Set(first)).toEqual(payers)
+        },
+      ),
+      { numRuns: 50 },
+    )
+  })
+})
+
+describe('what a request that waits is told', () => {
+  test('is no time before any was served', async () => {
+    const admission = admissionOf({ queueMax: 1 })
+    await admission.acquire(alice, never, ignore)
+    const told: unknown[] = []
+    void admission.acquire(bob, never, (...each) => told.push(each))
+    expect(told).toEqual([[1, undefined]])
+    await expect(admission.acquire(carol, never, ignore)).rejects.toMatchObject({
+      code: 'busy',
+      retryAfterMs: undefined,
+    })
+  })
+
+  test('is the mean time that a slot was held, for each that is before it and itself', async () => {
+    const clock = new ManualClock()
+    const admission = admissionOf({ slots: 2, queueMax: 2 }, clock)
+    const leases = [await admission.acquire(alice, never, ignore), await admission.acquire(bob, never, ignore)]
+    await clock.advance(4_000)
+    for (const lease of leases) lease.release()
+    await admission.acquire(alice, never, ignore)
+    await admission.acquire(bob, never, ignore)
+    const told: unknown[] = []
+    void admission.acquire(carol, never, (...each) => told.push(each))
+    void admission.acquire(carol, never, (...each) => told.push(each))
+    expect(told).toEqual([
+      [1, 2_000],
+      [2, 4_000],
+    ])
+    await expect(admission.acquire(peerOf(4), never, ignore)).rejects.toMatchObject({
+      code: 'busy',
+      retryAfterMs: 2_000,
+    })
+  })
+})
+
+describe('closing', () => {
+  test('turns away what waits and what comes, with the time until it opens', async () => {
+    const clock = new ManualClock()
+    const admission = admissionOf({ slots: 1 }, clock)
+    const lease = await admission.acquire(alice, never, ignore)
+    const waiting = admission.acquire(bob, never, ignore)
+    admission.close({ reason: 'closed for today', untilMs: clock.now() + 60_000 })
+    const refusal = { code: 'draining', message: 'closed for today', retryAfterMs: 60_000 }
+    await expect(waiting).rejects.toMatchObject(refusal)
+    await expect(admission.acquire(carol, never, ignore)).rejects.toMatchObject(refusal)
+    expect([admission.active, admission.queued, admission.slotsFree, admission.isOpen]).toEqual([1, 0, 0, false])
+    lease.release()
+    expect([admission.active, admission.slotsFree]).toEqual([0, 0])
+  })
+
+  test('ends when it is opened again', async () => {
+    const admission = admissionOf({ slots: 2 })
+    admission.close({ reason: 'closed' })
+    admission.open()
+    await admission.acquire(alice, never, ignore)
+    expect([admission.active, admission.slotsFree, admission.isOpen]).toEqual([1, 1, true])
+  })
+
+  test('is for good where the provider shuts down', async () => {
+    const admission = admissionOf()
+    admission.drain()
+    admission.open()
+    await expect(admission.acquire(alice, never, ignore)).rejects.toMatchObject({
+      code: 'draining',
+      message: 'this provider is shutting down',
+      retryAfterMs: undefined,
+    })
+  })
+})
+
 describe('draining', () => {
   test('turns away what waits and what comes, and lets run what runs', async () => {
     const admission = admissionOf({ slots: 2 })
@@ -188,7 +341,7 @@ describe('draining', () => {
 
 test('whoever listens hears of every change of the figures', async () => {
   const seen: string[] = []
-  const admission: Admission = new Admission({ slots: 1, queueMax: 1, peerRequestsMax: 8 }, () =>
+  const admission: Admission = new Admission({ slots: 1, queueMax: 1, peerRequestsMax: 8 }, new ManualClock(), () =>
     seen.push(`${admission.slotsFree}/${admission.queued}`),
   )
   const lease = await admission.acquire(alice, never, ignore)
@@ -213,7 +366,7 @@ test('no sequence of requests, departures and releases passes a limit or loses a
   })
   await fc.assert(
     fc.asyncProperty(limits, fc.array(step, { maxLength: 40 }), async (limits, steps) => {
-      const admission = new Admission(limits, ignore)
+      const admission = new Admission(limits, new ManualClock(), ignore)
       const leases: { readonly peer: string; readonly lease: Lease }[] = []
       const waits: AbortController[] = []
       const open = new Map<string, number>()
