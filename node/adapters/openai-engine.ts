@@ -1,19 +1,23 @@
 // The engine over any server that speaks OpenAI's API: vLLM, SGLang, Ollama, llama-server, or a router before many.
 
-import { MeshError } from '../../protocol/errors.ts'
-import type { ChatMessage } from '../../protocol/frames.ts'
-import { declaredModelKeyOf, type ModelKey } from '../../protocol/ids.ts'
-import { limits } from '../../protocol/limits.ts'
-import { featuresByDefault } from '../../protocol/task.ts'
+import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import type { Delta, Engine, Finish, Generation, Model, Prompt } from '../ports.ts'
-import { count, property, Upstream } from './openai-upstream.ts'
+import { cancelled } from '../waits.ts'
+import { Answer, Miscount } from './openai-chunk.ts'
+import { countTokens } from './openai-count.ts'
+import { type Dialect, parameterBeyond, promptBody, samplingBody } from './openai-dialect.ts'
+import { embedAll } from './openai-embed.ts'
+import { OpenAiServer } from './openai-server.ts'
+import { Upstream } from './openai-upstream.ts'
+
+export type { Dialect } from './openai-dialect.ts'
 
 export interface OpenAiEngineOptions {
   /** Such as `http://127.0.0.1:8000`, with or without `/v1`. */
   readonly baseUrl: string
   readonly apiKey?: string | undefined
-  /** Serves only this one of the server's models. */
-  readonly model?: string | undefined
+  /** Serves only these of the server's models. */
+  readonly models?: readonly string[] | undefined
   /** What the mesh calls it; the server's own name by default. Only where one model is served. */
   readonly name?: string | undefined
   /** Generations at once: what the server behind can really run. */
@@ -26,276 +30,160 @@ export interface OpenAiEngineOptions {
   readonly firstEventMsMax?: number | undefined
   /** Default 30 s. */
   readonly silenceMsMax?: number | undefined
+  /** How often the server is asked how it is, jittered by a fifth. Default 10 s. */
+  readonly healthMs?: number | undefined
+  /** Told for people: which models are left out, that the server went away or came back. */
+  readonly onNote?: ((message: string) => void) | undefined
   /** Gives up the start, or stops the running engine. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** What a server does beyond OpenAI's API: how prompts are counted, how its own sampling defaults are turned off. */
-export type Dialect = 'vllm' | 'llama-server' | 'openai'
-
 export interface OpenAiEngine extends Engine {
   readonly build: { readonly engine: string; readonly dialect: Dialect }
+  readonly isReady: boolean
+  onChange(listener: () => void): void
+  embed(prompt: Prompt, signal: AbortSignal): AsyncGenerator<Float32Array, void, undefined>
   /** Ends what is in flight; the server itself is not ours to stop. */
   stop(): Promise<void>
 }
 
-interface Served {
-  /** The server's own name of it. */
-  readonly id: string
-  readonly model: Model
-}
-
-const defaultContextTokens = 4096
-
 /**
- * Throws `RangeError` for a wrong option, `MeshError` `engine-failed` where the server does not answer or serves no
- * model. Nobody here can hash the weights: a model's key stands for the name that its operator declares.
+ * Throws `RangeError` for a wrong option, `MeshError` `engine-failed` where the server does not answer, or has no model
+ * that can do anything. Nobody here can hash the weights: a model's key stands for the name that its operator declares.
  */
 export async function startOpenAiEngine(options: OpenAiEngineOptions): Promise<OpenAiEngine> {
   const { baseUrl, apiKey, slots, answerMsMax = 10_000, firstEventMsMax = 120_000, silenceMsMax = 30_000 } = options
   if (!Number.isInteger(slots) || slots < 1) throw new RangeError(`${slots} slots, expected 1 or more`)
-  const upstream = new Upstream({ baseUrl, apiKey, answerMsMax, firstEventMsMax, silenceMsMax })
   const signal = options.signal ?? new AbortController().signal
-  const listed = await listModels(upstream, options, signal)
-  const dialect = await dialectOf(upstream, listed[0]?.id ?? '', signal)
-  const contextTokens = dialect === 'llama-server' ? await slotContextOf(upstream, signal) : undefined
-  const served = new Map<ModelKey, Served>()
-  for (const { id, contextTokens: told } of listed) {
-    const name = options.name ?? id
-    const model: Model = {
-      key: declaredModelKeyOf(name),
-      name,
-      contextTokens: options.contextTokens ?? told ?? contextTokens ?? defaultContextTokens,
-      prefillTokensPerSecond: 0,
-      decodeTokensPerSecond: 0,
-      features: featuresByDefault,
-    }
-    served.set(model.key, { id, model })
+  const upstream = new Upstream({ baseUrl, apiKey, answerMsMax, firstEventMsMax, silenceMsMax })
+  const server = new OpenAiServer(upstream, {
+    models: options.models,
+    name: options.name,
+    contextTokens: options.contextTokens,
+    healthMs: options.healthMs ?? 10_000,
+    onNote: options.onNote ?? (() => undefined),
+  })
+  signal.addEventListener('abort', () => server.stop(), { once: true })
+  try {
+    await server.start(signal)
+  } catch (error) {
+    server.stop()
+    throw signal.aborted ? cancelled(signal) : error
   }
-  signal.addEventListener('abort', () => upstream.stop(), { once: true })
-  const engine = new UpstreamEngine(upstream, dialect, served)
-  return {
-    models: [...served.values()].map(({ model }) => model),
-    slots,
-    build: { engine: `OpenAI API of ${upstream.root}`, dialect },
-    prepare: (generation, prepareSignal) => engine.prepare(generation, prepareSignal),
-    generate: (prompt, generateSignal) => engine.generate(prompt, generateSignal),
-    stop: async () => upstream.stop(),
-  }
+  return new UpstreamEngine(upstream, server, slots, firstEventMsMax)
 }
 
-class UpstreamEngine {
+class UpstreamEngine implements OpenAiEngine {
+  readonly slots: number
   readonly #upstream: Upstream
-  readonly #dialect: Dialect
-  readonly #served: ReadonlyMap<ModelKey, Served>
-  /** Models that sent more chunks than tokens: what is counted on the way cannot be charged for. */
-  readonly #miscounted = new Map<ModelKey, MeshError>()
+  readonly #server: OpenAiServer
+  readonly #embedMsMax: number
 
-  constructor(upstream: Upstream, dialect: Dialect, served: ReadonlyMap<ModelKey, Served>) {
+  constructor(upstream: Upstream, server: OpenAiServer, slots: number, embedMsMax: number) {
     this.#upstream = upstream
-    this.#dialect = dialect
-    this.#served = served
+    this.#server = server
+    this.slots = slots
+    this.#embedMsMax = embedMsMax
+  }
+
+  get models(): readonly Model[] {
+    return this.#server.models
+  }
+
+  get isReady(): boolean {
+    return this.#server.isReady
+  }
+
+  get build(): OpenAiEngine['build'] {
+    return { engine: `OpenAI API of ${this.#upstream.root}`, dialect: this.#server.dialect }
+  }
+
+  onChange(listener: () => void): void {
+    this.#server.onChange(listener)
+  }
+
+  async stop(): Promise<void> {
+    this.#server.stop()
   }
 
   async prepare(generation: Generation, signal: AbortSignal): Promise<Prompt> {
-    const { messages, sampling, resumeTokenIds } = generation
-    const { id, model } = this.#find(generation.model)
+    if (signal.aborted) throw cancelled(signal)
+    const { sampling, resumeTokenIds, inputs } = generation
+    const { id, model, abilities } = this.#server.find(generation.model)
+    const { dialect } = this.#server
     if (resumeTokenIds.length > 0) {
       throw new MeshError('unsupported', 'resumeTokenIds: a server of the OpenAI API cannot go on from token ids')
     }
-    const promptTokens = await this.#countPrompt(id, messages, signal)
-    if (promptTokens + Math.max(1, sampling.tokensMax ?? 1) > model.contextTokens) {
+    const param = parameterBeyond(generation, dialect, abilities)
+    if (param !== undefined) {
+      throw new MeshError('unsupported', `${param}: ${this.#upstream.root} cannot do this with ${model.name}`, {
+        param,
+      })
+    }
+    const counts = await countTokens(this.#upstream, dialect, id, generation, signal)
+    const longest = Math.max(...counts)
+    const answerTokens = inputs ? 0 : Math.max(1, sampling.tokensMax ?? 1)
+    if (longest + answerTokens > model.contextTokens) {
       const answer = sampling.tokensMax === undefined ? '' : ` and ${sampling.tokensMax} for the answer`
       throw new MeshError(
         'context-exceeded',
-        `prompt of ${promptTokens} tokens${answer}, ${model.name} holds ${model.contextTokens}`,
+        `prompt of ${longest} tokens${answer}, ${model.name} holds ${model.contextTokens}`,
       )
     }
+    const promptTokens = counts.reduce((sum, tokens) => sum + tokens, 0)
     return { generation, promptTokens, cachedTokens: 0, tokenIds: [] }
   }
 
   /**
-   * Completion tokens are exact where the server tells them on the way (vLLM). Elsewhere each chunk counts as one,
-   * which is never too many with the servers named above, and what the closing usage has more is added at the end.
+   * Completion tokens are exact where the server tells them on the way (vLLM, llama-server). Elsewhere each chunk counts
+   * as one, which is never too many with the servers named above, and what the closing usage has more is added at the end.
    */
   async *generate({ generation, promptTokens }: Prompt, signal: AbortSignal): AsyncGenerator<Delta, Finish, undefined> {
-    const { id, model } = this.#find(generation.model)
-    const miscounted = this.#miscounted.get(model.key)
-    if (miscounted) throw miscounted
-    const body = this.#completionBody(id, generation, model.contextTokens - promptTokens)
-    let counted = 0
-    let told: number | undefined
-    let finish: Finish | undefined
-    for await (const event of this.#upstream.events('/v1/chat/completions', body, signal)) {
-      const chunk = readChunk(event)
-      if (chunk.error !== undefined) throw this.#failed(`failed in its stream: ${chunk.error}`)
-      finish = chunk.finish ?? finish
-      told = chunk.tokensSoFar ?? told
-      const tokens = chunk.tokensSoFar === undefined ? chunk.pieces : Math.max(0, chunk.tokensSoFar - counted)
-      if (tokens > limits.deltaTokensMax || Buffer.byteLength(chunk.text) > limits.deltaBytesMax) {
-        throw this.#failed(
-          `sent ${tokens} tokens in one chunk, at most ${limits.deltaTokensMax} in 16 KiB can be passed on`,
-        )
+    const { id, model } = this.#server.find(generation.model)
+    const { sampling, text, tools } = generation
+    if (sampling.tokensMax === 0) return 'length' // most servers refuse to be asked for none
+    const tokensMax = sampling.tokensMax ?? this.#room(model, promptTokens, text)
+    const path = text === undefined ? '/v1/chat/completions' : '/v1/completions'
+    const body = { model: id, ...promptBody(generation), ...samplingBody(generation, this.#server.dialect, tokensMax) }
+    const answer = new Answer(this.#upstream.root + path, {
+      logprobs: sampling.logprobs,
+      tokensMax: sampling.tokensMax ?? model.contextTokens,
+    })
+    try {
+      for await (const event of this.#upstream.events(path, body, signal)) {
+        const deltas = [...answer.read(event)]
+        if (tools && !tools.isParallel && answer.calls > 1) return 'stop' // not every server keeps to one
+        yield* deltas
       }
-      counted += tokens
-      if (chunk.text !== '' || tokens > 0) yield { text: chunk.text, tokens, tokenIds: [] }
-    }
-    if (finish === undefined) throw this.#failed('ended its stream without a finish reason')
-    if (told !== undefined && told < counted) {
-      const error = this.#failed(`sent ${counted} chunks for ${told} tokens, expected at most one each`)
-      this.#miscounted.set(model.key, error)
+      return answer.end()
+    } catch (error) {
+      this.#failed(model, error)
       throw error
     }
-    return finish
   }
 
-  #find(key: ModelKey): Served {
-    const served = this.#served.get(key)
-    if (served) return served
-    const names = [...this.#served.values()].map(({ model }) => model.name).join(', ')
-    throw new MeshError('unknown-model', `model ${key}, this engine serves ${names}`)
-  }
-
-  #failed(how: string): MeshError {
-    return new MeshError('engine-failed', `${this.#upstream.root}/v1/chat/completions ${how}`)
+  async *embed({ generation }: Prompt, signal: AbortSignal): AsyncGenerator<Float32Array, void, undefined> {
+    const { id, model } = this.#server.find(generation.model)
+    try {
+      yield* embedAll(this.#upstream, id, generation.inputs ?? [], signal, this.#embedMsMax)
+    } catch (error) {
+      this.#failed(model, error)
+      throw error
+    }
   }
 
   /**
-   * Exact where the server counts for us. Elsewhere a consumer prepays this, so it errs on its side: six bytes a token
-   * is more than text in any common language averages, and the template's own tokens are left out.
+   * Tokens of an answer for which no limit was asked: what is left of the context. Where the prompt was not counted a
+   * chat's own default does; that of a text is 16 tokens, so it gets what is left if every byte were a token.
    */
-  async #countPrompt(id: string, messages: readonly ChatMessage[], signal: AbortSignal): Promise<number> {
-    const told =
-      this.#dialect === 'vllm'
-        ? await countAsVllm(this.#upstream, id, messages, signal)
-        : this.#dialect === 'llama-server'
-          ? await countAsLlamaServer(this.#upstream, messages, signal)
-          : Math.floor(messages.reduce((sum, { content }) => sum + Buffer.byteLength(content), 0) / 6) + 1
-    if (told === undefined) throw new MeshError('engine-failed', `${this.#upstream.root}/tokenize gave no count`)
-    return told
+  #room({ contextTokens }: Model, promptTokens: number, text: string | undefined): number | undefined {
+    if (this.#server.dialect !== 'openai') return contextTokens - promptTokens
+    return text === undefined ? undefined : Math.max(1, contextTokens - Buffer.byteLength(text) - 1)
   }
 
-  /** Absent means 1 on the mesh, whatever the server's or the model's own defaults are. */
-  #completionBody(id: string, { messages, sampling }: Generation, room: number): unknown {
-    const exact = this.#dialect !== 'openai'
-    return {
-      model: id,
-      messages,
-      stream: true,
-      stream_options: { include_usage: true, ...(this.#dialect === 'vllm' && { continuous_usage_stats: true }) },
-      temperature: sampling.temperature ?? 1,
-      top_p: sampling.topP ?? 1,
-      seed: sampling.seed,
-      stop: sampling.stop?.length ? sampling.stop : undefined,
-      max_tokens: sampling.tokensMax ?? (exact ? room : undefined),
-      ...(this.#dialect === 'vllm' && { top_k: -1, min_p: 0, repetition_penalty: 1 }),
-      ...(this.#dialect === 'llama-server' && { top_k: 0, min_p: 0 }),
-    }
-  }
-}
-
-interface Chunk {
-  readonly text: string
-  /** 1 where the chunk brings any text, shown or not: models that think do so in a field of its own. */
-  readonly pieces: 0 | 1
-  readonly tokensSoFar: number | undefined
-  readonly finish: Finish | undefined
-  readonly error: string | undefined
-}
-
-function readChunk(event: unknown): Chunk {
-  const delta = property(event, 'choices', 0, 'delta')
-  const content = property(delta, 'content')
-  const thought = property(delta, 'reasoning_content') ?? property(delta, 'reasoning')
-  const reason = property(event, 'choices', 0, 'finish_reason')
-  const error = property(event, 'error')
-  const text = typeof content === 'string' ? content : ''
-  return {
-    text,
-    pieces: text !== '' || (typeof thought === 'string' && thought !== '') ? 1 : 0,
-    tokensSoFar: count(property(event, 'usage', 'completion_tokens')),
-    finish: typeof reason !== 'string' ? undefined : reason === 'length' ? 'length' : 'stop',
-    error: error === undefined || error === null ? undefined : JSON.stringify(error).slice(0, 300),
-  }
-}
-
-interface Listed {
-  readonly id: string
-  readonly contextTokens: number | undefined
-}
-
-async function listModels(
-  upstream: Upstream,
-  { model, name }: OpenAiEngineOptions,
-  signal: AbortSignal,
-): Promise<readonly Listed[]> {
-  const data = property(await upstream.json('/v1/models', undefined, signal), 'data')
-  const listed = (Array.isArray(data) ? data : []).flatMap((each: unknown): Listed[] => {
-    const id = property(each, 'id')
-    // vLLM and SGLang tell the context here.
-    return typeof id === 'string' ? [{ id, contextTokens: count(property(each, 'max_model_len')) }] : []
-  })
-  const names = listed.map(({ id }) => id).join(', ')
-  if (listed.length === 0) throw new MeshError('engine-failed', `${upstream.root}/v1/models lists no model`)
-  const chosen = model === undefined ? listed : listed.filter(({ id }) => id === model)
-  if (chosen.length === 0)
-    throw new RangeError(`model "${model}" is not served by ${upstream.root}, which has ${names}`)
-  if (name !== undefined && chosen.length > 1) {
-    throw new RangeError(`name "${name}" for ${chosen.length} models of ${upstream.root} (${names}); choose one`)
-  }
-  if (chosen.length > limits.offersMax) {
-    throw new RangeError(
-      `${chosen.length} models of ${upstream.root}, at most ${limits.offersMax} are served; choose one`,
-    )
-  }
-  const long = chosen.find(({ id }) => (name ?? id).length > limits.modelNameCharsMax)
-  if (long) throw new RangeError(`model name "${long.id}" is over ${limits.modelNameCharsMax} characters; give a name`)
-  return chosen
-}
-
-/** Asked once: each server is known by the endpoint that counts its prompts. */
-async function dialectOf(upstream: Upstream, id: string, signal: AbortSignal): Promise<Dialect> {
-  const messages: readonly ChatMessage[] = [{ role: 'user', content: 'hello' }]
-  const tried = async (counting: Promise<number | undefined>): Promise<boolean> => {
-    try {
-      return (await counting) !== undefined
-    } catch (error) {
-      if (signal.aborted) throw error
-      return false // not that server; one that is down has failed to list its models before
-    }
-  }
-  if (await tried(countAsVllm(upstream, id, messages, signal))) return 'vllm'
-  if (await tried(countAsLlamaServer(upstream, messages, signal))) return 'llama-server'
-  return 'openai'
-}
-
-async function countAsVllm(
-  upstream: Upstream,
-  id: string,
-  messages: readonly ChatMessage[],
-  signal: AbortSignal,
-): Promise<number | undefined> {
-  return count(property(await upstream.json('/tokenize', { model: id, messages }, signal), 'count'))
-}
-
-async function countAsLlamaServer(
-  upstream: Upstream,
-  messages: readonly ChatMessage[],
-  signal: AbortSignal,
-): Promise<number | undefined> {
-  const prompt = property(await upstream.json('/apply-template', { messages }, signal), 'prompt')
-  if (typeof prompt !== 'string') return undefined
-  const body = { content: prompt, add_special: true, parse_special: true } // as its chat endpoint does
-  const tokens = property(await upstream.json('/tokenize', body, signal), 'tokens')
-  return Array.isArray(tokens) ? tokens.length : undefined
-}
-
-/** llama-server divides its context among its slots. */
-async function slotContextOf(upstream: Upstream, signal: AbortSignal): Promise<number | undefined> {
-  try {
-    return count(property(await upstream.json('/props', undefined, signal), 'default_generation_settings', 'n_ctx'))
-  } catch (error) {
-    if (signal.aborted) throw error
-    return undefined // switched off on some servers
+  #failed(model: Model, error: unknown): void {
+    if (error instanceof Miscount) this.#server.disown(model, error)
+    // the next request need not find out by waiting
+    else if (asMeshError(error, 'internal').code === 'engine-failed') void this.#server.check()
   }
 }

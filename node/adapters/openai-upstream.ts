@@ -41,14 +41,18 @@ export class Upstream {
     this.#options = options
   }
 
+  get isStopped(): boolean {
+    return this.#stopped.signal.aborted
+  }
+
   stop(): void {
     this.#stopped.abort(new MeshError('engine-failed', 'the engine was stopped'))
   }
 
   /** The answer's JSON. Throws `MeshError`. */
-  async json(path: string, body: unknown, signal: AbortSignal): Promise<unknown> {
+  async json(path: string, body: unknown, signal: AbortSignal, msMax = this.#options.answerMsMax): Promise<unknown> {
     const url = this.root + path
-    const text = await this.#bounded(url, this.#options.answerMsMax, signal, async (bound) => {
+    const text = await this.#bounded(url, msMax, signal, async (bound) => {
       const response = await this.#fetch(url, body, bound.signal)
       return await readText(response, bodyBytesMax, url)
     })

@@ -35,9 +35,10 @@ async function start({ config, home, terminal }: Invocation, signal: AbortSignal
     const engine = await startOpenAiEngine({
       baseUrl: url,
       ...(apiKey === '' ? {} : { apiKey }),
-      ...(model === 'builtin' ? {} : { model }),
+      ...(model === 'builtin' ? {} : { models: model.split(',') }),
       slots,
       ...(contextTokens === 0 ? {} : { contextTokens }),
+      onNote: (message) => terminal.warn('engine', message),
       signal,
     })
     return { engine, summary: `${engine.models.map(({ name }) => name).join(', ')} at ${url}` }

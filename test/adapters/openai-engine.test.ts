@@ -1,98 +1,30 @@
 // The engine over an OpenAI API in front of servers of every dialect, and of servers that misbehave.
 
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { json } from 'node:stream/consumers'
-import { afterEach, describe, expect, test } from 'vitest'
-import { type OpenAiEngine, type OpenAiEngineOptions, startOpenAiEngine } from '../../node/adapters/openai-engine.ts'
-import type { Delta, Finish, Prompt } from '../../node/ports.ts'
-import type { Sampling } from '../../protocol/frames.ts'
+import type { ServerResponse } from 'node:http'
+import { describe, expect, test } from 'vitest'
+import { type OpenAiEngineOptions, startOpenAiEngine } from '../../node/adapters/openai-engine.ts'
 import { declaredModelKeyOf } from '../../protocol/ids.ts'
-
-/** Answers one path. The body is parsed JSON, or undefined for a GET. */
-type Answer = (response: ServerResponse, body: Readonly<Record<string, unknown>>, request: IncomingMessage) => void
-type Answers = Readonly<Record<string, Answer>>
-
-const never = new AbortController().signal
-const servers: Server[] = []
-const engines: OpenAiEngine[] = []
-afterEach(async () => {
-  for (const engine of engines.splice(0)) await engine.stop()
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections()
-    server.close()
-  }
-})
-
-const plain: Answers = { '/v1/models': (response) => reply(response, { data: [{ id: 'tiny' }] }) }
-const vllm: Answers = {
-  '/v1/models': (response) => reply(response, { data: [{ id: 'tiny', max_model_len: 2048 }] }),
-  '/tokenize': (response, { messages }) => reply(response, messages ? { count: 33, tokens: [] } : { error: 'no' }),
-}
-const llamaServer: Answers = {
-  ...plain,
-  '/tokenize': (response, { content }) => reply(response, { tokens: [...String(content ?? '')].map((_, at) => at) }),
-  '/apply-template': (response) => reply(response, { prompt: '<s>hello' }),
-  '/props': (response) => reply(response, { default_generation_settings: { n_ctx: 1024 } }),
-}
-
-function reply(response: ServerResponse, body: unknown, status = 200): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-}
-
-/** A stream of these events, complete with its closing mark. */
-function streaming(...events: readonly unknown[]): Answer {
-  return (response) => {
-    response.writeHead(200, { 'content-type': 'text/event-stream' })
-    for (const event of events) response.write(`data: ${JSON.stringify(event)}\n\n`)
-    response.end('data: [DONE]\n\n')
-  }
-}
-
-const word = (content: string, usage?: number): unknown => ({
-  choices: [{ delta: { content }, finish_reason: null }],
-  usage: usage === undefined ? null : { completion_tokens: usage },
-})
-const end = (finish_reason = 'stop'): unknown => ({ choices: [{ delta: {}, finish_reason }] })
-const usage = (completion_tokens: number): unknown => ({ choices: [], usage: { completion_tokens } })
-
-async function serve(answers: Answers): Promise<string> {
-  const server = createServer((request, response) => {
-    const answer = answers[request.url ?? '']
-    if (!answer) reply(response, { error: { message: 'no such path' } }, 404)
-    else if (request.method === 'GET') answer(response, {}, request)
-    else json(request).then((body) => answer(response, body as Readonly<Record<string, unknown>>, request))
-  }).listen(0, '127.0.0.1')
-  servers.push(server)
-  await once(server, 'listening')
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-async function start(answers: Answers, options: Partial<OpenAiEngineOptions> = {}): Promise<OpenAiEngine> {
-  const engine = await startOpenAiEngine({ baseUrl: await serve(answers), slots: 2, ...options })
-  engines.push(engine)
-  return engine
-}
-
-function prepare(engine: OpenAiEngine, sampling: Sampling = {}, content = 'hello'): Promise<Prompt> {
-  const model = engine.models[0]?.key ?? declaredModelKeyOf('none')
-  return engine.prepare({ model, messages: [{ role: 'user', content }], sampling, resumeTokenIds: [] }, never)
-}
-
-async function ask(engine: OpenAiEngine, sampling: Sampling = {}): Promise<{ deltas: Delta[]; finish: Finish }> {
-  const generation = engine.generate(await prepare(engine, sampling), never)
-  const deltas: Delta[] = []
-  for (;;) {
-    const next = await generation.next()
-    if (next.done) return { deltas, finish: next.value }
-    deltas.push(next.value)
-  }
-}
-
-async function completion(answer: Answer, dialect: Answers = plain, options: Partial<OpenAiEngineOptions> = {}) {
-  return await start({ ...dialect, '/v1/chat/completions': answer }, options)
-}
+import type { Sampling } from '../../protocol/task.ts'
+import {
+  type Answer,
+  type Answers,
+  ask,
+  type Body,
+  chatPath,
+  completion,
+  end,
+  llamaServer,
+  never,
+  plain,
+  prepare,
+  reply,
+  serve,
+  start,
+  streaming,
+  usage,
+  vllm,
+  word,
+} from './openai-fixture.ts'
 
 describe('at the start', () => {
   test('serves every model that the server lists, under keys that stand for their names', async () => {
@@ -111,10 +43,10 @@ describe('at the start', () => {
       '/v1/chat/completions': (response, { model }) =>
         streaming(word(String(model)), end())(response, {}, response.req),
     }
-    const engine = await start(answers, { model: '/models/b.gguf', name: 'b-q8', contextTokens: 777 })
+    const engine = await start(answers, { models: ['/models/b.gguf'], name: 'b-q8', contextTokens: 777 })
     expect(engine.models).toMatchObject([{ name: 'b-q8', key: declaredModelKeyOf('b-q8'), contextTokens: 777 }])
     expect((await ask(engine)).deltas[0]?.text).toBe('/models/b.gguf')
-    await expect(start(answers, { model: 'c' })).rejects.toThrow('model "c" is not served by')
+    await expect(start(answers, { models: ['c'] })).rejects.toThrow('model "c" is not served by')
     await expect(start(answers, { name: 'c' })).rejects.toThrow('name "c" for 2 models')
   })
 
@@ -126,9 +58,9 @@ describe('at the start', () => {
         reply(response, { data: [{ id: 'tiny' }] })
       },
     }
-    const url = await serve(answers)
+    const { url } = await serve({ ...answers, [chatPath]: streaming(word('ok'), end()) })
     for (const baseUrl of [url, `${url}/`, `${url}/v1`, `${url}/v1/`]) {
-      engines.push(await startOpenAiEngine({ baseUrl, slots: 1, apiKey: 'secret' }))
+      await (await startOpenAiEngine({ baseUrl, slots: 1, apiKey: 'secret' })).stop()
     }
     expect(keys).toEqual(Array.from({ length: 4 }, () => 'Bearer secret'))
   })
@@ -140,9 +72,8 @@ describe('at the start', () => {
   })
 
   test('names the address where nobody listens', async () => {
-    const url = await serve({})
-    const server = servers.pop()
-    await new Promise((resolve) => server?.close(resolve))
+    const { server, url } = await serve({})
+    await new Promise((resolve) => server.close(resolve))
     await expect(startOpenAiEngine({ baseUrl: url, slots: 1 })).rejects.toMatchObject({
       code: 'engine-failed',
       message: expect.stringMatching(`${url}/v1/models failed: .*ECONNREFUSED`),
@@ -257,8 +188,8 @@ describe('counting an answer', () => {
 })
 
 describe('a request', () => {
-  async function sent(dialect: Answers, sampling: Sampling): Promise<Readonly<Record<string, unknown>>> {
-    let seen: Readonly<Record<string, unknown>> = {}
+  async function sent(dialect: Answers, sampling: Sampling): Promise<Body> {
+    let seen: Body = {}
     const engine = await completion((response, body, request) => {
       seen = body
       streaming(end())(response, body, request)
@@ -315,9 +246,17 @@ describe('a server that', () => {
       'failed in its stream: {"message',
     ],
     ['breaks off', (response) => setImmediate(() => begin(response).destroy()), '/chat/completions failed'],
+    [
+      'sends half a JSON and ends',
+      (response) => begin(response).end('data: {"choices":[{"del'),
+      'without a finish reason',
+    ],
+    [
+      'sends an error page',
+      (response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<p>'),
+      'text/html',
+    ],
     ['just ends', (response) => begin(response).end(), 'ended its stream without a finish reason'],
-    ['falls silent', begin, 'was silent for 50 ms'],
-    ['never begins', () => undefined, 'was silent for 60 ms'],
     [
       'sends a line without end',
       (response) => begin(response).end(`data: ${'x'.repeat(300_000)}`),
@@ -325,7 +264,18 @@ describe('a server that', () => {
     ],
     ['sends a book at once', streaming(word('x'.repeat(20_000)), end()), 'in one chunk'],
   ])('%s ends the generation with engine-failed and its reason', async (_, answer, message) => {
-    const engine = await completion(answer, plain, { firstEventMsMax: 60, silenceMsMax: 50 })
+    const engine = await completion(answer)
+    await expect(ask(engine)).rejects.toMatchObject({
+      code: 'engine-failed',
+      message: expect.stringContaining(message),
+    })
+  })
+
+  test.each<[string, Answer, Partial<OpenAiEngineOptions>, string]>([
+    ['falls silent', begin, { silenceMsMax: 300 }, 'was silent for 300 ms'],
+    ['never begins', () => undefined, { firstEventMsMax: 300 }, 'was silent for 300 ms'],
+  ])('%s ends the generation with engine-failed after a bound', async (_, answer, bounds, message) => {
+    const engine = await completion(answer, plain, bounds)
     await expect(ask(engine)).rejects.toMatchObject({
       code: 'engine-failed',
       message: expect.stringContaining(message),
