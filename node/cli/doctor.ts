@@ -8,11 +8,11 @@ import { escrowTermsOf, openChain, walletOf } from './accounts.ts'
 import { startEngine } from './engine.ts'
 import { type Invocation, invocationOf } from './flags.ts'
 import { graphicsAdvice, graphicsHere } from './graphics.ts'
-import { type Home, openHome } from './home.ts'
+import { type Home, openHome, openHomeStore } from './home.ts'
 import { variableOf } from './options.ts'
 import { isTaken } from './ports.ts'
 import { runningNode } from './running.ts'
-import { openHomeStore, startNetwork } from './runtime.ts'
+import { startNetwork } from './runtime.ts'
 import { explain, printJson, silentTerminal } from './terminal.ts'
 
 interface Finding {

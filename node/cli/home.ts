@@ -1,4 +1,4 @@
-// A node's home directory: its keys, one file each, readable by their owner only.
+// A node's home directory: its keys, one file each, readable by their owner only, and its books.
 
 import { randomBytes } from 'node:crypto'
 import {
@@ -16,6 +16,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { MeshError } from '../../protocol/errors.ts'
+import { type OpenStore, openStore } from '../adapters/sqlite.ts'
 
 export interface Home {
   readonly path: string
@@ -51,6 +52,14 @@ export function openHome(path: string): Home {
     storePath: join(path, 'books.sqlite'),
     modelsDir: join(path, 'models'),
   }
+}
+
+/** The largest entry any log is given: a voucher record is under 1 KiB. */
+const entryBytesMax = 65_536
+
+/** Throws `store-failed` while another process has it open. */
+export function openHomeStore(home: Home): OpenStore {
+  return openStore({ path: home.storePath, entryBytesMax })
 }
 
 function seedAt(path: string): Uint8Array {

@@ -6,7 +6,6 @@ import { parseOwnAddress, parsePeerAddress } from '../adapters/libp2p/addresses.
 import { identityFrom } from '../adapters/libp2p/identity.ts'
 import { type Libp2pNetwork, startLibp2p } from '../adapters/libp2p/network.ts'
 import { type Libp2pSettings, libp2pDefaults } from '../adapters/libp2p/options.ts'
-import { type OpenStore, openStore } from '../adapters/sqlite.ts'
 import { systemClock, systemRandom } from '../adapters/system.ts'
 import { fanOut, humanLog, jsonLog, prometheus } from '../adapters/telemetry.ts'
 import type { TonChain } from '../adapters/ton/chain.ts'
@@ -15,12 +14,9 @@ import { type MeshNode, type Roles, startNode } from '../node.ts'
 import type { Engine, Identity, Observe, Store } from '../ports.ts'
 import { openChain } from './accounts.ts'
 import type { Invocation } from './flags.ts'
-import { type Home, openHome } from './home.ts'
+import { type Home, openHome, openHomeStore } from './home.ts'
 import { forgetRunning, noteRunning } from './running.ts'
 import { printJson } from './terminal.ts'
-
-/** The largest entry any log is given: a voucher record is under 1 KiB. */
-const entryBytesMax = 65_536
 
 export interface Runtime {
   readonly home: Home
@@ -94,10 +90,6 @@ export async function startRuntime({ invocation, signal, roles, engine: startEng
     await closeAll()
     throw error
   }
-}
-
-export function openHomeStore(home: Home): OpenStore {
-  return openStore({ path: home.storePath, entryBytesMax })
 }
 
 export function startNetwork(config: Config, seed: Uint8Array): Promise<Libp2pNetwork> {
