@@ -11,7 +11,7 @@ import { plansOf } from '../scenario/plan.ts'
 import type { Scenario } from '../scenario/scenario.ts'
 import { durationMsOf } from '../scenario/units.ts'
 import type { Heard, Tier } from '../world.ts'
-import { progressLine, table, UsageError, untilStopped } from './terminal.ts'
+import { progressLine, table, UsageError, untilStopped, warn } from './terminal.ts'
 
 export interface RunFlags {
   readonly tier?: Tier
@@ -27,6 +27,7 @@ export interface RunFlags {
 
 export async function run(file: string, flags: RunFlags): Promise<void> {
   const scenario = loadScenario(file)
+  warn(scenario.warnings)
   const [first] = plansOf(scenario)
   if (!first) throw new UsageError(`${file} has no seed to run`)
   const seed = flags.seed === undefined ? first.seed : wholeNumber('--seed', flags.seed)
@@ -66,7 +67,9 @@ async function carry(scenario: Scenario, seed: number, flags: RunFlags): Promise
       })
     : undefined
   if (live) line.note(`live at ${live.url}`)
-  const events = flags.events ? eventLog(dir) : undefined
+  const isCoarse = scenario.mode === 'coarse'
+  if (flags.events && isCoarse) warn(['--events: no node says anything in mode coarse, so there is no events.jsonl'])
+  const events = flags.events && !isCoarse ? eventLog(dir) : undefined
   const record = await execute(scenario, seed, tier, {
     signal,
     untilMs,

@@ -9,7 +9,7 @@ import { plansOf } from '../scenario/plan.ts'
 import { wallMs } from '../wall.ts'
 import type { Tier } from '../world.ts'
 import { foldersOf, runsIn } from './compare.ts'
-import { compact, progressLine, UsageError, untilStopped } from './terminal.ts'
+import { compact, progressLine, UsageError, untilStopped, warn } from './terminal.ts'
 import type { Job, JobDone } from './worker.ts'
 
 export interface SweepFlags {
@@ -24,6 +24,7 @@ export interface SweepFlags {
 
 export async function sweep(file: string, flags: SweepFlags): Promise<void> {
   const scenario = loadScenario(file, flags.seeds === undefined ? {} : { seed: flags.seeds })
+  warn(scenario.warnings)
   const { index, count } = shardOf(flags.shard ?? '1/1')
   const out = join(flags.out, `${scenario.name}-sweep`)
   const jobs: Job[] = plansOf(scenario)

@@ -80,6 +80,11 @@ export function compact(value: number): string {
   return value >= 100 ? String(Math.round(value)) : value.toPrecision(2)
 }
 
+/** Said also where progress is not: what is run may not be what was meant. */
+export function warn(warnings: readonly string[]): void {
+  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
+}
+
 /** Fires on Ctrl-C and on a polite kill; a second one ends at once. */
 export function untilStopped(): AbortSignal {
   const stop = new AbortController()

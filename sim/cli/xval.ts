@@ -7,7 +7,7 @@ import { loadScenario } from '../scenario/load.ts'
 import { plansOf } from '../scenario/plan.ts'
 import type { Tier } from '../world.ts'
 import { round, wholeNumber } from './run.ts'
-import { progressLine, table, UsageError } from './terminal.ts'
+import { progressLine, table, UsageError, warn } from './terminal.ts'
 import type { Job, JobDone } from './worker.ts'
 
 /** How far two tiers may be apart, by figure. */
@@ -48,7 +48,9 @@ export async function xval(file: string, flags: XvalFlags): Promise<void> {
   if (tiers.length !== 2 || !tiers.every((tier) => ['model', 'coarse', 'libp2p', 'process'].includes(tier))) {
     throw new UsageError(`--tiers ${flags.tiers}, expected two of model, coarse, libp2p, process: such as model,libp2p`)
   }
-  const [first] = plansOf(loadScenario(file))
+  const scenario = loadScenario(file)
+  warn(scenario.warnings)
+  const [first] = plansOf(scenario)
   if (!first) throw new UsageError(`${file} has no seed to run`)
   const seed = flags.seed === undefined ? first.seed : wholeNumber('--seed', flags.seed)
   const line = progressLine(flags.quiet === true)

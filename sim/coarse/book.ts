@@ -190,23 +190,26 @@ export class CoarseBook {
   }
 
   /** What is wrong with the books; empty while all is well. */
-  faults(): readonly string[] {
+  faults(): readonly { readonly check: string; readonly message: string }[] {
     const { depositedNano, feesNano, inEscrowsNano, paidOutNano } = this.totals()
-    const faults: string[] = []
+    const faults: { check: string; message: string }[] = []
+    const found = (check: string, message: string): void => void faults.push({ check, message })
     const now = inEscrowsNano + paidOutNano + feesNano
     if (now !== depositedNano) {
-      faults.push(
+      found(
+        'conservation',
         `${formatGram(depositedNano)} GRAM were deposited, ${formatGram(now)} are in escrows, paid out or destroyed`,
       )
     }
     for (let channel = 0; channel < this.channels; channel += 1) {
       if (this.#settled.get(channel) <= this.#signed.get(channel)) continue
-      faults.push(
+      found(
+        'settled-within-vouchers',
         `channel ${channel}: ${this.#settled.get(channel)} nano settled, ${this.#signed.get(channel)} signed for`,
       )
     }
     for (const [consumer, nano] of this.#balances.entries()) {
-      if (nano < 0) faults.push(`the escrow of consumer ${consumer} holds ${nano} nano`)
+      if (nano < 0) found('settled-within-deposit', `the escrow of consumer ${consumer} holds ${nano} nano`)
     }
     return faults
   }

@@ -174,10 +174,10 @@ class Run {
   }
 
   #check(): void {
-    for (const fault of this.#market.book.faults()) this.#violated('conservation', fault)
+    for (const { check, message } of this.#market.book.faults()) this.#violated(check, message)
     const { exposureNano, windowNano } = this.#market.till
     if (exposureNano > windowNano) {
-      this.#violated('exposure', `${exposureNano} nano unpaid, the window is ${windowNano}`)
+      this.#violated('exposure-within-window', `${exposureNano} nano unpaid, the window is ${windowNano}`)
     }
   }
 

@@ -9,6 +9,7 @@ import {
   type Position,
   type Problem,
   pathText,
+  problemLines,
   ScenarioError,
   scenarioError,
   shown,
@@ -59,14 +60,18 @@ export function loadScenario(file: string, { seed }: { readonly seed?: string | 
   }
   const replaced = seed === undefined || !isObject(source) ? source : { ...source, seed }
   const scenario = build(replaced, file, locate)
+  const warnings = new Set(scenario.warnings)
   for (const axis of scenario.sweep) {
     for (const [index, value] of axis.values.entries()) {
       // what is wrong at a point of the sweep stands in the sweep
       const blamed: Problem = { path: ['sweep', axis.path, index], what: '', expected: '' }
-      scenarioAt(scenario, { [axis.path]: value }, (problem) => locate(problem.path[0] === 'sweep' ? problem : blamed))
+      const point = scenarioAt(scenario, { [axis.path]: value }, (problem) =>
+        locate(problem.path[0] === 'sweep' ? problem : blamed),
+      )
+      for (const warning of point.warnings) if (!isTold(warning, warnings)) warnings.add(warning)
     }
   }
-  return scenario
+  return { ...scenario, warnings: [...warnings] }
 }
 
 /** From an object such as a manifest’s `source`. Throws `ScenarioError`. */
@@ -90,9 +95,22 @@ function build(source: unknown, file: string, locate: (problem: Problem) => Posi
   const raw: unknown = structuredClone(source)
   if (!validate(raw)) throw scenarioError(file, problemsOf(validate.errors ?? []), locate)
   const problems: Problem[] = []
-  const scenario = scenarioFrom(raw, source, file, (problem) => problems.push(problem))
+  const doubts: Problem[] = []
+  const scenario = scenarioFrom(
+    raw,
+    source,
+    file,
+    (problem) => problems.push(problem),
+    (doubt) => doubts.push(doubt),
+  )
   if (problems.length > 0) throw scenarioError(file, problems, locate)
-  return scenario
+  return { ...scenario, warnings: problemLines(file, doubts, locate) }
+}
+
+/** The same of another place: a point of a sweep has what the file has, and is blamed on the sweep. */
+function isTold(warning: string, told: ReadonlySet<string>): boolean {
+  const plain = (text: string): string => text.replace(/^.*?:\d+:\d+: /, '')
+  return [...told].some((other) => plain(other) === plain(warning))
 }
 
 function textOf(file: string): string {

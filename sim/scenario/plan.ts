@@ -4,6 +4,7 @@
 import type { Fault, Plan, PlannedRequest } from '../plan.ts'
 import { type SeededRandom, seededRandom } from '../random.ts'
 import type { Window } from './arrivals.ts'
+import { contextsOf } from './fit.ts'
 import { scenarioAt } from './load.ts'
 import { departures, Outages } from './outages.ts'
 import { type Member, membersOf } from './peers.ts'
@@ -135,7 +136,7 @@ function requestsIn(
   random: SeededRandom,
 ): readonly PlannedRequest[] {
   const provided = providedModels(scenario)
-  const contextTokens = contextsOf(scenario)
+  const contextTokens = contextsOf(scenario.population)
   const requests: PlannedRequest[] = []
   for (const [at, group] of groups.entries()) {
     const { workload } = group
@@ -176,13 +177,4 @@ function providedModels({ population }: Scenario): Weights {
     for (const { model, share } of engines) weights.set(model, (weights.get(model) ?? 0) + (count * share) / sum)
   }
   return [...weights]
-}
-
-/** The smallest that anybody offers. */
-function contextsOf({ population }: Scenario): ReadonlyMap<string, number> {
-  const contexts = new Map<string, number>()
-  for (const { contextTokens, model } of population.flatMap(({ engines }) => engines)) {
-    contexts.set(model, Math.min(contexts.get(model) ?? Number.POSITIVE_INFINITY, contextTokens))
-  }
-  return contexts
 }

@@ -39,6 +39,15 @@ export function scenarioError(
   problems: readonly Problem[],
   locate: (problem: Problem) => Position | undefined,
 ): ScenarioError {
+  return new ScenarioError(problemLines(file, problems, locate).join('\n'), problems)
+}
+
+/** One a place, from the top of the file. */
+export function problemLines(
+  file: string,
+  problems: readonly Problem[],
+  locate: (problem: Problem) => Position | undefined,
+): readonly string[] {
   const placed = problems
     .map((problem) => ({ problem, at: locate(problem) }))
     .sort((a, b) => (a.at?.line ?? 0) - (b.at?.line ?? 0) || (a.at?.column ?? 0) - (b.at?.column ?? 0))
@@ -50,7 +59,7 @@ export function scenarioError(
   })
   const lines = [...new Set(all)].slice(0, problemsMax)
   const rest = new Set(all).size - lines.length
-  return new ScenarioError([...lines, ...(rest > 0 ? [`and ${rest} more`] : [])].join('\n'), problems)
+  return [...lines, ...(rest > 0 ? [`and ${rest} more`] : [])]
 }
 
 /** `population[0].count`. */

@@ -2,10 +2,12 @@
 
 import { configOf, type Overrides } from '../../node/config.ts'
 import type { Nano } from '../../protocol/money.ts'
+import { tellLeftOut } from '../coarse/modelled.ts'
 import { epochMs } from '../kernel.ts'
 import type { LatencyPlan } from '../plan.ts'
 import { assertionsOf } from './assert.ts'
 import { type FaultContext, faultsOf, swarmsOf } from './faults.ts'
+import { checkFit } from './fit.ts'
 import { groupsOf, natOf, regionsOf } from './groups.ts'
 import { nearest, type Report, shown } from './problem.ts'
 import type { RawAdversary, RawNetwork, RawPayments, RawScenario } from './raw.ts'
@@ -20,7 +22,13 @@ const oneWayDefault = '25ms'
 /** Dates of a run stay in the 21st century, and so within the chain's 32 bits. */
 const durationMsMax = 4_102_444_800_000 - epochMs
 
-export function scenarioFrom(raw: RawScenario, source: unknown, file: string, report: Report): Scenario {
+export function scenarioFrom(
+  raw: RawScenario,
+  source: unknown,
+  file: string,
+  report: Report,
+  doubt: Report,
+): Omit<Scenario, 'warnings'> {
   const durationMs = durationMsOf(raw.duration)
   const warmupMs = durationMsOf(raw.warmup)
   if (durationMs <= 0 || durationMs > durationMsMax) {
@@ -33,6 +41,8 @@ export function scenarioFrom(raw: RawScenario, source: unknown, file: string, re
   }
   const network = networkOf(raw.network, report)
   const population = groupsOf({ raw, file, network, report })
+  checkFit(raw.population, population, report, doubt)
+  if (raw.mode === 'coarse') tellLeftOut(raw, doubt)
   const peers = population.reduce((sum, { count }) => sum + count, 0)
   if (peers === 0 || peers > peersMax) {
     report({ path: ['population'], what: `has ${peers} peers`, expected: `from 1 to ${peersMax}` })

@@ -174,8 +174,9 @@ function drawn(
   const context = contextTokens.get(model) ?? Number.POSITIVE_INFINITY
   const promptDrawn = saidTokens + tokensOf(random, workload.prompt ?? shape.prompt)
   const completionDrawn = tokensOf(random, workload.completion ?? shape.completion)
-  // what does not fit the model is cut, as a caller would: the answer to half the context, then the prompt to the rest
-  const completionTokens = Math.max(1, Math.min(completionDrawn, Math.floor(context / 2)))
+  // what does not fit the model is cut, as a caller would: the answer to half the context or more, then the prompt to the rest
+  const roomTokens = Math.max(Math.floor(context / 2), context - promptDrawn)
+  const completionTokens = Math.max(1, Math.min(completionDrawn, roomTokens))
   const promptTokens = Math.max(1, Math.min(promptDrawn, context - completionTokens))
   const [leaves, where] = [random.next() < workload.leave, random.next()]
   const request = { atMs: micro(atMs), consumer, model, promptTokens, completionTokens, conversation }

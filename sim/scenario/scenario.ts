@@ -29,6 +29,8 @@ export interface Scenario {
   readonly config: Overrides
   readonly assert: readonly Assertion[]
   readonly sweep: readonly SweepAxis[]
+  /** What it may not mean: a line each, with file, line and column. */
+  readonly warnings: readonly string[]
   /** The file as it was read, before defaults: enough to read it again with `scenarioOf`. */
   readonly source: unknown
   /** Where it was read from, for messages and for paths beside it. */

@@ -2,6 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { settings } from '../../node/config.ts'
+import { settingsModelled } from '../../sim/coarse/modelled.ts'
 import { loadScenario, scenarioOf } from '../../sim/scenario/load.ts'
 import { plansOf } from '../../sim/scenario/plan.ts'
 import { ScenarioError } from '../../sim/scenario/problem.ts'
@@ -89,9 +91,86 @@ describe('every shipped scenario', () => {
     const scenario = loadScenario(file)
     expect(`${scenario.name}.yaml`).toBe(name)
     expect(scenario.question).toMatch(/\?$/)
+    expect(scenario.warnings).toEqual([])
     expect(readFileSync(file, 'utf8')).toMatch(/^# Look at: /)
     expect(plansOf(scenario).length).toBeGreaterThan(0)
     expect(scenario.assert.some(({ metric }) => metric === 'conservation')).toBe(true)
+  })
+})
+
+/** The same of its warnings. */
+function doubts(text: string): readonly string[] {
+  const file = written(text)
+  return loadScenario(file).warnings.map((line) => line.replace(`${file}:`, ''))
+}
+
+describe('what a scenario may not mean is a warning with its place:', () => {
+  const asking = (workload: string): string =>
+    `${head}population:\n${provider}  - {role: consumer, count: 3, workload: {rate: 1/m, ${workload}}}\n`
+
+  test('prompts of which some are longer than the model', () => {
+    expect(doubts(asking('prompt: 100..600, completion: 8'))).toEqual([
+      expect.stringMatching(
+        /^6:62: population\[1\]\.workload\.prompt is "100\.\.600", up to 600 tokens with answers of up to 8, expected at most 512 together; .* what is longer is cut$/,
+      ),
+    ])
+    expect(doubts(asking('prompt: 100..504, completion: 8'))).toEqual([])
+  })
+
+  test('a trace with requests longer than the model', () => {
+    const csv = join(folder, 'long.csv')
+    writeFileSync(csv, 'TIMESTAMP,ContextTokens,GeneratedTokens\n2026-01-01 00:00:00,400,200\n')
+    const traced = `${head}population:\n${provider}  - {role: consumer, count: 3, workload: {trace: long.csv}}\n`
+    expect(doubts(traced)[0]).toMatch(/^6:50: population\[1\]\.workload\.trace is "long\.csv", up to 400 tokens/)
+  })
+
+  test('prompts none of which fits are an error', () => {
+    expect(complaints(asking('prompt: 600, completion: 8'))).toEqual([
+      expect.stringMatching(/^6:62: population\[1\]\.workload\.prompt is 600, expected prompts of at most 511 tokens/),
+    ])
+  })
+
+  test('at a point of a sweep, once', () => {
+    const swept = `${asking('prompt: 100, completion: 8')}sweep: {population[1].workload.prompt: [200, 200..600, 600..700]}\n`
+    expect(complaints(swept)).toEqual([expect.stringMatching(/^7:56: population\[1\]\.workload\.prompt is "600/)])
+    expect(doubts(swept.replace(', 600..700', ''))).toEqual([
+      expect.stringMatching(/^7:46: population\[1\]\.workload\.prompt is "200\.\.600"/),
+    ])
+  })
+
+  test('what the coarse mode leaves out', () => {
+    const left = [
+      'chain: {tvm: true}',
+      'network: {processorTime: true, nat: {cone: 30%, relay: false}}',
+      'config: {network: {connectionsMax: 10}, consumer: {attemptsMax: 2}}',
+      'faults: [{at: 1m, chain: reorder, for: 1m}, {swarm: {tornWrite: true, config: {consumer.cancelMs: 1s..2s}}}]',
+      'assert: [conservation, tokens-once]',
+      '',
+    ].join('\n')
+    const uneven = sound
+      .replace('engine: cpu-tiny', 'engine: cpu-tiny, clockSkew: 5s')
+      .replace('1/m', '1/m, prompt: 9, completion: 9')
+    expect(doubts(uneven + left)).toEqual([])
+    expect(doubts(`${uneven}mode: coarse\n${left}`).map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual([
+      '5:61: population[0].clockSkew',
+      '8:14: chain.tvm',
+      '9:26: network.processorTime',
+      '9:56: network.nat.relay',
+      '10:36: config.network.connectionsMax',
+      '11:26: faults[0].chain',
+      '11:65: faults[1].swarm.tornWrite',
+      '11:99: faults[1].swarm.config.consumer.cancelMs',
+      '12:24: assert[1]',
+    ])
+  })
+
+  test('where it calls a setting modelled, the node has that setting', () => {
+    const known: Readonly<Record<string, object>> = settings
+    const gone = [...settingsModelled].filter((name) => {
+      const [group = '', member = ''] = name.split('.')
+      return !Object.hasOwn(known[group] ?? {}, member)
+    })
+    expect(gone).toEqual([])
   })
 })
 
