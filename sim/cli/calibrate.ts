@@ -2,10 +2,10 @@
 
 import { writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
-import { calibrateEngine } from '../model/engine/calibrate.ts'
+import { calibrateEngine, doubtsOf } from '../model/engine/calibrate.ts'
 import { readEngineLog } from '../model/engine/log.ts'
 import { encodeProfile, loadProfile } from '../model/engine/profile.ts'
-import { table, UsageError } from './terminal.ts'
+import { table, UsageError, warn } from './terminal.ts'
 
 export interface CalibrateFlags {
   readonly log?: string
@@ -31,12 +31,14 @@ function calibrated({ base, json, limits, log, out }: CalibrateFlags): void {
       'calibrate engine needs --log <file> and --base <profile>: the profile with the batch limits and KV size of the engine that was logged',
     )
   }
-  const { profile: fitted, ...fit } = calibrateEngine({
+  const options = {
     log: readEngineLog(log),
     base: loadProfile(base),
     limits: limits === 'base' ? 'base' : 'log',
     source: basename(log),
-  })
+  } as const
+  warn(doubtsOf(options.log, options).map((doubt) => `${log}: ${doubt}`))
+  const { profile: fitted, ...fit } = calibrateEngine(options)
   // what was said of the base is not true of this one
   const name = basename(out ?? log).replace(/\.jsonl?$/, '')
   const profile = { ...fitted, name, source: `calibrated from ${basename(log)}`, validatedAgainst: undefined }

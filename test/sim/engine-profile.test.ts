@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } fro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { calibrateEngine } from '../../sim/model/engine/calibrate.ts'
+import { calibrateEngine, doubtsOf } from '../../sim/model/engine/calibrate.ts'
 import { type Cost, costTerms, iterationMs } from '../../sim/model/engine/cost.ts'
 import type { LoggedRequest } from '../../sim/model/engine/log.ts'
 import { costOf, decodeProfile, encodeProfile, loadProfile, type Profile } from '../../sim/model/engine/profile.ts'
@@ -138,6 +138,22 @@ describe('calibration', () => {
     const { profile } = calibrateEngine({ log, base, limits: 'log', source: 'a test' })
     expect(Math.abs(profile.kvTokens / 24_000 - 1)).toBeLessThan(0.05)
     expect(errorsOf(profile, log)).toBeLessThan(0.05)
+  })
+
+  test('says what a log is too poor for', () => {
+    const full = logOf({ ...base, maxNumSeqs: 24, kvTokens: 400_000 }, 100)
+    const many = [...full, ...full]
+    expect(doubtsOf(many, { base, limits: 'log' })).toEqual([])
+    expect(doubtsOf(full, { base, limits: 'log' })).toEqual([
+      expect.stringMatching(/^80 requests, expected 100 or more/),
+    ])
+    const one = full.slice(0, 1)
+    expect(doubtsOf(one, { base, limits: 'log' })).toEqual([
+      expect.stringMatching(/^1 requests/),
+      expect.stringMatching(/^no two requests ran at once/),
+      expect.stringMatching(/^no request waited/),
+    ])
+    expect(doubtsOf(one, { base, limits: 'base' })).toHaveLength(2)
   })
 
   test.skipIf(!existsSync(splitwise))('the profile of four H100 is what the table of measurements gives', () => {

@@ -24,6 +24,8 @@ interface Moment {
 export interface SeenLimits {
   /** The base with them. */
   readonly profile: Profile
+  /** At once. */
+  readonly seqsSeen: number
   /** What requests waited for. */
   readonly shortOf: 'nothing' | 'sequences' | 'memory'
 }
@@ -53,6 +55,7 @@ export function limitsOfLog(log: readonly LoggedRequest[], base: Profile): SeenL
   }
   return {
     profile: withMemory(profile, Math.max(room, contextSeen)),
+    seqsSeen,
     shortOf: isOfSeqs ? 'sequences' : isOfMemory ? 'memory' : 'nothing',
   }
 }
