@@ -1,6 +1,6 @@
 // What an endpoint of the API is: how its body becomes inferences, and how what they bring becomes its answer.
 
-import type { MeshError } from '../../protocol/errors.ts'
+import { MeshError } from '../../protocol/errors.ts'
 import type { Said, TokenLogprob, ToolCall } from '../../protocol/task.ts'
 import type { InferenceEvent, InferenceRequest, InferenceResult } from '../inference.ts'
 import type { RequestHeaders } from './routing.ts'
@@ -55,3 +55,17 @@ export interface StreamWriter {
 
 /** As many inferences may one request of a client become: choices times prompts. */
 export const runsMax = 16
+
+/**
+ * Of one answer that is held whole, in characters: some million tokens, above any context in use; or as many values of
+ * vectors, which are 16 MiB.
+ */
+export const answerCharsMax = 4_194_304
+
+export function requireHeld(chars: number): void {
+  if (chars <= answerCharsMax) return
+  throw new MeshError(
+    'protocol-violation',
+    `an answer of over ${answerCharsMax} characters; stream a chat, or ask for less`,
+  )
+}

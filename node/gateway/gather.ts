@@ -1,14 +1,10 @@
 // Whole answers put together from their events, for clients that do not stream, and how much of them is held.
 
-import { MeshError } from '../../protocol/errors.ts'
 import type { Said, TokenLogprob } from '../../protocol/task.ts'
 import type { InferenceEvent, InferenceResult } from '../inference.ts'
 import { callIdOf } from './answer.ts'
-import type { Accepted, Asked, Gathered } from './endpoint.ts'
+import { type Accepted, type Asked, type Gathered, requireHeld } from './endpoint.ts'
 import type { Runs, Step } from './runs.ts'
-
-/** Of all runs together, in characters: some million tokens, above any context in use; or as many as 16 MiB of vectors. */
-export const answerCharsMax = 4_194_304
 
 /** `first` is the step already taken of `runs`. */
 export async function gather(first: Step, runs: Runs, asked: Asked): Promise<readonly Gathered[]> {
@@ -19,12 +15,7 @@ export async function gather(first: Step, runs: Runs, asked: Asked): Promise<rea
     if (step.type === 'ended') continue
     if (step.event.type === 'embedding') asked.checkVector?.(step.event.vector)
     held += parts[step.run]?.take(step.event) ?? 0
-    if (held > answerCharsMax) {
-      throw new MeshError(
-        'protocol-violation',
-        `an answer of over ${answerCharsMax} characters; stream it, or ask for less`,
-      )
-    }
+    requireHeld(held)
   }
 }
 

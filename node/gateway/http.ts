@@ -12,12 +12,15 @@ import { accountHeaders, adviceHeaders, errorOf, paramOf, providerHeaders, trust
 import type { Budgets } from './budgets.ts'
 import { type Call, Calls } from './calls.ts'
 import { chatEndpoint } from './chat-request.ts'
+import { completionEndpoint } from './completion-request.ts'
+import { embeddingEndpoint } from './embedding-request.ts'
 import type { Asked, Endpoint } from './endpoint.ts'
 import { gather } from './gather.ts'
 import { keyView } from './key-view.ts'
 import { keyed, modelsFor } from './keyed.ts'
 import { type Bearer, bearerOf, type KeyRing } from './keys.ts'
 import { modelList, modelOf } from './models.ts'
+import { responseEndpoint } from './response-request.ts'
 import { Runs, type Step } from './runs.ts'
 import { answerStream } from './stream.ts'
 
@@ -68,7 +71,7 @@ const exposed =
   'x-request-id, x-silkmesh-request-id, x-silkmesh-provider, x-silkmesh-cost-nano, x-silkmesh-failovers, x-silkmesh-tier, ' +
   'x-silkmesh-budget, x-silkmesh-budget-left-nano, retry-after'
 
-const endpoints: readonly Endpoint[] = [chatEndpoint]
+const endpoints: readonly Endpoint[] = [chatEndpoint, completionEndpoint, embeddingEndpoint, responseEndpoint]
 
 const routes: readonly (readonly [path: string, method: 'GET' | 'POST'])[] = [
   ['/health', 'GET'],

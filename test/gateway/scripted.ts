@@ -5,6 +5,7 @@ import type { Inference, InferenceEvent, InferenceRequest, InferenceResult, Serv
 import type { Clock } from '../../node/ports.ts'
 import { cancelled } from '../../node/waits.ts'
 import type { ModelKey, PeerId } from '../../protocol/ids.ts'
+import type { Said } from '../../protocol/task.ts'
 
 export const key = 'sk-test-0123456789abcdef'
 export const provider = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp' as PeerId
@@ -25,6 +26,22 @@ export const accepted: InferenceEvent = {
 }
 
 export const delta = (text: string): InferenceEvent => ({ type: 'delta', text, tokens: 1, tokenIds: [1] })
+
+/** A delta of more than text. */
+export const said = (more: Partial<Said>): InferenceEvent => ({
+  type: 'delta',
+  text: '',
+  tokens: 1,
+  tokenIds: [1],
+  ...more,
+})
+
+export const queued = (position: number, etaMs?: number): InferenceEvent => ({
+  type: 'queued',
+  provider,
+  position,
+  etaMs,
+})
 
 export const result: InferenceResult = {
   requestId: 'ab'.repeat(16),
@@ -68,6 +85,47 @@ export function saying(...texts: readonly string[]): Script {
   }
 }
 
+/** Yields what is given, then ends. */
+export function giving(...events: readonly InferenceEvent[]): Script {
+  return async function* () {
+    yield accepted
+    yield* events
+    return result
+  }
+}
+
+/** Answers with a different script each time, and keeps what it was asked. */
+export function scripts(...list: readonly Script[]): { readonly script: Script; readonly seen: InferenceRequest[] } {
+  const seen: InferenceRequest[] = []
+  return {
+    seen,
+    script: (request, signal) => {
+      const next = list[seen.length]
+      seen.push(request)
+      if (!next) throw new Error(`asked ${seen.length} times, expected ${list.length}`)
+      return next(request, signal)
+    },
+  }
+}
+
+/** A vector a text: its length and how many texts came before it. */
+export const embedding: Script = async function* ({ inputs = [] }) {
+  yield accepted
+  for (const [index, text] of inputs.entries()) {
+    yield { type: 'embedding', index, vector: Float32Array.of(text.length, index, 0.5) }
+  }
+  return { ...result, usage: { promptTokens: 3 * inputs.length, cachedTokens: 0, completionTokens: 0 } }
+}
+
+/** The parts of a call of the tool `weather`, as a model writes them. */
+export function calling(index: number, at: string): readonly InferenceEvent[] {
+  return [
+    said({ toolCalls: [{ index, id: `call_${index}`, name: 'weather', arguments: '' }] }),
+    said({ toolCalls: [{ index, arguments: '{"at":' }] }),
+    said({ toolCalls: [{ index, arguments: `"${at}"}` }] }),
+  ]
+}
+
 /** Yields what is given and then waits for its signal. `cleaned` resolves once the generator was left. */
 export function hanging(...events: readonly InferenceEvent[]): { script: Script; cleaned: Promise<AbortSignal> } {
   const { promise, resolve } = Promise.withResolvers<AbortSignal>()
@@ -108,6 +166,16 @@ export function ask(gateway: Gateway, path: string, init: RequestInit = {}): Pro
   const headers = new Headers({ host: 'localhost', authorization: `Bearer ${key}`, 'content-type': 'application/json' })
   for (const [name, value] of new Headers(init.headers)) headers.set(name, value)
   return Promise.resolve(gateway.app.request(`http://localhost${path}`, { ...init, headers }))
+}
+
+export function post(gateway: Gateway, path: string, body: object, init: RequestInit = {}): Promise<Response> {
+  return ask(gateway, path, { method: 'POST', body: JSON.stringify({ model: 'tiny', ...body }), ...init })
+}
+
+/** The `data:` payloads of a stream, decoded, and `[DONE]` as it stands. */
+export async function dataOf(response: Response): Promise<unknown[]> {
+  const lines = (await response.text()).split('\n').filter((line) => line.startsWith('data: '))
+  return lines.map((line) => (line === 'data: [DONE]' ? '[DONE]' : JSON.parse(line.slice(6))))
 }
 
 export function chat(gateway: Gateway, body: object, init: RequestInit = {}): Promise<Response> {
