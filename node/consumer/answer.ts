@@ -1,37 +1,34 @@
-// One answer in the making: tries a provider, and when it fails goes on at another from the exact token reached.
+// One answer in the making: tries a provider, when it fails goes on at another from the exact token reached, and asks a second
+// where that was wanted and the first is slow to begin.
 
 import { asMeshError, type ErrorCode, MeshError } from '../../protocol/errors.ts'
 import type { EndReason } from '../../protocol/frames.ts'
 import type { ModelKey, PeerId } from '../../protocol/ids.ts'
 import { costNano, type Nano, type Usage } from '../../protocol/money.ts'
-import { taskOf } from '../../protocol/task.ts'
-import type { Config } from '../config.ts'
+import { type Task, taskOf } from '../../protocol/task.ts'
 import type { ConsideredProvider } from '../events.ts'
 import type { InferenceEvent, InferenceRequest, InferenceResult } from '../inference.ts'
-import type { Ports, Random } from '../ports.ts'
-import { cancelled, unlessCancelled } from '../waits.ts'
-import type { Debts } from './debts.ts'
+import type { Random } from '../ports.ts'
+import { cancelled } from '../waits.ts'
+import { promptTokensBound } from './delivery.ts'
 import type { Candidate, Directory } from './directory.ts'
-import type { Attempt, Chosen, History } from './history.ts'
+import { type FirstTokens, race } from './hedge.ts'
+import type { Chosen, History } from './history.ts'
+import { Leg, type LegParts } from './leg.ts'
 import { eligible, type Wishes, wishesOf } from './preferences.ts'
 import { type Choice, type Considered, select } from './selection.ts'
-import { type OwnEscrow, promptTokensBound, Session } from './session.ts'
-import type { Tabs } from './tab.ts'
+import type { SessionRequest } from './session.ts'
 
-export interface AnswerParts {
-  readonly config: Config
-  readonly ports: Ports
+export interface AnswerParts extends LegParts {
   readonly directory: Directory
-  readonly tabs: Tabs
-  readonly debts: Debts
   /** Draws of the routing, and nothing else. */
   readonly routing: Random
-  /** Read afresh where a provider may have seen a newer state. */
-  readonly ownEscrow: (isFresh: boolean) => Promise<OwnEscrow>
-  /** Requests open at each provider, this one included from its choice on. */
-  readonly openRequests: Map<PeerId, number>
   readonly history: History
+  readonly firstTokens: FirstTokens
 }
+
+/** The answer's end waits this long for the account of a provider that lost the race: a round trip across the world. */
+const loserMs = 500
 
 export class Answer {
   readonly #parts: AnswerParts
@@ -47,16 +44,22 @@ export class Answer {
   #text = ''
   #tokenIds: number[] = []
   #usage: Usage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 }
-  #costNano: Nano = 0n
+  /** Delivered of the texts to embed, and the values of each. */
+  #vectors = { count: 0, values: 0 }
+  readonly #legs: Leg[] = []
   /** Set once tokens were delivered: only the same weights can go on from there. */
   #modelKey: ModelKey | undefined
   #attempts = 0
-  /** Of these, at providers that could not even be connected to. */
+  /** Of these, to have a second at once. */
+  #hedges = 0
+  /** Of the attempts, at providers that could not even be connected to. */
   #unreached = 0
   /** What a provider said no other could help with; believed when a second one says the same. */
   #refusedCode: ErrorCode | undefined
   #peer: PeerId | undefined
   #failure: MeshError | undefined
+  /** A provider said that a limit was reached, and it was not; good enough where nobody else can go on. */
+  #cut: { readonly leg: Leg; readonly tokens: number } | undefined
 
   constructor(parts: AnswerParts, request: InferenceRequest, signal: AbortSignal) {
     this.#parts = parts
@@ -76,23 +79,41 @@ export class Answer {
     let outcome: EndReason | 'failed' = 'cancelled' // what it is when the caller leaves
     this.#watchDeadline()
     try {
-      for (;;) {
-        const candidate = await this.#choose()
-        try {
-          const finish = yield* this.#attempt(candidate)
-          outcome = finish
-          return this.#result(candidate, finish)
-        } catch (error) {
-          this.#attemptFailed(candidate, asMeshError(error))
-        }
-      }
+      const { leg, finish } = yield* this.#answer()
+      await this.#losersAccounted()
+      outcome = finish
+      return this.#result(leg, finish)
     } catch (error) {
       this.#failure = asMeshError(error, 'internal')
       outcome = this.#failure.code === 'cancelled' ? 'cancelled' : 'failed'
       throw this.#failure
     } finally {
-      this.#deadline.abort()
+      this.#deadline.abort(new MeshError('cancelled', 'the answer is over'))
+      for (const leg of this.#legs) await leg.leave() // all were told at once
       this.#finished(outcome)
+    }
+  }
+
+  /** Provider after provider, until one has ended it. */
+  async *#answer(): AsyncGenerator<InferenceEvent, Ended, undefined> {
+    for (;;) {
+      let leg: Leg
+      try {
+        leg = this.#leg(await this.#choose())
+      } catch (error) {
+        if (!this.#cut || this.#signal.aborted) throw error
+        return { leg: this.#cut.leg, finish: 'length' }
+      }
+      const course = { leg }
+      try {
+        const finish = yield* this.#relay(course)
+        if (this.#deadline.signal.aborted) throw cancelled(this.#deadline.signal)
+        if (finish === 'cancelled' && cancelled(this.#signal).code === 'draining') throw cancelled(this.#signal)
+        return { leg: course.leg, finish }
+      } catch (error) {
+        const finish = this.#afterFailure(course.leg, asMeshError(error))
+        if (finish) return { leg: course.leg, finish }
+      }
     }
   }
 
@@ -167,115 +188,242 @@ export class Answer {
     return { ...candidate, expected }
   }
 
-  async *#attempt(candidate: Chosen): AsyncGenerator<InferenceEvent, EndReason, undefined> {
-    const { config, debts, history, openRequests, ownEscrow, ports, tabs } = this.#parts
-    const { peer } = candidate.advert
-    const { sampling } = this.#request
+  #leg(candidate: Chosen): Leg {
+    const { history } = this.#parts
+    const order = {
+      isEscrowDoubted: this.#failure !== undefined && doubts.has(this.#failure.code),
+      request: () => this.#sessionRequest(candidate),
+      measure: () => history.begin(candidate, charactersOf(this.#request), this.#request.affinity),
+    }
+    const leg = new Leg(this.#parts, candidate, order, this.#signal)
+    this.#legs.push(leg)
+    return leg
+  }
+
+  /** What is left of the request. */
+  #sessionRequest(candidate: Chosen): SessionRequest {
+    const { inputs, sampling } = this.#request
     const { tokensMax } = sampling
-    let session: Session | undefined
-    let measuring: Attempt | undefined
-    try {
-      // reading the chain and paying a debt take as long as they take; the caller need not wait
-      const escrow = await unlessCancelled(ownEscrow(this.#attempts > 1), this.#signal)
-      await unlessCancelled(debts.pay(peer), this.#signal)
-      session = new Session({ config, ports, tabs, escrow }, candidate, {
-        requestId: this.#requestId,
-        ...taskOf(this.#request),
-        sampling:
-          tokensMax === undefined ? sampling : { ...sampling, tokensMax: tokensMax - this.#usage.completionTokens },
-        tokensBudget: this.#tokensBudget(candidate),
-        deadlineMs: this.#leftMs(),
-        resumeText: this.#text,
-        resumeTokenIds: this.#tokenIds,
-      })
-      measuring = history.begin(candidate, charactersOf(this.#request), this.#request.affinity)
-      const finish = yield* this.#relay(session, candidate, measuring)
-      if (this.#deadline.signal.aborted) throw cancelled(this.#deadline.signal)
-      if (finish === 'cancelled' && !this.#signal.aborted) {
-        throw new MeshError('draining', `${peer} stopped before the end of the answer`)
-      }
-      if (finish !== 'cancelled') measuring.ended()
-      return finish
-    } catch (error) {
-      if (session && !session.isConnected) this.#unreached += 1
-      measuring?.failed(asMeshError(error).code)
-      throw error
-    } finally {
-      measuring?.failed('cancelled') // where neither was reached
-      this.#costNano += session?.costNano ?? 0n
-      const open = (openRequests.get(peer) ?? 1) - 1
-      if (open === 0) openRequests.delete(peer)
-      else openRequests.set(peer, open)
+    const task = {
+      ...taskOf(this.#request),
+      ...(inputs && { inputs: inputs.slice(this.#vectors.count) }),
+      ...(tokensMax !== undefined && {
+        sampling: { ...sampling, tokensMax: tokensMax - this.#usage.completionTokens },
+      }),
+    }
+    return {
+      ...task,
+      requestId: this.#requestId,
+      tokensBudget: this.#tokensBudget(candidate, task),
+      deadlineMs: this.#leftMs(),
+      resumeText: this.#text,
+      resumeTokenIds: [...this.#tokenIds],
     }
   }
 
-  async *#relay(
-    session: Session,
-    { advert: { peer }, offer: { modelKey } }: Candidate,
-    measuring: Attempt,
-  ): AsyncGenerator<InferenceEvent, EndReason, undefined> {
+  /** `course.leg` is the one that leads at any time: another where a second provider was faster. */
+  async *#relay(course: { leg: Leg }): AsyncGenerator<InferenceEvent, EndReason, undefined> {
+    const patienceMs = this.#patienceMs()
+    let step = patienceMs === undefined ? await course.leg.next() : yield* this.#race(course, patienceMs)
+    while (!step.done) {
+      const event = this.#taken(course.leg, step.value)
+      if (event) yield event
+      step = await course.leg.next()
+    }
+    return step.value
+  }
+
+  /** The event as the caller gets it, where it does. */
+  #taken(leg: Leg, event: InferenceEvent): InferenceEvent | undefined {
+    const { promptTokens, cachedTokens, completionTokens } = this.#usage
+    switch (event.type) {
+      case 'queued':
+        return this.#isBegun ? undefined : event
+      case 'accepted':
+        // a provider that takes over prefills what others delivered; the caller asked for one prompt
+        if (!this.#isBegun) this.#usage = leg.usage
+        return event
+      case 'embedding': {
+        const { count, values } = this.#vectors
+        const { length } = event.vector
+        if (count > 0 && length !== values) {
+          const what = `sent a vector of ${length} values where others have ${values}`
+          throw new MeshError('protocol-violation', `${leg.peer} ${what}`)
+        }
+        this.#vectors = { count: count + 1, values: length }
+        this.#modelKey = leg.candidate.offer.modelKey
+        return { ...event, index: count }
+      }
+      case 'delta':
+        if (event.tokens > 0 && completionTokens === 0) this.#begun(leg)
+        this.#modelKey = leg.candidate.offer.modelKey
+        this.#text += event.text
+        for (const id of event.tokenIds) this.#tokenIds.push(id)
+        this.#usage = { promptTokens, cachedTokens, completionTokens: completionTokens + event.tokens }
+        return event
+    }
+  }
+
+  get #isBegun(): boolean {
+    return this.#modelKey !== undefined
+  }
+
+  #begun({ peer }: Leg): void {
+    const { firstTokens, ports } = this.#parts
+    const elapsedMs = this.#elapsedMs()
+    firstTokens.note(this.#request.model, elapsedMs)
+    ports.observe({ type: 'first-token', request: this.#requestId, peer, elapsedMs })
+  }
+
+  // hedging
+
+  /** From now on, until a second provider is asked; undefined where none is to be. */
+  #patienceMs(): number | undefined {
+    const { config, firstTokens } = this.#parts
+    const hedge = this.#request.hedge ?? config.consumer.hedge
+    if (hedge === 'off' || this.#isBegun || this.#hedges > 0 || !this.#wishes.allowFallbacks) return undefined
+    const patienceMs = firstTokens.patienceMs(hedge, this.#request.model)
+    return patienceMs === undefined ? undefined : Math.max(0, patienceMs - this.#elapsedMs())
+  }
+
+  async *#race(
+    course: { leg: Leg },
+    patienceMs: number,
+  ): AsyncGenerator<InferenceEvent, IteratorResult<InferenceEvent, EndReason>, undefined> {
     const { clock, observe } = this.#parts.ports
-    const events = session.run(this.#signal)
-    let end: EndReason | undefined
+    const over = new AbortController()
+    const racing = race(course.leg, {
+      second: async () => {
+        try {
+          await clock.sleep(patienceMs, over.signal)
+          return await this.#second(course.leg)
+        } catch {
+          return undefined // the race is over, or nobody else serves this
+        }
+      },
+      failed: (leg, failure, other) => {
+        if (leg === course.leg) this.#hedges -= 1 // it is a failover now
+        course.leg = other
+        this.#report(leg, asMeshError(failure))
+      },
+    })
     try {
-      while (end === undefined) {
-        const next = await events.next()
+      for (;;) {
+        const next = await racing.next()
         if (next.done) {
-          end = next.value
-          break
-        }
-        const event = next.value
-        const { promptTokens, completionTokens } = this.#usage
-        if (event.type === 'accepted') {
-          measuring.accepted(session.usage, this.#tokenIds.length)
-          // a provider that takes over prefills what others delivered; the caller asked for one prompt
-          if (promptTokens === 0) this.#usage = session.usage
-        } else if (event.type === 'delta') {
-          measuring.received(event.tokens)
-          if (completionTokens === 0) {
-            const elapsedMs = clock.now() - this.#startedAtMs
-            observe({ type: 'first-token', request: this.#requestId, peer, elapsedMs })
+          const { winner, loser, step } = next.value
+          const isSecond = course.leg !== winner
+          course.leg = winner
+          this.#peer = winner.peer
+          if (loser) {
+            void loser.leave()
+            const told = { request: this.#requestId, peer: winner.peer, loser: loser.peer }
+            observe({ type: 'hedge-won', ...told, isSecond, elapsedMs: this.#elapsedMs() })
           }
-          this.#modelKey = modelKey
-          this.#text += event.text
-          for (const id of event.tokenIds) this.#tokenIds.push(id)
-          this.#usage = { ...this.#usage, completionTokens: completionTokens + event.tokens }
+          return step
         }
-        yield event
+        const event = this.#taken(next.value.racer, next.value.event)
+        if (event) yield event
       }
-      return end
     } finally {
-      if (end === undefined) await events.return('cancelled') // left early: the session accounts before it ends
+      over.abort(new MeshError('cancelled', 'the race is over'))
     }
   }
 
-  /** Throws where no other provider could help. One provider's word that none could is not enough. */
-  #attemptFailed({ advert }: Candidate, failure: MeshError): void {
-    const { config, debts, directory, ports } = this.#parts
-    this.#failure = failure
-    ports.observe({
-      type: 'attempt-failed',
-      request: this.#requestId,
-      peer: advert.peer,
-      code: failure.code,
-      message: failure.message,
-      tokensDelivered: this.#usage.completionTokens,
-    })
-    void debts.pay(advert.peer)
+  /** Only one that could begin now, and only where the budget would pay both answers whole. */
+  async #second(first: Leg): Promise<Leg | undefined> {
+    const { openRequests, ports } = this.#parts
+    if (first.costNanoMax === undefined || this.#signal.aborted) return undefined
+    const chosen = await this.#choose()
+    this.#hedges += 1
+    const leg = this.#leg(chosen)
+    const { offer } = chosen
+    const isFree = offer.slotsFree >= (openRequests.get(leg.peer) ?? 0) // of which this one is counted already
+    if (!isFree || !this.#fits(chosen)) {
+      await leg.leave()
+      return undefined
+    }
+    const told = { request: this.#requestId, peer: leg.peer, first: first.peer }
+    ports.observe({ type: 'hedge-started', ...told, elapsedMs: this.#elapsedMs() })
+    return leg
+  }
+
+  #fits(candidate: Chosen): boolean {
+    const { inputs, sampling } = this.#request
+    const { contextTokens } = candidate.offer
+    const wantedTokens = inputs ? 0 : Math.min(sampling.tokensMax ?? contextTokens, contextTokens)
+    return this.#tokensBudget(candidate, this.#request) >= wantedTokens
+  }
+
+  /** Or given up: their providers have what was signed, and the rest is a debt. */
+  async #losersAccounted(): Promise<void> {
+    const { clock } = this.#parts.ports
+    const losers = this.#legs.filter(({ isOver }) => !isOver)
+    if (losers.length === 0) return
+    const over = new AbortController()
+    const patience = clock.sleep(loserMs, over.signal).catch(() => undefined)
+    await Promise.race([patience, Promise.all(losers.map((leg) => leg.leave()))])
+    over.abort(new MeshError('cancelled', 'they have'))
+    for (const leg of losers) if (!leg.isOver) leg.abandon()
+  }
+
+  // failing and ending
+
+  /** Throws where no other provider could help; an end where nothing is left to ask for. */
+  #afterFailure(leg: Leg, failure: MeshError): EndReason | undefined {
+    const { attemptsMax, unreachedMax } = this.#parts.config.consumer
+    const { completionTokens } = this.#usage
+    this.#report(leg, failure)
     if (this.#signal.aborted) throw cancelled(this.#signal)
-    const unreached = Math.min(this.#unreached, config.consumer.unreachedMax) // asking them cost nothing but time
-    if (this.#attempts - unreached >= config.consumer.attemptsMax) throw failure
+    const whole = this.#wholeAs()
+    if (whole) return whole
+    this.#cut = leg.endedAs === 'length' ? { leg, tokens: completionTokens } : this.#cut
+    if (this.#cut?.tokens !== completionTokens) this.#cut = undefined // others went on since
+    const unreached = Math.min(this.#unreached, unreachedMax) // asking them cost nothing but time
+    if (this.#attempts - unreached >= attemptsMax) {
+      if (this.#cut) return 'length'
+      throw failure
+    }
     if (failure.remedy === 'never') {
       if (this.#refusedCode === failure.code) throw failure // two say so
       this.#refusedCode = failure.code
     }
-    if (!isOrdinary(failure)) directory.failed(advert.peer, failure.message)
-    // without ids nobody could go on exactly there
-    if (this.#usage.completionTokens !== this.#tokenIds.length) throw failure
+    if (completionTokens !== this.#tokenIds.length) {
+      const why = `${completionTokens - this.#tokenIds.length} of the ${completionTokens} tokens came without their ids`
+      throw new MeshError(failure.code, `${failure.message}; ${why}, so no other provider can go on after them`, {
+        cause: failure,
+      })
+    }
+    return undefined
   }
 
-  #result({ advert, offer }: Candidate, finish: EndReason): InferenceResult {
-    this.#parts.directory.succeeded(advert.peer)
+  #report(leg: Leg, failure: MeshError): void {
+    const { debts, directory, ports } = this.#parts
+    this.#failure = failure
+    if (leg.isUnreached) this.#unreached += 1
+    ports.observe({
+      type: 'attempt-failed',
+      request: this.#requestId,
+      peer: leg.peer,
+      code: failure.code,
+      message: failure.message,
+      tokensDelivered: this.#usage.completionTokens,
+    })
+    void debts.pay(leg.peer)
+    const isOwn = failure.code === 'chain-unavailable' && !leg.isHeard // this peer's endpoint
+    if (!this.#signal.aborted && !isOwn && !isOrdinary(failure)) directory.failed(leg.peer, failure.message)
+  }
+
+  /** Everything that was asked for is here, however its provider ended. */
+  #wholeAs(): EndReason | undefined {
+    const { inputs, sampling } = this.#request
+    if (inputs) return this.#vectors.count === inputs.length ? 'stop' : undefined
+    const isWhole = this.#isBegun && this.#usage.completionTokens >= (sampling.tokensMax ?? Number.POSITIVE_INFINITY)
+    return isWhole ? 'length' : undefined
+  }
+
+  #result({ candidate: { advert, offer } }: Leg, finish: EndReason): InferenceResult {
+    if (this.#failure === undefined) this.#parts.directory.succeeded(advert.peer)
     return {
       requestId: this.#requestId,
       finish,
@@ -283,12 +431,12 @@ export class Answer {
       modelName: offer.name,
       usage: this.#usage,
       costNano: this.#costNano,
-      failovers: this.#attempts - 1,
+      failovers: this.#failovers,
     }
   }
 
   #finished(outcome: EndReason | 'failed'): void {
-    const { clock, observe } = this.#parts.ports
+    const { observe } = this.#parts.ports
     this.#request.spent?.(this.#costNano)
     observe({
       type: 'request-finished',
@@ -298,32 +446,42 @@ export class Answer {
       code: outcome === 'failed' ? this.#failure?.code : undefined,
       usage: this.#usage,
       costNano: this.#costNano,
-      elapsedMs: clock.now() - this.#startedAtMs,
-      failovers: Math.max(0, this.#attempts - 1),
+      elapsedMs: this.#elapsedMs(),
+      failovers: this.#failovers,
     })
   }
 
+  get #costNano(): Nano {
+    return this.#legs.reduce((sum, leg) => sum + leg.costNano, 0n)
+  }
+
+  get #failovers(): number {
+    return Math.max(0, this.#attempts - 1 - this.#hedges)
+  }
+
+  #elapsedMs(): number {
+    return this.#parts.ports.clock.now() - this.#startedAtMs
+  }
+
   #leftMs(): number {
-    return this.#parts.config.consumer.requestMs - (this.#parts.ports.clock.now() - this.#startedAtMs)
+    return this.#parts.config.consumer.requestMs - this.#elapsedMs()
   }
 
   /**
-   * What the budget pays for even if the prompt had as many tokens as it could. Throws `over-budget` where that is
-   * nothing.
+   * What the budget pays for even if the prompt had as many tokens as it could, and others cost all they may yet. Throws
+   * `over-budget` where that is nothing.
    */
-  #tokensBudget({ offer }: Candidate): number {
+  #tokensBudget({ offer }: Candidate, task: Task): number {
     const { price, contextTokens } = offer
-    const promptTokens = Math.min(
-      contextTokens * (this.#request.inputs?.length ?? 1),
-      promptTokensBound(this.#request, this.#tokenIds),
-    )
+    const promptTokens = Math.min(contextTokens * (task.inputs?.length ?? 1), promptTokensBound(task, this.#tokenIds))
     const promptNano = costNano({ promptTokens, cachedTokens: 0, completionTokens: 0 }, price)
-    const leftNano = this.#budgetNano - this.#costNano - promptNano
+    const spentNano = this.#legs.reduce((sum, leg) => sum + (leg.costNanoMax ?? 0n), 0n)
+    const leftNano = this.#budgetNano - spentNano - promptNano
     const tokens = price.completionNano === 0n ? contextTokens : Number((leftNano * 1_000_000n) / price.completionNano)
-    if (leftNano >= 0n && tokens >= 1) return tokens
+    if (leftNano >= 0n && (tokens >= 1 || task.inputs)) return tokens
     throw new MeshError(
       'over-budget',
-      `the prompt may cost ${promptNano} nano and ${this.#costNano} are spent: nothing is left of ${this.#budgetNano}`,
+      `the prompt may cost ${promptNano} nano and ${spentNano} are spent: nothing is left of ${this.#budgetNano}`,
     )
   }
 
@@ -336,6 +494,15 @@ export class Answer {
     return new MeshError('unknown-model', `no provider serves "${model}" now; the mesh serves ${names}`)
   }
 }
+
+interface Ended {
+  /** Which ended it. */
+  readonly leg: Leg
+  readonly finish: EndReason
+}
+
+/** What a provider says, or is blamed for, that has seen a newer state of the own escrow. */
+const doubts: ReadonlySet<ErrorCode> = new Set(['escrow-unusable', 'voucher-invalid', 'overcharged'])
 
 /** Of the prompt, before anybody has tokenised it. */
 function charactersOf({ inputs = [], messages, text = '' }: InferenceRequest): number {

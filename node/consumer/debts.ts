@@ -1,6 +1,6 @@
 // Pays what broken streams left: tokens that arrived after the last voucher are still owed, wherever their provider went.
 
-import { MeshError } from '../../protocol/errors.ts'
+import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { decodeProviderFrame, encodeFrame } from '../../protocol/frames.ts'
 import { inferProtocol, type PeerId } from '../../protocol/ids.ts'
 import type { Config } from '../config.ts'
@@ -8,7 +8,7 @@ import type { Ports } from '../ports.ts'
 import { within } from '../waits.ts'
 import type { Debt, Tabs } from './tab.ts'
 
-const nothingOwed = Promise.resolve()
+const nothingOwed = Promise.resolve(undefined)
 
 export class Debts {
   readonly #config: Config
@@ -16,7 +16,7 @@ export class Debts {
   readonly #tabs: Tabs
   readonly #stopped = new AbortController()
   /** Payments under way. */
-  readonly #paying = new Map<PeerId, Promise<void>>()
+  readonly #paying = new Map<PeerId, Promise<MeshError | undefined>>()
 
   constructor(config: Config, ports: Pick<Ports, 'clock' | 'network'>, tabs: Tabs) {
     this.#config = config
@@ -25,16 +25,19 @@ export class Debts {
   }
 
   /**
-   * Offers what is owed to a provider, once; resolves when that was tried. Call when a stream broke, when the provider is
+   * Offers what is owed to a provider, once; resolves when that was tried, with what it failed of. Call when a stream broke, when the provider is
    * heard of again, and before it is asked for more: a debt must not look like one that the provider forgave.
    */
-  pay(peer: PeerId): Promise<void> {
+  pay(peer: PeerId): Promise<MeshError | undefined> {
     const underWay = this.#paying.get(peer)
     if (underWay) return underWay
     const debt = this.#tabs.debtTo(peer)
     if (!debt) return nothingOwed
     const paying = this.#offer(debt, this.#stopped.signal)
-      .catch(() => undefined) // not there now: its next advert is the next occasion
+      .then(
+        () => undefined,
+        (error: unknown) => asMeshError(error), // not there now: its next advert is the next occasion
+      )
       .finally(() => this.#paying.delete(peer))
     this.#paying.set(peer, paying)
     return paying
@@ -67,6 +70,7 @@ export class Debts {
           for await (const bytes of stream.frames) {
             const frame = decodeProviderFrame(bytes)
             if (frame.type === 'fail') throw new MeshError(frame.code, frame.message)
+            this.#tabs.told(debt, voucher)
             return await stream.close()
           }
           throw new MeshError('protocol-violation', `${peer} closed without an answer to a voucher`)

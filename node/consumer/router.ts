@@ -9,6 +9,7 @@ import { within } from '../waits.ts'
 import { Answer } from './answer.ts'
 import { Debts } from './debts.ts'
 import type { Directory } from './directory.ts'
+import { FirstTokens } from './hedge.ts'
 import { History } from './history.ts'
 import type { OwnEscrow } from './session.ts'
 import type { Tabs } from './tab.ts'
@@ -26,6 +27,7 @@ export class Router implements Inference {
   readonly #tabs: Tabs
   readonly #openRequests = new Map<PeerId, number>()
   readonly #history: History
+  readonly #firstTokens = new FirstTokens()
   #ownEscrow: { readonly escrow: OwnEscrow; readonly atMs: number } | undefined
   #reading: Promise<OwnEscrow> | undefined
   /** The chain did not answer when last asked. */
@@ -102,6 +104,7 @@ export class Router implements Inference {
           ownEscrow: (isFresh) => this.#readEscrow(isFresh),
           openRequests: this.#openRequests,
           history: this.#history,
+          firstTokens: this.#firstTokens,
           routing: this.#routing,
         },
         request,

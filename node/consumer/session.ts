@@ -11,26 +11,24 @@ import {
   type Open,
   type ProviderFrame,
 } from '../../protocol/frames.ts'
-import { type Address, inferProtocol, publicKeyOf } from '../../protocol/ids.ts'
+import { type Address, inferProtocol } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
-import { costNano, isWithin, type Nano, noUsage, type Price, type Usage } from '../../protocol/money.ts'
-import { type Receipt, requestDigestOf, verifyReceipt } from '../../protocol/receipt.ts'
-import { type Task, taskOf } from '../../protocol/task.ts'
+import { costNano, type Nano, type Price, type Usage } from '../../protocol/money.ts'
+import { requestDigestOf } from '../../protocol/receipt.ts'
+import { taskOf } from '../../protocol/task.ts'
 import type { Config } from '../config.ts'
 import type { InferenceEvent } from '../inference.ts'
-import type { Ports, Stream } from '../ports.ts'
-import { cancelled, unlessCancelled, Watchdog, within } from '../waits.ts'
+import type { PayeeState, Ports, Stream } from '../ports.ts'
+import { cancelled, Watchdog, within } from '../waits.ts'
+import { Delivery, type Order } from './delivery.ts'
 import type { Candidate } from './directory.ts'
 import type { TabId, TabStream, Tabs } from './tab.ts'
 
-export interface SessionRequest extends Task {
+export interface SessionRequest extends Order {
   readonly requestId: string
   readonly deadlineMs: number
-  /** What the caller's budget pays for. */
-  readonly tokensBudget: number
-  /** What other providers already delivered of this answer. */
+  /** The text of the ids to resume from. */
   readonly resumeText: string
-  readonly resumeTokenIds: readonly number[]
 }
 
 /** This peer's own escrow, as the chain shows it. */
@@ -51,139 +49,182 @@ export class Session {
   readonly #parts: SessionParts
   readonly #candidate: Candidate
   readonly #request: SessionRequest
-  #usage: Usage = noUsage
-  #accept: Accept | undefined
+  readonly #delivery: Delivery
+  /** Came after the cancel, so it is not paid. A window that other streams share may have let the provider begin. */
+  #lateAccept: Accept | undefined
   #tab: TabStream | undefined
+  #stream: Stream | undefined
+  #isHeard = false
+  #endedAs: EndReason | undefined
+  /** A voucher could not be sent. */
+  #isMute = false
   #expired: MeshError | undefined
-  /** Whether a stream was ever opened: before that nothing was sent. */
-  isConnected = false
 
   constructor(parts: SessionParts, candidate: Candidate, request: SessionRequest) {
     this.#parts = parts
     this.#candidate = candidate
     this.#request = request
+    this.#delivery = new Delivery(candidate, request, parts.config.consumer.creditTokensMax)
   }
 
   /** What this provider delivered and this peer counted, so far. */
   get usage(): Usage {
-    return this.#usage
+    return this.#delivery.usage
   }
 
   get costNano(): Nano {
-    return this.#accept ? costNano(this.#usage, this.#accept.price) : 0n
+    return this.#delivery.costNano
   }
 
-  /** Yields events as they arrive and returns the end. Leaving early, or the signal, cancels and accounts. */
+  /** The most that this request can cost here, whatever comes yet. */
+  get costNanoMax(): Nano {
+    return this.#delivery.costNanoMax
+  }
+
+  /** Whether a stream was ever opened: before that nothing was sent. */
+  get isConnected(): boolean {
+    return this.#stream !== undefined
+  }
+
+  /** What the provider ended with, once it has accounted for it; also where that was no good end. */
+  get endedAs(): EndReason | undefined {
+    return this.#endedAs
+  }
+
+  /** False where it failed before the provider said a word. */
+  get isHeard(): boolean {
+    return this.#isHeard
+  }
+
+  /** Gives a cancelled session up that has not accounted for itself yet: what was counted so far is owed, and no more. */
+  abandon(reason: MeshError): void {
+    this.#expired ??= reason
+    this.#stream?.reset(reason)
+  }
+
+  /**
+   * Yields events as they arrive and returns the end. The signal cancels: what was under way still comes, is counted and
+   * paid, and the end is `cancelled`. An iteration that is not read to its end breaks the stream.
+   */
   async *run(signal: AbortSignal): AsyncGenerator<InferenceEvent, EndReason, undefined> {
     const { config, ports, tabs } = this.#parts
-    const { advert } = this.#candidate
-    const settledNano = await unlessCancelled(this.#settledBefore(), signal) // read first: nothing may happen between an accept and its check
-    const stream = await within(
-      ports.clock,
-      config.consumer.connectMs,
-      `connecting to ${advert.peer}`,
-      (stop) => ports.network.open(advert.peer, inferProtocol, stop),
-      signal,
-    )
-    this.isConnected = true
+    const { firstByteMs, queueMs, betweenDeltasMs, cancelMs } = config.consumer
+    const { peer } = this.#candidate.advert
+    const { stream, settledNano } = await this.#connect(signal)
+    this.#stream = stream
     const open = this.#openFrame(tabs)
     const bytes = encodeFrame(open)
     const frames = stream.frames[Symbol.asyncIterator]()
-    const watchdog = new Watchdog(ports.clock, (error) => {
-      this.#expired = error
-      stream.reset(error)
-    })
+    const watchdog = new Watchdog(ports.clock, (error) => this.abandon(error))
+    // a caller that takes its time is no fault of the provider, and a cancel has its own time
+    const expect = (ms: number, what: string): void => {
+      if (!signal.aborted) watchdog.arm(ms, what)
+    }
+    const pause = (): void => {
+      if (!signal.aborted) watchdog.disarm()
+    }
     const cancel = (): void => {
-      watchdog.arm(config.consumer.cancelMs, 'accounting for a cancelled request')
+      watchdog.arm(cancelMs, 'accounting for a cancelled request')
       stream.send(encodeFrame({ type: 'cancel' })).catch(() => undefined) // the reader sees it break
     }
     signal.addEventListener('abort', cancel)
-    const tab = tabs.stream(advert.peer)
+    const tab = tabs.stream(peer)
     this.#tab = tab
     let isAccounted = false
-    let isLeft = true // until the end or an error is reached, an exit is the caller's
+    let isTold = false
     try {
-      watchdog.arm(config.consumer.firstByteMs, `the first answer of ${advert.peer}`)
+      watchdog.arm(firstByteMs, `the first answer of ${peer}`)
       await stream.send(bytes)
       for (;;) {
-        const frame = await this.#next(frames, signal)
-        if (frame === undefined) throw new MeshError('unreachable', `${advert.peer} closed the stream before its end`)
+        const next = await frames.next()
+        if (next.done) throw new MeshError('unreachable', `${peer} closed the stream before its end`)
+        const frame = decodeProviderFrame(next.value)
+        this.#isHeard = true
         switch (frame.type) {
-          case 'queued':
-            if (this.#accept) throw new MeshError('protocol-violation', `${advert.peer} queued what it had accepted`)
-            watchdog.arm(config.consumer.queueMs, `place ${frame.position} in the queue of ${advert.peer}`)
+          case 'queued': {
+            if (this.#isAccepted) throw new MeshError('protocol-violation', `${peer} queued what it had accepted`)
+            const { position, etaMs } = frame
+            pause()
+            if (!signal.aborted) yield { type: 'queued', provider: peer, position, etaMs }
+            expect(queueMs, `place ${position} in the queue of ${peer}`)
             break
+          }
           case 'tab':
             this.#meet(tab, frame.tab, windowOf(config.consumer.creditTokensMax, open.priceMax), settledNano)
             break
           case 'fail':
             isAccounted = true // frames are in order: everything it delivered was received
-            throw new MeshError(frame.code, `${advert.peer}: ${frame.message}`, { retryAfterMs: frame.retryAfterMs })
+            throw new MeshError(frame.code, `${peer}: ${frame.message}`, { retryAfterMs: frame.retryAfterMs })
           case 'accept': {
-            this.#accepted(tab, frame, open, settledNano)
+            if (this.#isAccepted) throw new MeshError('protocol-violation', `${peer} accepted twice`)
+            if (signal.aborted) {
+              this.#lateAccept = frame
+              break
+            }
+            this.#accepted(tab, frame, settledNano)
             await this.#pay(stream)
-            if (!signal.aborted) watchdog.disarm() // a caller that takes its time is no fault of the provider
+            pause()
             yield this.#acceptedEvent(frame)
-            if (!signal.aborted) watchdog.arm(config.consumer.firstByteMs, `the first token of ${advert.peer}`)
+            expect(firstByteMs, `the first token of ${peer}`)
             break
           }
           case 'delta': {
+            this.#begun(tab, settledNano)
             this.#received(frame)
             if (this.#isPaymentDue()) await this.#pay(stream)
             const isProgress = frame.tokens > 0 // a delta without tokens is no sign of life
-            if (isProgress && !signal.aborted) watchdog.disarm()
+            if (isProgress) pause()
             const { index: _, ...said } = frame
             yield said
-            if (isProgress && !signal.aborted)
-              watchdog.arm(config.consumer.betweenDeltasMs, `the next token of ${advert.peer}`)
+            if (isProgress) expect(betweenDeltasMs, `the next token of ${peer}`)
             break
           }
+          case 'embedding':
+            this.#begun(tab, settledNano)
+            this.#delivery.embedded(frame)
+            pause()
+            yield frame
+            expect(betweenDeltasMs, `the next vector of ${peer}`)
+            break
           case 'end':
-            this.#check(frame.receipt, requestDigestOf(bytes))
+            this.#begun(tab, settledNano)
+            this.#delivery.verify(frame.receipt, requestDigestOf(bytes))
             await this.#payLast(stream)
             isAccounted = true
+            isTold = !this.#isMute
+            this.#endedAs = frame.finish
             await stream.close()
+            this.#delivery.assertWhole(frame.finish)
             return frame.finish
         }
       }
     } catch (error) {
-      const failure = this.#expired ?? asMeshError(error)
-      isLeft = false
-      throw failure
+      throw this.#expired ?? this.#explained(asMeshError(error), tab)
     } finally {
       signal.removeEventListener('abort', cancel)
-      if (isLeft && !isAccounted && this.#accept) isAccounted = await this.#leave(stream, frames, watchdog)
       watchdog.end()
-      tab.close(isAccounted)
+      tab.close(isAccounted, isTold)
       if (!isAccounted) stream.reset(this.#expired ?? new MeshError('cancelled', 'the consumer is done'))
     }
   }
 
-  /** The iteration was left early: cancel, read what was still on its way, pay for it. False where that failed. */
-  async #leave(stream: Stream, frames: AsyncIterator<Uint8Array>, watchdog: Watchdog): Promise<boolean> {
+  /** A stream, and what the chain has paid: known before the stream speaks, as nothing may come between an accept and its check. */
+  async #connect(signal: AbortSignal): Promise<{ readonly stream: Stream; readonly settledNano: Nano }> {
+    const { config, ports } = this.#parts
+    const { connectMs } = config.consumer
+    const { peer } = this.#candidate.advert
+    const open = (stop: AbortSignal): Promise<Stream> => ports.network.open(peer, inferProtocol, stop)
+    const settled = this.#settledBefore(signal)
+    settled.catch(() => undefined) // where the stream is what fails
+    const stream = await within(ports.clock, connectMs, `connecting to ${peer}`, open, signal)
     try {
-      watchdog.arm(this.#parts.config.consumer.cancelMs, 'accounting for a cancelled request')
-      await stream.send(encodeFrame({ type: 'cancel' }))
-      for (;;) {
-        const next = await frames.next()
-        if (next.done) return false
-        const frame = decodeProviderFrame(next.value)
-        if (frame.type === 'delta') this.#received(frame)
-        else if (frame.type === 'end') {
-          await this.#payLast(stream)
-          await stream.close()
-          return true
-        } else if (frame.type === 'fail') return true
-      }
-    } catch {
-      return false // the provider is gone; what it delivered stays owed on the tab
+      const settledNano = await settled
+      if (signal.aborted) throw cancelled(signal)
+      return { stream, settledNano }
+    } catch (error) {
+      stream.reset(asMeshError(error))
+      throw error
     }
-  }
-
-  async #next(frames: AsyncIterator<Uint8Array>, signal: AbortSignal): Promise<ProviderFrame | undefined> {
-    if (signal.aborted && !this.#accept) throw cancelled(signal)
-    const next = await frames.next()
-    return next.done ? undefined : decodeProviderFrame(next.value)
   }
 
   #openFrame(tabs: Tabs): Open {
@@ -216,39 +257,25 @@ export class Session {
     }
   }
 
+  get #isAccepted(): boolean {
+    return this.#delivery.terms !== undefined || this.#lateAccept !== undefined
+  }
+
   /** Everything a provider could overstate is checked before the first voucher is signed. */
-  #accepted(tab: TabStream, accept: Accept, open: Open, settledNano: Nano): void {
-    const { config } = this.#parts
-    const { advert, offer } = this.#candidate
-    if (this.#accept) throw new MeshError('protocol-violation', `${advert.peer} accepted twice`)
-    if (!isWithin(accept.price, open.priceMax)) {
-      throw new MeshError(
-        'overcharged',
-        `${advert.peer} accepted at ${accept.price.completionNano} nano, advertised ${open.priceMax.completionNano}`,
-      )
-    }
-    if (accept.creditTokens > config.consumer.creditTokensMax) {
-      throw new MeshError(
-        'overcharged',
-        `credit of ${accept.creditTokens} tokens, at most ${config.consumer.creditTokensMax}`,
-      )
-    }
-    const promptTokensMax = Math.min(
-      promptTokensBound(open, open.resumeTokenIds),
-      offer.contextTokens * (open.inputs?.length ?? 1),
-    )
-    if (accept.promptTokens > promptTokensMax) {
-      throw new MeshError(
-        'overcharged',
-        `${accept.promptTokens} prompt tokens for a prompt of at most ${promptTokensMax}`,
-      )
-    }
-    const usage = { promptTokens: accept.promptTokens, cachedTokens: accept.cachedTokens, completionTokens: 0 }
-    const promptNano = costNano(usage, accept.price)
+  #accepted(tab: TabStream, accept: Accept, settledNano: Nano): void {
+    this.#delivery.check(accept)
     this.#meet(tab, accept.tab, windowOf(accept.creditTokens, accept.price), settledNano)
-    this.#accept = accept
-    this.#usage = usage
-    tab.prepay(promptNano)
+    tab.prepay(this.#delivery.begin(accept))
+  }
+
+  /** It delivers, so it had begun before it heard of the cancel: then that is owed, and so is the prompt. */
+  #begun(tab: TabStream, settledNano: Nano): void {
+    const late = this.#lateAccept
+    this.#lateAccept = undefined
+    if (late) this.#accepted(tab, late, settledNano)
+    if (this.#delivery.terms) return
+    const { peer } = this.#candidate.advert
+    throw new MeshError('protocol-violation', `${peer} delivered or ended before it accepted`)
   }
 
   #meet(tab: TabStream, claim: Accept['tab'], windowNano: Nano, settledNano: Nano): void {
@@ -271,47 +298,40 @@ export class Session {
   }
 
   /** What the chain has paid on a tab that is not known here: this peer signed for it once. */
-  async #settledBefore(): Promise<Nano> {
-    const { escrow, ports, tabs } = this.#parts
+  async #settledBefore(signal: AbortSignal): Promise<Nano> {
+    const { config, escrow, ports, tabs } = this.#parts
     const id = this.#tabId()
     if (tabs.isKnown(id)) return 0n
-    return (await ports.chain.payee(escrow.address, id.payee)).settledNano
+    const { connectMs } = config.consumer
+    const what = `reading what the chain has paid ${id.peer}`
+    try {
+      const read = (): Promise<PayeeState> => ports.chain.payee(escrow.address, id.payee)
+      return (await within(ports.clock, connectMs, what, read, signal)).settledNano
+    } catch (error) {
+      const { code, message } = asMeshError(error, 'internal')
+      throw code === 'timeout' ? new MeshError('chain-unavailable', message, { cause: error }) : error
+    }
   }
 
   #received(delta: ProviderFrame & { readonly type: 'delta' }): void {
-    const { advert } = this.#candidate
-    const { completionTokens } = this.#usage
-    if (!this.#accept || !this.#tab)
-      throw new MeshError('protocol-violation', `${advert.peer} sent tokens before accepting`)
-    if (delta.index !== completionTokens) {
-      throw new MeshError(
-        'protocol-violation',
-        `${advert.peer} sent token ${delta.index}, expected ${completionTokens}`,
-      )
-    }
-    const tokens = completionTokens + delta.tokens
-    if (tokens > this.#tokensMax()) {
-      throw new MeshError(
-        'overcharged',
-        `${advert.peer} sent ${tokens} tokens, at most ${this.#tokensMax()} were asked for`,
-      )
-    }
-    const usage = { ...this.#usage, completionTokens: tokens }
-    this.#tab.received(costNano(usage, this.#accept.price) - this.costNano)
-    this.#usage = usage
+    const { costNano, usage } = this.#delivery.judge(delta)
+    this.#tab?.received(costNano)
+    this.#delivery.count(usage, delta)
   }
 
-  /** What was asked for, or else what fits the context that the provider advertised. */
-  #tokensMax(): number {
-    const roomTokens = Math.max(0, this.#candidate.offer.contextTokens - this.#usage.promptTokens)
-    const { sampling, tokensBudget } = this.#request
-    return Math.min(sampling.tokensMax ?? roomTokens, tokensBudget, roomTokens)
+  /** A provider takes only so many streams of one peer at once, and resets the next without a word. */
+  #explained(failure: MeshError, { isAlone }: TabStream): MeshError {
+    const { peer } = this.#candidate.advert
+    const isConnected = this.#parts.ports.network.connections().some((connection) => connection.peer === peer)
+    if (failure.code !== 'unreachable' || this.#isHeard || isAlone || !isConnected) return failure
+    const message = `${peer} reset a new stream while others run there: it takes no more of this peer at once`
+    return new MeshError('busy', message, { cause: failure })
   }
 
   /** At half the least window of the tab: the next tokens are on their way while the voucher is. */
   #isPaymentDue(): boolean {
     const { config } = this.#parts
-    const { price } = this.#accept ?? {}
+    const { price } = this.#delivery.terms ?? {}
     if (!this.#tab || !price) return false
     const chunk = { promptTokens: 0, cachedTokens: 0, completionTokens: config.consumer.chunkTokens }
     const chunkNano = costNano(chunk, price)
@@ -329,9 +349,15 @@ export class Session {
     if (voucher) await this.#sendVoucher(stream, { type: 'voucher', voucher })
   }
 
+  /** Where it cannot be sent, what arrived before is still to be read and counted: the reader sees the stream break. */
   async #sendVoucher(stream: Stream, frame: ConsumerFrame & { readonly type: 'voucher' }): Promise<void> {
     const { payee, amountNano } = frame.voucher.terms
-    await stream.send(encodeFrame(frame))
+    try {
+      await stream.send(encodeFrame(frame))
+    } catch {
+      this.#isMute = true
+      return
+    }
     this.#parts.ports.observe({
       type: 'voucher-signed',
       request: this.#request.requestId,
@@ -340,52 +366,9 @@ export class Session {
       amountNano,
     })
   }
-
-  /** The provider's account must be this peer's own count, signed. */
-  #check(receipt: Receipt, digest: Uint8Array): void {
-    const { advert, offer } = this.#candidate
-    const { promptTokens, cachedTokens, completionTokens } = receipt.usage
-    const own = this.#usage
-    const isOwnCount =
-      promptTokens === own.promptTokens &&
-      cachedTokens === own.cachedTokens &&
-      completionTokens === own.completionTokens
-    if (!isOwnCount || receipt.costNano !== this.costNano) {
-      throw new MeshError(
-        'overcharged',
-        `${advert.peer} accounts for ${receipt.costNano} nano, received was ${this.costNano}`,
-      )
-    }
-    const isThisRequest = receipt.modelKey === offer.modelKey && Buffer.from(digest).equals(receipt.requestDigest)
-    if (!isThisRequest || !verifyReceipt(receipt, publicKeyOf(advert.peer))) {
-      throw new MeshError('protocol-violation', `the receipt of ${advert.peer} does not verify`)
-    }
-  }
 }
 
 /** The value of a credit window: what may be delivered and unpaid. */
 function windowOf(creditTokens: number, price: Price): Nano {
   return costNano({ promptTokens: 0, cachedTokens: 0, completionTokens: creditTokens }, price)
-}
-
-/** No tokeniser makes more tokens than bytes; templates add a few around each message. */
-const templateTokensPerMessage = 32
-
-export function promptTokensBound(task: Task, resumeTokenIds: readonly number[]): number {
-  const { inputs = [], messages, text = '', tools } = task
-  const chat = messages.reduce(
-    (sum, { role, content, toolCalls }) => sum + Buffer.byteLength(content) + role.length + jsonBytes(toolCalls),
-    0,
-  )
-  const bytes = chat + Buffer.byteLength(text) + inputs.reduce((sum, input) => sum + Buffer.byteLength(input), 0)
-  // templates indent and repeat what tools are declared as: twice their JSON is above any known one
-  const pieces = messages.length + inputs.length + 2 + (tools ? tools.list.length + templateInstructions : 0)
-  return bytes + 2 * jsonBytes(tools) + templateTokensPerMessage * pieces + resumeTokenIds.length
-}
-
-/** What a template says about how to call tools: as many tokens as so many messages may add. */
-const templateInstructions = 16
-
-function jsonBytes(value: unknown): number {
-  return value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value))
 }

@@ -31,6 +31,8 @@ interface Tab extends TabId {
   readonly openWindows: readonly Nano[]
   /** What the provider may still rightly claim beyond what was signed: tokens in flight when a stream broke. */
   readonly inFlightNano: Nano
+  /** Its stream broke, so the best voucher may never have reached the provider. */
+  readonly isUntold: boolean
 }
 
 export interface Debt extends TabId {
@@ -61,7 +63,7 @@ export class Tabs {
       const before = this.#tabs.get(keyOf(id))
       if (before?.best && before.best.terms.amountNano > amountNano) continue
       const owed = { owedNano: amountNano, best: voucher, baseNano: 0n, signingNano: 0n, signedNano: amountNano }
-      this.#put({ ...id, ...owed, openWindows: [], inFlightNano: creditNano })
+      this.#put({ ...id, ...owed, openWindows: [], inFlightNano: creditNano, isUntold: false }) // told at the next open
     }
   }
 
@@ -110,8 +112,10 @@ export class Tabs {
       signedNano: 0n,
       openWindows: [],
       inFlightNano: 0n,
+      isUntold: false,
     }
-    const best = betterVoucher(known.best, this.#ownVoucher(claim))
+    const theirs = this.#ownVoucher(claim)
+    const best = betterVoucher(known.best, theirs)
     const isRecovered = best !== undefined && best !== known.best
     if (isRecovered) this.#ports.observe({ type: 'tab-recovered', peer, amountNano: best.terms.amountNano })
     const owed = isRecovered && best.terms.amountNano > known.owedNano ? best.terms.amountNano : known.owedNano
@@ -137,11 +141,12 @@ export class Tabs {
       owedNano: isAlone ? claim.owedNano : owed,
       inFlightNano: (isAlone ? inFlight : known.inFlightNano) - named,
       openWindows: [...known.openWindows, windowNano],
+      isUntold: known.isUntold && theirs?.terms.amountNano !== best?.terms.amountNano,
     })
     return key
   }
 
-  /** What is owed where no stream lives: one that does pays for everything. */
+  /** What is owed, or paid by a voucher that may be lost, where no stream lives: one that does pays for everything. */
   debts(): readonly Debt[] {
     return [...this.#tabs.values()].flatMap((tab) => this.#debtOn(tab) ?? [])
   }
@@ -160,7 +165,7 @@ export class Tabs {
     const { best, globalId, epoch, peer, payee } = tab // a prompt is paid first, so whoever is owed has a voucher
     if (!best || this.#live.has(peer)) return undefined
     const nano = unpaidNano(tab)
-    return nano > 0n ? { globalId, epoch, peer, payee, unpaidNano: nano } : undefined
+    return nano > 0n || tab.isUntold ? { globalId, epoch, peer, payee, unpaidNano: nano } : undefined
   }
 
   /**
@@ -168,7 +173,18 @@ export class Tabs {
    * what it has delivered, and a prompt that is paid for now has yet to be.
    */
   async signDebt(debt: Debt): Promise<Voucher | undefined> {
-    return this.#live.has(debt.peer) ? undefined : this.sign(keyOf(debt))
+    if (this.#live.has(debt.peer)) return undefined
+    const key = keyOf(debt)
+    const voucher = await this.sign(key)
+    if (voucher) return voucher
+    const { best, isUntold } = this.#of(key)
+    return isUntold ? best : undefined
+  }
+
+  /** The provider has this voucher. */
+  told(debt: Debt, voucher: Voucher): void {
+    const tab = this.#of(keyOf(debt))
+    if (tab.best?.terms.amountNano === voucher.terms.amountNano) this.#put({ ...tab, isUntold: false })
   }
 
   /**
@@ -224,8 +240,9 @@ export class Tabs {
     return this.#of(key).openWindows.reduce((least, nano) => (nano < least ? nano : least), nanoMax)
   }
 
-  closed(key: string, windowNano: Nano, isClean: boolean): void {
-    const tab = withoutWindow(this.#of(key), windowNano)
+  closed(key: string, windowNano: Nano, isClean: boolean, isUntold: boolean): void {
+    const before = withoutWindow(this.#of(key), windowNano)
+    const tab = { ...before, isUntold: before.isUntold || isUntold }
     this.#put(isClean ? tab : { ...tab, inFlightNano: largest(tab.inFlightNano, windowNano) })
   }
 
@@ -264,6 +281,7 @@ export class TabStream {
   readonly #tabs: Tabs
   #tab: { readonly key: string; readonly windowNano: Nano } | undefined
   #isOpen = true
+  #hasSigned = false
 
   constructor(tabs: Tabs, peer: PeerId) {
     this.#tabs = tabs
@@ -295,20 +313,26 @@ export class TabStream {
     return this.#tabs.leastWindowNano(this.#met.key)
   }
 
-  sign(): Promise<Voucher | undefined> {
-    return this.#tabs.sign(this.#met.key)
+  async sign(): Promise<Voucher | undefined> {
+    return this.#noted(await this.#tabs.sign(this.#met.key))
   }
 
   /** The last voucher of a stream that both sides counted to the end. */
-  signLast(): Promise<Voucher | undefined> {
-    return this.#tabs.sign(this.#met.key, this.#met.windowNano)
+  async signLast(): Promise<Voucher | undefined> {
+    return this.#noted(await this.#tabs.sign(this.#met.key, this.#met.windowNano))
   }
 
-  close(isClean: boolean): void {
+  /** `isClean`: all that was delivered was received. `isTold`: so was every voucher, as far as anybody can know. */
+  close(isClean: boolean, isTold = isClean): void {
     if (!this.#isOpen) return
     this.#isOpen = false
-    if (this.#tab) this.#tabs.closed(this.#tab.key, this.#tab.windowNano, isClean)
+    if (this.#tab) this.#tabs.closed(this.#tab.key, this.#tab.windowNano, isClean, this.#hasSigned && !isTold)
     this.#tabs.over(this, !this.#tab && !isClean)
+  }
+
+  #noted(voucher: Voucher | undefined): Voucher | undefined {
+    this.#hasSigned ||= voucher !== undefined
+    return voucher
   }
 
   get #met() {

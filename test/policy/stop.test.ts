@@ -14,7 +14,8 @@ async function meshOf(pause: () => Promise<void>): Promise<{ readonly mesh: Memo
     roles: { provider: { payout: addressOfNumber(0x22) } },
     engine: countingEngine({ pause }),
   })
-  const config = { consumer: { betweenDeltasMs: 300_000, firstByteMs: 300_000 }, provider: { drainMs: 5_000 } }
+  const consumerWaits = { betweenDeltasMs: 300_000, firstByteMs: 300_000, connectMs: 60_000 }
+  const config = { consumer: consumerWaits, provider: { drainMs: 5_000 } }
   const consumer = await mesh.start({ number: 1, roles: { consumer: { escrow: mesh.escrow(1) } }, config })
   return { mesh, consumer }
 }

@@ -415,6 +415,30 @@ describe('debts', () => {
     expect(voucher?.terms.amountNano).toBe(17n)
     expect(tabs.debts()).toEqual([])
   })
+
+  test('are also vouchers that may have been lost with their stream, until they are told', async () => {
+    const { tabs } = await tabsOn(new MemoryStore())
+    const stream = accepted(tabs, claimOf(0n))
+    stream.prepay(10n)
+    const lost = await stream.sign()
+    stream.close(false)
+    const [debt] = tabs.debts()
+    expect(debt).toMatchObject({ unpaidNano: 0n })
+    expect(debt && (await tabs.signDebt(debt))).toBe(lost)
+    expect(tabs.debts()).toHaveLength(1)
+    if (debt && lost) tabs.told(debt, lost)
+    expect(tabs.debts()).toEqual([])
+  })
+
+  test('are no vouchers that the provider then shows to have', async () => {
+    const { tabs } = await tabsOn(new MemoryStore())
+    const stream = accepted(tabs, claimOf(0n))
+    stream.prepay(10n)
+    const lost = await stream.sign()
+    stream.close(false)
+    accepted(tabs, { ...claimOf(10n), best: lost }).close(true)
+    expect(tabs.debts()).toEqual([])
+  })
 })
 
 describe('a provider that claims whatever it likes', () => {

@@ -1,0 +1,167 @@
+// One leg of an answer: a session at one provider, with what must be known and paid before it and measured of it.
+
+import { asMeshError, MeshError } from '../../protocol/errors.ts'
+import type { EndReason } from '../../protocol/frames.ts'
+import type { PeerId } from '../../protocol/ids.ts'
+import { type Nano, noUsage, type Usage } from '../../protocol/money.ts'
+import type { Config } from '../config.ts'
+import type { InferenceEvent } from '../inference.ts'
+import type { Ports } from '../ports.ts'
+import { cancelled, unlessCancelled } from '../waits.ts'
+import type { Debts } from './debts.ts'
+import type { Attempt, Chosen } from './history.ts'
+import { type OwnEscrow, Session, type SessionRequest } from './session.ts'
+import type { Tabs } from './tab.ts'
+
+export interface LegParts {
+  readonly config: Config
+  readonly ports: Ports
+  readonly tabs: Tabs
+  readonly debts: Debts
+  /** Read afresh where a provider may have seen a newer state. */
+  readonly ownEscrow: (isFresh: boolean) => Promise<OwnEscrow>
+  /** Requests open at each provider; a leg counts there from its choice on. */
+  readonly openRequests: Map<PeerId, number>
+}
+
+export interface LegOrder {
+  readonly isEscrowDoubted: boolean
+  /** Asked for when the provider is; throws where the budget pays for nothing there. */
+  readonly request: () => SessionRequest
+  readonly measure: () => Attempt
+}
+
+/** Iterated by `next` until its end or its failure, by one reader at a time. */
+export class Leg {
+  readonly candidate: Chosen
+  readonly #parts: LegParts
+  readonly #order: LegOrder
+  readonly #leaving = new AbortController()
+  readonly #signal: AbortSignal
+  #session: Session | undefined
+  #resumedTokens = 0
+  #measuring: Attempt | undefined
+  #events: ReturnType<Session['run']> | undefined
+  #pulling: Promise<unknown> | undefined
+  #left: Promise<void> | undefined
+  #isOver = false
+
+  constructor(parts: LegParts, candidate: Chosen, order: LegOrder, signal: AbortSignal) {
+    this.candidate = candidate
+    this.#parts = parts
+    this.#order = order
+    this.#signal = AbortSignal.any([signal, this.#leaving.signal])
+  }
+
+  get peer(): PeerId {
+    return this.candidate.advert.peer
+  }
+
+  get usage(): Usage {
+    return this.#session?.usage ?? noUsage
+  }
+
+  get costNano(): Nano {
+    return this.#session?.costNano ?? 0n
+  }
+
+  /** The most that it may cost yet; undefined while that is not agreed. */
+  get costNanoMax(): Nano | undefined {
+    return this.#isOver ? this.costNano : this.#session?.costNanoMax
+  }
+
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** The provider could not be connected to. */
+  get isUnreached(): boolean {
+    return this.#session?.isConnected === false
+  }
+
+  /** False where it failed before the provider said a word. */
+  get isHeard(): boolean {
+    return this.#session?.isHeard === true
+  }
+
+  /** What the provider ended with, also where that was no good end. */
+  get endedAs(): EndReason | undefined {
+    return this.#session?.endedAs
+  }
+
+  next(): Promise<IteratorResult<InferenceEvent, EndReason>> {
+    const pull = this.#pull()
+    this.#pulling = pull
+    return pull
+  }
+
+  /** Cancels what is under way; resolves when it is accounted for. To be called in any case, also after the end. */
+  leave(): Promise<void> {
+    this.#left ??= this.#leave()
+    return this.#left
+  }
+
+  /** Waits for no account any more. */
+  abandon(): void {
+    this.#session?.abandon(new MeshError('timeout', `${this.peer} did not account for itself before the answer ended`))
+  }
+
+  async #leave(): Promise<void> {
+    if (this.#pulling && !this.#isOver) {
+      this.#leaving.abort(new MeshError('cancelled', 'the answer needs this provider no more'))
+      await this.#pulling.catch(() => undefined) // its reader was told
+      while (!this.#isOver) await this.next().catch(() => undefined) // what was under way is counted, and nobody's to read
+    }
+    this.#close()
+  }
+
+  async #pull(): Promise<IteratorResult<InferenceEvent, EndReason>> {
+    try {
+      this.#events ??= await this.#begin()
+      const step = await this.#events.next()
+      if (step.done) this.#ended(step.value)
+      else if (step.value.type === 'delta') this.#measuring?.received(step.value.tokens)
+      else if (step.value.type === 'accepted') {
+        this.#measuring?.accepted(this.usage, this.#resumedTokens)
+      }
+      return step
+    } catch (error) {
+      this.#measuring?.failed(asMeshError(error).code)
+      this.#close()
+      throw error
+    }
+  }
+
+  async #begin(): Promise<ReturnType<Session['run']>> {
+    const { config, debts, ownEscrow, ports, tabs } = this.#parts
+    // reading the chain and paying a debt take as long as they take; the caller need not wait
+    const escrow = await unlessCancelled(ownEscrow(this.#order.isEscrowDoubted), this.#signal)
+    const unpaid = await unlessCancelled(debts.pay(this.peer), this.#signal)
+    const isAway = unpaid?.code === 'unreachable' || unpaid?.code === 'timeout'
+    if (isAway) throw unpaid // asking it again would only take as long again
+    if (this.#signal.aborted) throw cancelled(this.#signal)
+    const request = this.#order.request()
+    this.#resumedTokens = request.resumeTokenIds.length
+    this.#session = new Session({ config, ports, tabs, escrow }, this.candidate, request)
+    this.#measuring = this.#order.measure()
+    return this.#session.run(this.#signal)
+  }
+
+  #ended(finish: EndReason): void {
+    if (finish === 'cancelled' && !this.#signal.aborted) {
+      throw new MeshError('draining', `${this.peer} stopped before the end of the answer`)
+    }
+    if (finish === 'cancelled') this.#measuring?.failed('cancelled')
+    else this.#measuring?.ended()
+    this.#close()
+  }
+
+  #close(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    const { openRequests } = this.#parts
+    const open = (openRequests.get(this.peer) ?? 1) - 1
+    if (open === 0) openRequests.delete(this.peer)
+    else openRequests.set(this.peer, open)
+  }
+}
