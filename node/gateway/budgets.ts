@@ -1,18 +1,18 @@
-// What each key has spent. A request reserves what it may cost before it starts and gives back the rest when it ends; both
+// What each key has spent. What a request may cost is held before it starts, and the rest given back when it ends; both
 // are in a log, the first before anything is spent, so that a crash can only make a key look poorer than it is.
 
 import { MeshError } from '../../protocol/errors.ts'
 import { formatGram, type Nano } from '../../protocol/money.ts'
 import type { Clock, Store } from '../ports.ts'
 import type { ApiKey } from './keys.ts'
-import { decodeSpend, encodeSpend, type Reserved, type SpendEntry } from './spend-log.ts'
+import { decodeSpend, encodeSpend, type Held, type SpendEntry } from './spend-log.ts'
 
 export const spendLog = 'spend'
 
 /** Which of its limits a key has reached. */
 export type Budget = 'key' | 'day' | 'request'
 
-export interface Reservation {
+export interface Hold {
   /** The request may cost this much and no more. */
   readonly nano: Nano
   /** What to say should that not be enough: which limit made it so little. Undefined where none did. */
@@ -25,13 +25,13 @@ export interface Reservation {
 export interface Standing {
   /** In all, without what is held. */
   readonly spentNano: Nano
-  /** Reserved by requests under way. */
+  /** Held by requests under way. */
   readonly heldNano: Nano
   readonly running: number
   /** Of the day that began at 0:00 UTC: spent, and held by requests that began in it. */
   readonly daySpentNano: Nano
   readonly dayHeldNano: Nano
-  /** What another request could reserve; undefined where there is no budget. */
+  /** What another request could hold; undefined where there is no budget. */
   readonly leftNano: Nano | undefined
   readonly dayLeftNano: Nano | undefined
   /** What the latest days cost, by their dates in UTC, oldest first; days without cost are left out. */
@@ -68,7 +68,7 @@ export class Budgets {
   readonly #clock: Clock
   readonly #accounts = new Map<string, Account>()
   /** Of requests under way in this process. */
-  readonly #live = new Map<number, Reserved>()
+  readonly #live = new Map<number, Held>()
   #entries = 0
   #lastId = 0
 
@@ -78,7 +78,7 @@ export class Budgets {
   }
 
   /**
-   * Reads the log. A reservation without its end counts in full: its request may have been paid for up to that, and the
+   * Reads the log. A hold without its end counts in full: its request may have been paid for up to that, and the
    * tabs, which count by provider, cannot tell by whom. Throws `store-failed`.
    */
   static async open(store: Store, clock: Clock): Promise<Budgets> {
@@ -95,22 +95,22 @@ export class Budgets {
    * Requests of one key at the same time cannot take the same coin: between the look and the count nothing else runs.
    * Throws `BudgetError` where nothing is left, `store-failed` where it cannot be written down.
    */
-  async reserve(key: ApiKey, wantedNano: Nano): Promise<Reservation> {
+  async hold(key: ApiKey, wantedNano: Nano): Promise<Hold> {
     const { nano, short } = this.#grant(key, wantedNano)
     if (short && nano === 0n) throw short
     this.#lastId += 1
-    const reserved: Reserved = { type: 'reserved', id: this.#lastId, key: key.id, day: this.#today(), nano }
-    this.#live.set(reserved.id, reserved)
-    this.#count(reserved, nano)
-    await this.#append(reserved)
+    const held: Held = { type: 'held', id: this.#lastId, key: key.id, day: this.#today(), nano }
+    this.#live.set(held.id, held)
+    this.#count(held, nano)
+    await this.#append(held)
     return {
       nano,
       short,
       end: (costNano) => {
-        if (!this.#live.delete(reserved.id)) throw new RangeError('a reservation ended twice')
-        this.#count(reserved, costNano - nano)
-        // Not waited for: where it is lost the reservation counts in full. A store that fails says so at the next one.
-        this.#append({ type: 'ended', id: reserved.id, costNano }).catch(() => undefined)
+        if (!this.#live.delete(held.id)) throw new RangeError('a hold ended twice')
+        this.#count(held, costNano - nano)
+        // Not waited for: where it is lost the hold counts in full. A store that fails says so at the next one.
+        this.#append({ type: 'ended', id: held.id, costNano }).catch(() => undefined)
       },
     }
   }
@@ -118,8 +118,8 @@ export class Budgets {
   standing(key: ApiKey): Standing {
     const { countedNano = 0n, days = new Map<number, Nano>() } = this.#accounts.get(key.id) ?? {}
     const today = this.#today()
-    const live = [...this.#live.values()].filter((reserved) => reserved.key === key.id)
-    const heldOn = (day: number): Nano => total(live.filter((reserved) => reserved.day === day))
+    const live = [...this.#live.values()].filter((held) => held.key === key.id)
+    const heldOn = (day: number): Nano => total(live.filter((held) => held.day === day))
     const heldNano = total(live)
     const dayCountedNano = days.get(today) ?? 0n
     const dayHeldNano = heldOn(today)
@@ -138,7 +138,7 @@ export class Budgets {
     }
   }
 
-  #grant(key: ApiKey, wantedNano: Nano): Pick<Reservation, 'nano' | 'short'> {
+  #grant(key: ApiKey, wantedNano: Nano): Pick<Hold, 'nano' | 'short'> {
     const { leftNano, dayLeftNano } = this.standing(key)
     let nano = wantedNano
     let boundBy: Budget | undefined
@@ -176,7 +176,7 @@ export class Budgets {
     return Math.floor(this.#clock.now() / dayMs)
   }
 
-  #count({ key, day }: Pick<Reserved, 'key' | 'day'>, nano: Nano): void {
+  #count({ key, day }: Pick<Held, 'key' | 'day'>, nano: Nano): void {
     const account = this.#account(key)
     account.countedNano += nano
     account.days.set(day, (account.days.get(day) ?? 0n) + nano)
@@ -191,17 +191,16 @@ export class Budgets {
 
   #replay(entry: SpendEntry): void {
     switch (entry.type) {
-      case 'reserved':
+      case 'held':
         this.#lastId = Math.max(this.#lastId, entry.id)
         this.#live.set(entry.id, entry)
         this.#count(entry, entry.nano)
         break
       case 'ended': {
-        const reserved = this.#live.get(entry.id)
-        if (!reserved)
-          throw new MeshError('store-failed', `log "${spendLog}" ends request ${entry.id}, which never began`)
+        const held = this.#live.get(entry.id)
+        if (!held) throw new MeshError('store-failed', `log "${spendLog}" ends request ${entry.id}, which never began`)
         this.#live.delete(entry.id)
-        this.#count(reserved, entry.costNano - reserved.nano)
+        this.#count(held, entry.costNano - held.nano)
         break
       }
       case 'summed': {
@@ -224,12 +223,12 @@ export class Budgets {
   #rewriteWhenStale(): void {
     if (this.#entries - this.#accounts.size - this.#live.size <= staleEntriesMax) return
     const summed = [...this.#accounts].map(([key, { countedNano, days }]): SpendEntry => {
-      const live = [...this.#live.values()].filter((reserved) => reserved.key === key)
+      const live = [...this.#live.values()].filter((held) => held.key === key)
       return {
         type: 'summed',
         key,
         countedNano: countedNano - total(live),
-        days: [...days].map(([day, nano]) => [day, nano - total(live.filter((reserved) => reserved.day === day))]),
+        days: [...days].map(([day, nano]) => [day, nano - total(live.filter((held) => held.day === day))]),
       }
     })
     const entries = [...summed, ...this.#live.values()]
@@ -238,8 +237,8 @@ export class Budgets {
   }
 }
 
-function total(reserved: readonly Reserved[]): Nano {
-  return reserved.reduce((sum, { nano }) => sum + nano, 0n)
+function total(held: readonly Held[]): Nano {
+  return held.reduce((sum, { nano }) => sum + nano, 0n)
 }
 
 /** An owner may have lowered a budget below what was spent of it. */

@@ -19,7 +19,7 @@ export interface KeyView {
   readonly day_budget_nano: string | null
   readonly request_nano_max: string | null
   readonly spent_nano: string | null
-  /** Reserved by requests under way. */
+  /** Held by requests under way. */
   readonly held_nano: string | null
   readonly left_nano: string | null
   readonly day_spent_nano: string | null

@@ -1,9 +1,9 @@
-// The mesh as one call with an API key may use it: the key's models only, and for no more than was reserved.
+// The mesh as one call with an API key may use it: the key's models only, and for no more than was held.
 
 import { MeshError } from '../../protocol/errors.ts'
 import type { Nano } from '../../protocol/money.ts'
 import type { Inference, InferenceEvent, InferenceRequest, InferenceResult, ServedModel } from '../inference.ts'
-import { BudgetError, type Budgets, type Reservation } from './budgets.ts'
+import { BudgetError, type Budgets, type Hold } from './budgets.ts'
 import { type ApiKey, type Bearer, mayUse } from './keys.ts'
 
 export interface KeyedParts {
@@ -16,7 +16,7 @@ export interface KeyedParts {
 }
 
 export interface KeyedCall {
-  /** Requests at the mesh that the call makes (`n`). They share its `max_cost` and one reservation. */
+  /** Requests at the mesh that the call makes (`n`). They share its `max_cost` and one hold. */
   readonly choices: number
   /** Fires when the call is over and makes no more of them. */
   readonly ended: AbortSignal
@@ -44,8 +44,8 @@ class KeyedInference implements Inference {
   readonly #parts: KeyedParts
   readonly #key: ApiKey
   readonly #call: KeyedCall
-  #reserving: Promise<Reservation> | undefined
-  /** Of the reservation: the cost of what has ended, and the shares of what has not. */
+  #holding: Promise<Hold> | undefined
+  /** Of the hold: the cost of what has ended, and the shares of what has not. */
   #promisedNano: Nano = 0n
   #running = 0
 
@@ -77,11 +77,11 @@ class KeyedInference implements Inference {
     /** Until told otherwise an accepted request cost all it could. */
     let costNano: Nano = 0n
     let told: Nano | undefined
-    let reservation: Reservation | undefined
+    let hold: Hold | undefined
     try {
-      this.#reserving ??= this.#reserve(request)
-      reservation = await this.#reserving
-      shareNano = least(reservation.nano / BigInt(this.#call.choices), reservation.nano - this.#promisedNano)
+      this.#holding ??= this.#hold(request)
+      hold = await this.#holding
+      shareNano = least(hold.nano / BigInt(this.#call.choices), hold.nano - this.#promisedNano)
       this.#promisedNano += shareNano
       const events: AsyncIterator<InferenceEvent, InferenceResult> = this.#parts.inference.infer(
         { ...request, costNanoMax: shareNano, spent: (nano) => (told = nano) },
@@ -107,7 +107,7 @@ class KeyedInference implements Inference {
         if (!isOver) await events.return?.()
       }
     } catch (error) {
-      throw this.#explain(error, reservation)
+      throw this.#explain(error, hold)
     } finally {
       this.#promisedNano += (told ?? costNano) - shareNano
       this.#running -= 1
@@ -115,10 +115,10 @@ class KeyedInference implements Inference {
     }
   }
 
-  #reserve(request: InferenceRequest): Promise<Reservation> {
+  #hold(request: InferenceRequest): Promise<Hold> {
     const { budgets } = this.#parts
     if (!budgets) throw new TypeError('a key with limits at a gateway without budgets')
-    return budgets.reserve(this.#key, this.#ceilingNano(request))
+    return budgets.hold(this.#key, this.#ceilingNano(request))
   }
 
   /**
@@ -139,23 +139,23 @@ class KeyedInference implements Inference {
   }
 
   /** The consumer knows only the ceiling it was given; here it is known where that came from. */
-  #explain(error: unknown, reservation: Reservation | undefined): unknown {
+  #explain(error: unknown, hold: Hold | undefined): unknown {
     if (!(error instanceof MeshError) || error.code !== 'over-budget' || error instanceof BudgetError) return error
-    const { short } = reservation ?? {}
+    const { short } = hold ?? {}
     if (!short) return error
     return new BudgetError(`${error.message}; ${short.message}`, short.budget, short.leftNano, short.retryAfterMs)
   }
 
-  /** The reservation ends with the call, once all it asked for have told what they cost. */
+  /** The hold ends with the call, once all it asked for have told what they cost. */
   #settle(): void {
-    if (!this.#call.ended.aborted || this.#running > 0 || !this.#reserving) return
-    const reserving = this.#reserving
+    if (!this.#call.ended.aborted || this.#running > 0 || !this.#holding) return
+    const holding = this.#holding
     const spentNano = this.#promisedNano
-    this.#reserving = undefined
+    this.#holding = undefined
     this.#promisedNano = 0n
-    reserving.then(
-      (reservation) => reservation.end(spentNano),
-      () => undefined, // nothing was reserved
+    holding.then(
+      (hold) => hold.end(spentNano),
+      () => undefined, // nothing was held
     )
   }
 }

@@ -4,9 +4,9 @@ import { MeshError } from '../../protocol/errors.ts'
 import type { Nano } from '../../protocol/money.ts'
 
 /** A request may begin that costs up to `nano`. */
-export interface Reserved {
-  readonly type: 'reserved'
-  /** Unlike that of any reservation before it in the log. */
+export interface Held {
+  readonly type: 'held'
+  /** Unlike that of any hold before it in the log. */
   readonly id: number
   /** An `ApiKey`'s id. */
   readonly key: string
@@ -30,7 +30,7 @@ export interface Summed {
   readonly days: readonly (readonly [day: number, nano: Nano])[]
 }
 
-export type SpendEntry = Reserved | Ended | Summed
+export type SpendEntry = Held | Ended | Summed
 
 export function encodeSpend(entry: SpendEntry): Uint8Array {
   const text = JSON.stringify(entry, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))
@@ -45,7 +45,7 @@ export function decodeSpend(bytes: Uint8Array): SpendEntry {
       unknown
     >
     switch (type) {
-      case 'reserved':
+      case 'held':
         return {
           type,
           id: count(fields['id']),

@@ -82,7 +82,7 @@ describe('silkmesh keys', () => {
     const [key] = folderOf(home).list()
     const store = openStore({ path: join(home, 'books.sqlite'), entryBytesMax: 65_536 })
     const budgets = await Budgets.open(store, systemClock)
-    ;(await budgets.reserve(key ?? expect.unreachable(), 4_000_000_000n)).end(1_500_000_000n)
+    ;(await budgets.hold(key ?? expect.unreachable(), 4_000_000_000n)).end(1_500_000_000n)
     expectStoreInUse(await silkmesh(['keys', 'list', '--home', home]))
     await store.close()
     const listed = await silkmesh(['keys', 'list', '--home', home])

@@ -3,7 +3,7 @@
 import '../seed.ts'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { BudgetError, Budgets, type Reservation, spendLog } from '../../node/gateway/budgets.ts'
+import { BudgetError, Budgets, type Hold, spendLog } from '../../node/gateway/budgets.ts'
 import { type ApiKey, makeKey } from '../../node/gateway/keys.ts'
 import type { Nano } from '../../protocol/money.ts'
 import { ManualClock, quiet } from '../manual-clock.ts'
@@ -32,11 +32,11 @@ function reopened({ store, clock }: Stage, durable = 0): Promise<Stage> {
   return opened(store.crash(durable), clock)
 }
 
-describe('a reservation', () => {
+describe('a hold', () => {
   it('is all that was asked for while the budgets allow it', async () => {
     const { budgets } = await opened()
-    const reservation = await budgets.reserve(keyOf({ budgetNano: 100n, dayNano: 50n, requestNano: 40n }), 40n)
-    expect(reservation).toMatchObject({ nano: 40n, short: undefined })
+    const hold = await budgets.hold(keyOf({ budgetNano: 100n, dayNano: 50n, requestNano: 40n }), 40n)
+    expect(hold).toMatchObject({ nano: 40n, short: undefined })
   })
 
   it.each([
@@ -45,66 +45,66 @@ describe('a reservation', () => {
     [{ budgetNano: 100n, dayNano: 50n, requestNano: 30n }, 'request', 30n],
   ] as const)('is bound by the least of %o', async (limits, budget, nano) => {
     const { budgets } = await opened()
-    const reservation = await budgets.reserve(keyOf(limits), 41n)
-    expect(reservation.nano).toBe(nano)
-    expect(reservation.short).toMatchObject({ budget, leftNano: nano })
+    const hold = await budgets.hold(keyOf(limits), 41n)
+    expect(hold.nano).toBe(nano)
+    expect(hold.short).toMatchObject({ budget, leftNano: nano })
   })
 
   it('gives back what the request did not cost', async () => {
     const { budgets } = await opened()
     const key = keyOf({ budgetNano: 100n })
-    const reservation = await budgets.reserve(key, 100n)
-    await expect(budgets.reserve(key, 1n)).rejects.toMatchObject({ code: 'over-budget' })
-    reservation.end(30n)
+    const hold = await budgets.hold(key, 100n)
+    await expect(budgets.hold(key, 1n)).rejects.toMatchObject({ code: 'over-budget' })
+    hold.end(30n)
     expect(budgets.standing(key)).toMatchObject({ spentNano: 30n, heldNano: 0n, leftNano: 70n })
-    expect((await budgets.reserve(key, 100n)).nano).toBe(70n)
+    expect((await budgets.hold(key, 100n)).nano).toBe(70n)
   })
 
   it('ends once', async () => {
     const { budgets } = await opened()
-    const reservation = await budgets.reserve(keyOf({}), 10n)
-    reservation.end(5n)
-    expect(() => reservation.end(5n)).toThrow('ended twice')
+    const hold = await budgets.hold(keyOf({}), 10n)
+    hold.end(5n)
+    expect(() => hold.end(5n)).toThrow('ended twice')
   })
 
   it('begins only when it is on disk', async () => {
     const { budgets, store } = await opened()
     store.hold()
     let begun = false
-    const reserving = budgets.reserve(keyOf({ budgetNano: 10n }), 10n).then(() => (begun = true))
+    const holding = budgets.hold(keyOf({ budgetNano: 10n }), 10n).then(() => (begun = true))
     await quiet()
     expect(begun).toBe(false)
     store.flush()
-    await reserving
+    await holding
     expect(begun).toBe(true)
   })
 
   it('is refused where it cannot be written down', async () => {
     const { budgets, store } = await opened()
     store.fail(new Error('the disk is full'))
-    await expect(budgets.reserve(keyOf({}), 10n)).rejects.toThrow('the disk is full')
+    await expect(budgets.hold(keyOf({}), 10n)).rejects.toThrow('the disk is full')
   })
 
   it('of one key leaves another alone', async () => {
     const { budgets } = await opened()
-    await budgets.reserve(keyOf({ budgetNano: 10n }, '1'), 10n)
-    expect((await budgets.reserve(keyOf({ budgetNano: 10n }, '2'), 10n)).nano).toBe(10n)
+    await budgets.hold(keyOf({ budgetNano: 10n }, '1'), 10n)
+    expect((await budgets.hold(keyOf({ budgetNano: 10n }, '2'), 10n)).nano).toBe(10n)
   })
 })
 
 describe('a refusal', () => {
   const refusalOf = async (budgets: Budgets, key: ApiKey): Promise<BudgetError> => {
-    const reason: unknown = await budgets.reserve(key, 1n).catch((error: unknown) => error)
+    const reason: unknown = await budgets.hold(key, 1n).catch((error: unknown) => error)
     return reason instanceof BudgetError ? reason : expect.fail(`no refusal but ${String(reason)}`)
   }
 
   it('says what is left of which budget, and what running requests hold of it', async () => {
     const { budgets } = await opened()
     const key = keyOf({ budgetNano: 3_000_000_000n })
-    const first = await budgets.reserve(key, 2_000_000_000n)
-    await budgets.reserve(key, 1_000_000_000n)
+    const first = await budgets.hold(key, 2_000_000_000n)
+    await budgets.hold(key, 1_000_000_000n)
     first.end(1_500_000_000n)
-    await budgets.reserve(key, 500_000_000n)
+    await budgets.hold(key, 500_000_000n)
     const refusal = await refusalOf(budgets, key)
     expect(refusal).toMatchObject({ code: 'over-budget', budget: 'key', leftNano: 0n, retryAfterMs: undefined })
     expect(refusal.message).toBe(
@@ -115,17 +115,17 @@ describe('a refusal', () => {
   it('of a day says when there is a next one', async () => {
     const { budgets, clock } = await opened()
     const key = keyOf({ dayNano: 10n })
-    ;(await budgets.reserve(key, 10n)).end(10n)
+    ;(await budgets.hold(key, 10n)).end(10n)
     await clock.advance(dayMs - 1_000)
     expect(await refusalOf(budgets, key)).toMatchObject({ budget: 'day', retryAfterMs: 1_000 })
     await clock.advance(1_000)
-    expect((await budgets.reserve(key, 10n)).nano).toBe(10n)
+    expect((await budgets.hold(key, 10n)).nano).toBe(10n)
   })
 
   it('names the whole budget where both are gone: no day brings that back', async () => {
     const { budgets } = await opened()
     const key = keyOf({ dayNano: 10n, budgetNano: 10n })
-    ;(await budgets.reserve(key, 10n)).end(10n)
+    ;(await budgets.hold(key, 10n)).end(10n)
     expect(await refusalOf(budgets, key)).toMatchObject({ budget: 'key', retryAfterMs: undefined })
   })
 })
@@ -134,7 +134,7 @@ describe('a day', () => {
   it('is the one its request began in', async () => {
     const { budgets, clock } = await opened(undefined, new ManualClock(midnightMs - 1))
     const key = keyOf({ dayNano: 10n })
-    const late = await budgets.reserve(key, 10n)
+    const late = await budgets.hold(key, 10n)
     await clock.advance(1)
     expect(budgets.standing(key)).toMatchObject({ heldNano: 10n, dayHeldNano: 0n, dayLeftNano: 10n })
     late.end(7n)
@@ -146,7 +146,7 @@ describe('a day', () => {
     const { budgets, clock } = await opened()
     const key = keyOf({})
     for (let day = 0; day < 40; day += 1) {
-      ;(await budgets.reserve(key, 10n)).end(1n)
+      ;(await budgets.hold(key, 10n)).end(1n)
       await clock.advance(dayMs)
     }
     const { days, spentNano } = budgets.standing(key)
@@ -159,28 +159,28 @@ describe('after a crash', () => {
   it('what had ended counts as it cost, and what had not in full', async () => {
     const stage = await opened()
     const key = keyOf({ budgetNano: 100n })
-    ;(await stage.budgets.reserve(key, 30n)).end(10n)
-    await stage.budgets.reserve(key, 30n)
+    ;(await stage.budgets.hold(key, 30n)).end(10n)
+    await stage.budgets.hold(key, 30n)
     await quiet()
     const { budgets } = await reopened(stage)
     expect(budgets.standing(key)).toMatchObject({ spentNano: 40n, heldNano: 0n, running: 0, leftNano: 60n })
   })
 
-  it('an end that did not reach the disk leaves its reservation in full', async () => {
+  it('an end that did not reach the disk leaves its hold in full', async () => {
     const stage = await opened()
     const key = keyOf({ budgetNano: 100n })
-    const reservation = await stage.budgets.reserve(key, 30n)
+    const hold = await stage.budgets.hold(key, 30n)
     stage.store.hold()
-    reservation.end(10n)
+    hold.end(10n)
     expect((await reopened(stage, 0)).budgets.standing(key).spentNano).toBe(30n)
   })
 
   it('ids begin after all that the log holds', async () => {
     const stage = await opened()
     const key = keyOf({})
-    await stage.budgets.reserve(key, 30n)
+    await stage.budgets.hold(key, 30n)
     const after = await reopened(stage)
-    ;(await after.budgets.reserve(key, 5n)).end(5n)
+    ;(await after.budgets.hold(key, 5n)).end(5n)
     await quiet()
     expect((await reopened(after)).budgets.standing(key).spentNano).toBe(35n)
   })
@@ -190,8 +190,8 @@ describe('the log', () => {
   it('is summed up before it grows without bound, with what runs meanwhile', async () => {
     const stage = await opened()
     const key = keyOf({ budgetNano: 100_000n })
-    const running = await stage.budgets.reserve(key, 50n)
-    for (let round = 0; round < 5_100; round += 1) (await stage.budgets.reserve(key, 10n)).end(1n)
+    const running = await stage.budgets.hold(key, 50n)
+    for (let round = 0; round < 5_100; round += 1) (await stage.budgets.hold(key, 10n)).end(1n)
     running.end(7n)
     await quiet()
     expect((await stage.store.read(spendLog)).length).toBeLessThan(1_000)
@@ -204,8 +204,8 @@ describe('the log', () => {
   })
 
   it.each([
-    '{"type":"reserved","id":1,"key":"1111111111111111","day":1}',
-    '{"type":"reserved","id":1,"key":"who","day":1,"nano":"1"}',
+    '{"type":"held","id":1,"key":"1111111111111111","day":1}',
+    '{"type":"held","id":1,"key":"who","day":1,"nano":"1"}',
     '{"type":"ended","id":1,"costNano":"-1"}',
     '{"type":"ended","id":9,"costNano":"1"}',
     '{"type":"summed","key":"1111111111111111","countedNano":"1","days":[1]}',
@@ -241,7 +241,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 )
 
 interface Request {
-  readonly reservation: Reservation
+  readonly hold: Hold
   readonly key: number
   readonly day: number
 }
@@ -266,9 +266,9 @@ describe('in any order of requests, ends, writes, midnights and crashes', () => 
             case 'start': {
               const begin = { key: step.key, day: dayNow() }
               const { budgets } = stage
-              budgets.reserve(keys[step.key] ?? expect.unreachable(), BigInt(step.nano)).then(
+              budgets.hold(keys[step.key] ?? expect.unreachable(), BigInt(step.nano)).then(
                 // only what is on disk begins, and only in the process that asked
-                (reservation) => budgets === stage.budgets && running.push({ ...begin, reservation }),
+                (hold) => budgets === stage.budgets && running.push({ ...begin, hold }),
                 (error: unknown) => expect(error).toBeInstanceOf(BudgetError),
               )
               break
@@ -276,9 +276,9 @@ describe('in any order of requests, ends, writes, midnights and crashes', () => 
             case 'end': {
               const [request] = running.splice(step.pick % Math.max(1, running.length), 1)
               if (!request) break
-              const costNano = (request.reservation.nano * BigInt(step.perMille)) / 1_000n
+              const costNano = (request.hold.nano * BigInt(step.perMille)) / 1_000n
               spend(request.key, request.day, costNano)
-              request.reservation.end(costNano)
+              request.hold.end(costNano)
               break
             }
             case 'write':
@@ -286,7 +286,7 @@ describe('in any order of requests, ends, writes, midnights and crashes', () => 
               break
             case 'crash':
               crashes += 1
-              for (const { key, day, reservation } of running) spend(key, day, reservation.nano)
+              for (const { key, day, hold } of running) spend(key, day, hold.nano)
               running = []
               stage = await reopened(stage, step.durable)
               stage.store.hold()
@@ -298,19 +298,19 @@ describe('in any order of requests, ends, writes, midnights and crashes', () => 
           await quiet()
           for (const [at, key] of keys.entries()) {
             const held = running.filter(({ key }) => key === at)
-            const sum = (of: readonly Request[]) => of.reduce((nano, { reservation }) => nano + reservation.nano, 0n)
+            const sum = (of: readonly Request[]) => of.reduce((nano, { hold }) => nano + hold.nano, 0n)
             const total = (spent.get(`${at}`) ?? 0n) + sum(held)
             const today = (spent.get(`${at}/${dayNow()}`) ?? 0n) + sum(held.filter(({ day }) => day === dayNow()))
             expect(total).toBeLessThanOrEqual(key.budgetNano ?? expect.unreachable())
             if (key.dayNano !== undefined) expect(today).toBeLessThanOrEqual(key.dayNano)
-            for (const { reservation } of held) if (at === 0) expect(reservation.nano).toBeLessThanOrEqual(50n)
+            for (const { hold } of held) if (at === 0) expect(hold.nano).toBeLessThanOrEqual(50n)
           }
         }
         stage.store.flush()
         await quiet()
-        for (const { key, day, reservation } of running.splice(0)) {
-          reservation.end(1n > reservation.nano ? 0n : 1n)
-          spend(key, day, 1n > reservation.nano ? 0n : 1n)
+        for (const { key, day, hold } of running.splice(0)) {
+          hold.end(1n > hold.nano ? 0n : 1n)
+          spend(key, day, 1n > hold.nano ? 0n : 1n)
         }
         stage.store.flush()
         for (const at of keys.keys()) {

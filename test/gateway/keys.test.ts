@@ -312,7 +312,7 @@ describe('the choices of one call', () => {
   const request: InferenceRequest = { model: 'tiny', messages: [], sampling: {} }
   const { signal } = new AbortController()
 
-  it('share one reservation, which ends with the call', async () => {
+  it('share one hold, which ends with the call', async () => {
     const call = new AbortController()
     const { key } = made({ budgetNano: 1_000n })
     const ceilings: unknown[] = []
@@ -354,7 +354,7 @@ describe('the choices of one call', () => {
     expect(ceilings).toEqual([450n, undefined])
   })
 
-  it('left before the reservation is on disk cost nothing', async () => {
+  it('left before the hold is on disk cost nothing', async () => {
     const call = new AbortController()
     const { key } = made({ budgetNano: 1_000n })
     const store = new MemoryStore()
