@@ -29,6 +29,7 @@ import {
   key as ownerSecret,
   result,
   type Script,
+  served,
 } from './scripted.ts'
 
 const nowMs = 1_700_000_000_000
@@ -187,7 +188,9 @@ describe('a budget', () => {
   it('holds for a request no more than its model could cost at every provider tried', async () => {
     const stage = await staged({ budgetNano: 10_000_000_000n }, costing(1n), { attemptsMax: 4 })
     await stage.chat()
-    expect(stage.asked[0]?.costNanoMax).toBe((4_096n * 4n * 180_000_000n) / 1_000_000n + 1n)
+    const [{ contextTokens, priceMax } = expect.unreachable()] = served
+    const perMillionNano = priceMax.promptNano + priceMax.completionNano
+    expect(stage.asked[0]?.costNanoMax).toBe((BigInt(4 * contextTokens) * perMillionNano) / 1_000_000n + 1n)
   })
 
   it('that is gone is a 402 saying what is left of it, before anything is asked of the mesh', async () => {
