@@ -58,6 +58,8 @@ export class Answer {
   #refusedCode: ErrorCode | undefined
   #peer: PeerId | undefined
   #failure: MeshError | undefined
+  /** The last that did: it may have delivered all of the answer before. */
+  #failed: Leg | undefined
   /** A provider said that a limit was reached, and it was not; good enough where nobody else can go on. */
   #cut: { readonly leg: Leg; readonly tokens: number } | undefined
 
@@ -241,7 +243,7 @@ export class Answer {
         return this.#isBegun ? undefined : event
       case 'accepted':
         // a provider that takes over prefills what others delivered; the caller asked for one prompt
-        if (!this.#isBegun) this.#usage = leg.usage
+        if (!this.#isBegun) this.#usage = { ...leg.usage, completionTokens: 0 } // one that was held may have more by now
         return event
       case 'embedding': {
         const { count, values } = this.#vectors
@@ -400,6 +402,7 @@ export class Answer {
   #report(leg: Leg, failure: MeshError): void {
     const { debts, directory, ports } = this.#parts
     this.#failure = failure
+    this.#failed = leg
     if (leg.isUnreached) this.#unreached += 1
     ports.observe({
       type: 'attempt-failed',
@@ -422,8 +425,9 @@ export class Answer {
     return isWhole ? 'length' : undefined
   }
 
-  #result({ candidate: { advert, offer } }: Leg, finish: EndReason): InferenceResult {
-    if (this.#failure === undefined) this.#parts.directory.succeeded(advert.peer)
+  #result(leg: Leg, finish: EndReason): InferenceResult {
+    const { advert, offer } = leg.candidate
+    if (leg !== this.#failed) this.#parts.directory.succeeded(advert.peer)
     return {
       requestId: this.#requestId,
       finish,
