@@ -102,7 +102,12 @@ export const settings = {
       'balanced',
       'which of several acceptable providers; balanced weighs price, time, success and held conversations; p2c is the less loaded of two drawn at random',
     ),
-    patienceMs: integer(5_000, 1, 10 * minutes, 'balanced: a wait of this long is as bad as the price once more'),
+    patienceMs: integer(
+      2_000,
+      1,
+      10 * minutes,
+      'balanced: to wait this long for a first token is as bad as the price twice',
+    ),
     order: list([], 64, 'peer ids of providers tried first, in this order'),
     only: list([], 64, 'peer ids of providers; no other is used'),
     ignore: list([], 64, 'peer ids of providers that are never used'),
@@ -226,11 +231,23 @@ export const settings = {
     origins: list([], 16, 'web origins whose pages may call the gateway from a browser'),
     bodyBytesMax: integer(1_572_864, 1_024, 16_777_216, 'an HTTP body: a prompt at its limit with JSON escapes'),
     requestsMax: integer(256, 1, 10_000, 'HTTP requests at once'),
+    requestsLogged: integer(
+      256,
+      0,
+      100_000,
+      'requests whose routing `silkmesh explain` can still tell; about 2 KB each',
+    ),
   },
   engine: {
-    model: text('builtin', 'builtin, a path to a GGUF file, or hf:owner/repository/file.gguf'),
+    model: text(
+      'builtin',
+      'builtin, a path to a GGUF file, or hf:owner/repository/file.gguf; several with commas between; with a server, its own names',
+    ),
+    loadedMax: integer(2, 1, 16, 'of several models, in memory at once; the one unused longest makes room'),
+    loadMs: integer(60_000, 1_000, 600_000, 'a request waits at most this long for its model to be loaded'),
     url: text('', 'an OpenAI-compatible server to serve from instead'),
     apiKey: text('', 'for that server'),
+    healthMs: integer(10_000, 500, 600_000, 'that server is asked this often how it is, jittered by a fifth'),
     slots: integer(4, 1, 1_024, 'requests decoded at once'),
     contextTokens: integer(
       0,

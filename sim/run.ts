@@ -227,10 +227,10 @@ class Run {
     leaving: AbortController,
     died: Promise<undefined>,
   ): Promise<InferenceResult | undefined> {
-    const { model, completionTokens, consumer, leaveAfterTokens } = planned
+    const { model, completionTokens, consumer, conversation, leaveAfterTokens } = planned
     const messages = messagesOf(planned)
     const digest = promptDigest(messages)
-    const asked = { model, messages, sampling: { tokensMax: completionTokens } }
+    const asked = { model, messages, sampling: { tokensMax: completionTokens }, affinity: conversation }
     const events = this.#world.infer(consumer, asked, leaving.signal)
     for (;;) {
       const coming = this.#recorder.starting(request, () => events.next())

@@ -2,6 +2,7 @@
 
 import { createParser } from 'eventsource-parser'
 import { type ErrorCode, failures, MeshError } from '../../protocol/errors.ts'
+import type { RequestView } from '../gateway/explain.ts'
 import type { KeyView } from '../gateway/key-view.ts'
 
 export interface GatewayAddress {
@@ -90,6 +91,14 @@ export async function keyViews(gateway: GatewayAddress, signal: AbortSignal): Pr
   const { data } = ((await response.json().catch(() => undefined)) ?? {}) as { data?: KeyView[] }
   if (!Array.isArray(data)) throw noGateway(gateway, response)
   return data
+}
+
+/** How a request was routed. `id` is its own, the beginning of it, that of its answer, or `last`. */
+export async function requestView(gateway: GatewayAddress, id: string, signal: AbortSignal): Promise<RequestView> {
+  const response = await request(gateway, `/silkmesh/requests/${encodeURIComponent(id)}`, signal)
+  const view = ((await response.json().catch(() => undefined)) ?? {}) as Partial<RequestView>
+  if (view.object !== 'silkmesh.request') throw noGateway(gateway, response)
+  return view as RequestView
 }
 
 /** An error as it comes over HTTP, or from a part with --json: the code is one of our table where we wrote it. */

@@ -83,7 +83,7 @@ withParent(
   )
 
 mesh(command('join', 'serve a model to the mesh and earn', () => import('./join.ts')))
-  .option('--model <model>', 'builtin, a path to a GGUF file, or hf:owner/repository/file.gguf')
+  .option('--model <model,…>', 'builtin, a path to a GGUF file, or hf:owner/repository/file.gguf; or several of them')
   .option('--engine-url <url>', 'serve from an OpenAI-compatible server instead (vLLM, SGLang, Ollama, llama-server)')
   .option('--payout <address>', "the TON account to be paid (default: this home's wallet)")
   .option('--price <gram>', 'a million completion tokens')
@@ -119,6 +119,14 @@ command('chat [question...]', 'talk to the mesh through a running gateway', () =
   .option('--url <url>', 'the gateway (default: the one running for this home)')
   .option('--key <key>', "its key (default: this home's)")
   .option('--max-tokens <n>', 'stop after this many')
+
+command('explain [request]', 'how a request was routed, and why', () => import('./explain.ts')).addHelpText(
+  'after',
+  examples(
+    ['silkmesh explain', 'the last one that the running gateway served'],
+    ['silkmesh explain 5f0c2a91', "by its x-request-id, or the beginning of it; an answer's own id works too"],
+  ),
+)
 
 for (const [name, summary, load] of [
   ['models', 'what the mesh serves now, and at what price', () => import('./models.ts')],

@@ -42,10 +42,18 @@ export interface RuntimeParts {
     readonly chain: TonChain
   }) => Promise<Roles>
   readonly engine?: ((signal: AbortSignal) => Promise<Engine & { stop(): Promise<void> }>) | undefined
+  /** Hears what the node says, beside metrics and log. */
+  readonly observe?: Observe | undefined
 }
 
 /** What is quick to check comes first: nobody waits for a model to load to be told that a flag is wrong. */
-export async function startRuntime({ invocation, signal, roles, engine: startEngine }: RuntimeParts): Promise<Runtime> {
+export async function startRuntime({
+  invocation,
+  signal,
+  roles,
+  engine: startEngine,
+  observe: listener,
+}: RuntimeParts): Promise<Runtime> {
   const { config, home: path, isJson, terminal } = invocation
   assertUsable(config)
   const chain = openChain(config)
@@ -67,7 +75,7 @@ export async function startRuntime({ invocation, signal, roles, engine: startEng
     closing.push(() => network.stop())
     terminal.ok('identity', identity.peerId)
     for (const address of network.addresses()) terminal.ok('listening', address)
-    const observe = fanOut(metrics.observe, logOf(config, isJson))
+    const observe = fanOut(metrics.observe, logOf(config, isJson), ...(listener ? [listener] : []))
     const ports = {
       clock: systemClock,
       random: systemRandom,

@@ -7,6 +7,7 @@ import { systemClock } from '../adapters/system.ts'
 import type { TonChain } from '../adapters/ton/chain.ts'
 import { loopbackHosts } from '../gateway/access.ts'
 import { Budgets } from '../gateway/budgets.ts'
+import { requestLog } from '../gateway/explain.ts'
 import { createGateway } from '../gateway/http.ts'
 import { serveGateway } from '../gateway/listen.ts'
 import type { Identity } from '../ports.ts'
@@ -33,9 +34,11 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   const { bodyBytesMax, host, hosts, origins, port, requestsMax } = config.gateway
   await assertFree(host, port) // before coins move: the gateway itself comes last
   let escrow: Address | undefined
+  const log = requestLog(systemClock, config.gateway.requestsLogged)
   const runtime = await startRuntime({
     invocation,
     signal,
+    observe: log.observe,
     roles: async ({ home, identity, chain }) => {
       escrow = await openEscrow({ invocation, home, identity, chain, depositNano, signal })
       return { consumer: { escrow } }
@@ -53,6 +56,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
           runtime.observe({ type: 'fault', where: 'gateway', code: 'bad-request', message }),
         ),
         budgets,
+        requestLog: log,
         requestNanoMax: config.consumer.requestNanoMax,
         attemptsMax: config.consumer.attemptsMax,
         metrics: () => runtime.metrics(),

@@ -29,7 +29,7 @@ export interface SelectionPolicy extends Outlook {
   readonly order?: readonly string[] | undefined
   /** Connected now; given once somebody could not be reached, and then these come first. */
   readonly connected?: ReadonlySet<PeerId> | undefined
-  /** A wait of this long is as bad as the price once more. */
+  /** To wait this long is as bad as to pay the price twice; twice as long, as to pay it five times. */
   readonly patienceMs?: number | undefined
 }
 
@@ -55,7 +55,9 @@ const standings: readonly string[] = ['free slot', 'would queue', 'failed lately
 const othersTold = 2
 /** By which a provider may be worse than the best and still be drawn, or stay a conversation's. */
 const acceptable = 1.25
-const patienceMsDefault = 5_000
+const patienceMsDefault = 2_000
+/** What comes can be read while the rest is decoded: it is waited for less than the first token is. */
+const readShare = 0.25
 
 interface Weighed extends Considered {
   /** What is chosen among first: the least. */
@@ -156,11 +158,11 @@ function weigh(candidate: Candidate, policy: SelectionPolicy): Weighed {
     standing >= 2 ? standing : 0,
     connected && !connected.has(peer) ? 1 : 0,
     place === -1 ? (order?.length ?? 0) : place,
-    policy.routing === 'balanced' ? 0 : standing,
+    standing,
   ]
   const answerMs = (1_000 * (policy.completionTokens ?? typicalUsage.completionTokens)) / expected.decodeTokensPerSecond
-  const waited = 1 + (expected.firstTokenMs + answerMs) / patienceMs
-  const score = (Number(expected.costNano) * waited) / expected.success
+  const waits = (expected.firstTokenMs + readShare * answerMs) / patienceMs
+  const score = (Number(expected.costNano) * (1 + waits * waits)) / expected.success
   return { candidate, expected, standing: standings[standing] ?? '', score, rank }
 }
 

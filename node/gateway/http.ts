@@ -15,6 +15,7 @@ import { chatEndpoint } from './chat-request.ts'
 import { completionEndpoint } from './completion-request.ts'
 import { embeddingEndpoint } from './embedding-request.ts'
 import type { Asked, Endpoint } from './endpoint.ts'
+import type { RequestLog } from './explain.ts'
 import { gather } from './gather.ts'
 import { keyView } from './key-view.ts'
 import { keyed, modelsFor } from './keyed.ts'
@@ -30,6 +31,8 @@ export interface GatewayOptions {
   readonly inference: Inference
   readonly clock: Clock
   readonly apiKeys: KeyRing
+  /** How the last requests were routed; nothing is told of them where it is left out. */
+  readonly requestLog?: Pick<RequestLog, 'explain'>
   /** What keys with limits spend; only the owner's work where it is left out. */
   readonly budgets?: Budgets
   /** The node's own bound on one request, and how many providers it tries: for what a key's request may cost. */
@@ -80,6 +83,7 @@ const routes: readonly (readonly [path: string, method: 'GET' | 'POST'])[] = [
   ['/v1/keys', 'GET'],
   ['/v1/models', 'GET'],
   ['/v1/models/:id{.+}', 'GET'],
+  ['/v1/silkmesh/requests/:id', 'GET'],
   ...endpoints.map(({ path }) => [path, 'POST'] as const),
 ]
 
@@ -127,6 +131,12 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (found === undefined)
       throw new MeshError('unknown-model', `no provider serves ${JSON.stringify(id.slice(0, 96))}`)
     return respond(c, 200, found)
+  })
+  app.get('/v1/silkmesh/requests/:id', (c) => {
+    if (c.get('bearer') !== 'owner')
+      throw new MeshError('forbidden', "requests are explained to their owner's key only")
+    if (!options.requestLog) throw new MeshError('not-found', 'this gateway keeps no log of its requests')
+    return respond(c, 200, JSON.stringify(options.requestLog.explain(c.req.param('id'))))
   })
   for (const endpoint of endpoints) app.post(endpoint.path, (c) => serve(c, endpoint))
   for (const [path, method] of routes) {
