@@ -61,8 +61,8 @@ export const served: readonly ServedModel[] = [
     providers: 3,
     slotsFree: 5,
     price,
-    priceMax: price,
-    features: ['chat'],
+    priceMax: { ...price, completionNano: 320_000_000n },
+    features: ['chat', 'tools'],
   },
   {
     name: 'org/big',
