@@ -20,14 +20,17 @@ const never = (): Promise<never> => new Promise(() => undefined)
 const before = 41
 const whole = 100
 
-/** Peers that cannot be dialled: nobody is there, or nobody answers. */
+/** Peers that cannot be dialled: nobody is there, or nobody answers. And connections that stay while streams break. */
 class BadNetwork extends MemoryMesh {
   readonly hanging = new Set<PeerId>()
+  readonly connected = new Set<PeerId>()
 
   override networkOf(identity: Identity): Network {
     const network = super.networkOf(identity)
     return {
       ...network,
+      connections: () =>
+        [...this.connected].map((peer) => ({ peer, direction: 'outbound', address: '', rttMs: undefined })),
       open: (peer, protocol, signal) => {
         if (protocol !== inferProtocol || !this.hanging.has(peer)) return network.open(peer, protocol, signal)
         return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
@@ -395,6 +398,27 @@ test('a chain that does not answer holds up no switch to a provider that is know
   const { text } = await mesh.clock.finish(ask(there))
   expect(text).toBe(story(whole))
   expect(mesh.clock.now() - startMs).toBe(12_000) // two seconds before it is asked, and ten of silence
+})
+
+test.each([
+  { connection: 'with a connection that lives', isConnected: true, code: 'busy', lost: 0 },
+  { connection: 'with its connection', isConnected: false, code: 'unreachable', lost: 1 },
+])('a stream that breaks before a word beside others, $connection, is $code', async ({ code, isConnected, lost }) => {
+  let talks = 0
+  const there = await stage(async (talk) => {
+    talks += 1
+    if (talks === 2) return talk.stream.reset(new Error('too many'))
+    await talk.accepted()
+    await there.mesh.clock.sleep(1_000)
+    await talk.deltas(whole)
+    await talk.end('length')
+  })
+  const { bad, consumer, mesh } = there
+  if (isConnected) mesh.connected.add(bad.peerId)
+  const outcomes = await mesh.clock.finish(Promise.all([ask(there), ask(there)]))
+  expect(outcomes.map(({ text }) => text)).toEqual([story(whole), story(whole)])
+  expect(eventsOf(consumer, 'attempt-failed')).toEqual([expect.objectContaining({ peer: bad.peerId, code })])
+  expect(eventsOf(consumer, 'provider-lost')).toHaveLength(lost)
 })
 
 test('a queue is told of while nothing was delivered', async () => {
