@@ -193,6 +193,14 @@ describe('a budget', () => {
     expect(stage.asked[0]?.costNanoMax).toBe((BigInt(4 * contextTokens) * perMillionNano) / 1_000_000n + 1n)
   })
 
+  it('is shared by the choices of one call, which hold it once', async () => {
+    const stage = await staged({ budgetNano: 1_000n }, costing(100n), { requestNanoMax: 2_000n })
+    expect((await stage.chat({ n: 2, max_cost: '0.0000009' })).status).toBe(200)
+    expect(stage.asked.map(({ costNanoMax }) => costNanoMax)).toEqual([450n, 450n])
+    await quiet()
+    expect(stage.budgets.standing(stage.key)).toMatchObject({ spentNano: 200n, heldNano: 0n })
+  })
+
   it('that is gone is a 402 saying what is left of it, before anything is asked of the mesh', async () => {
     const stage = await staged({ budgetNano: 100n }, costing(100n))
     expect((await stage.chat()).status).toBe(200)
