@@ -2,7 +2,8 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Released, TextStream } from '../../node/adapters/llama/text.ts'
+import { AnswerReader, type Released } from '../../node/adapters/llama/answer.ts'
+import { TokenTexts } from '../../node/adapters/llama/text.ts'
 
 /** One token for each chunk of bytes; an id is its place in the list. */
 function vocabulary(chunks: readonly Uint8Array[]): (tokenIds: readonly number[]) => string {
@@ -22,10 +23,11 @@ function split(text: string, sizes: readonly number[]): Uint8Array[] {
 
 /** Everything the stream released until it stopped or the tokens ended, one entry a token and one for the flush. */
 function run(chunks: readonly Uint8Array[], stops: readonly string[], from = 0): Released[] {
-  const stream = new TextStream(vocabulary(chunks), [...chunks.keys()].slice(0, from), stops)
+  const texts = new TokenTexts(vocabulary(chunks), [...chunks.keys()].slice(0, from))
+  const stream = new AnswerReader(texts, { stops, ends: [] })
   const released: Released[] = []
   for (let id = from; id < chunks.length; id += 1) {
-    const next = stream.push(id)
+    const next = stream.push({ tokenId: id })
     released.push(next)
     if (next.stopped) return released
   }

@@ -2,13 +2,12 @@
 
 import type { LlamaContextSequence, Token } from 'node-llama-cpp'
 import type { Finish } from '../../ports.ts'
+import { decodeNext } from './internals.ts'
+import type { Sampled, Sampler } from './sampler.ts'
 
 export interface DecodeRequest {
   readonly tokenIds: readonly number[]
   readonly tokensMax: number
-  readonly temperature: number
-  readonly topP: number
-  readonly seed: number
   readonly stopTokenIds: ReadonlySet<number>
   /** A prefill can be stopped between two chunks. */
   readonly prefillChunkTokens: number
@@ -21,8 +20,9 @@ export interface DecodeRequest {
 export async function* decode(
   sequence: LlamaContextSequence,
   request: DecodeRequest,
+  sampler: Sampler,
   signal: AbortSignal,
-): AsyncGenerator<number, Finish | undefined, undefined> {
+): AsyncGenerator<Sampled, Finish | undefined, undefined> {
   const { tokensMax, stopTokenIds, prefillChunkTokens } = request
   if (tokensMax === 0) return 'length'
   const tokens = request.tokenIds as Token[]
@@ -35,22 +35,16 @@ export async function* decode(
     await sequence.evaluateWithoutGeneratingNewTokens(tokens.slice(at, at + prefillChunkTokens))
     at += prefillChunkTokens
   }
-  if (signal.aborted) return undefined
 
-  // All of them explicit: the library's own defaults are greedy sampling from the 40 likeliest at a top-p of 0.95.
-  const sampled = sequence.evaluateWithMetadata(
-    tokens.slice(at),
-    {},
-    { temperature: request.temperature, topP: request.topP, topK: 0, minP: 0, seed: request.seed },
-  )
-  let count = 0
-  for await (const { token } of sampled) {
+  let next: readonly number[] = tokens.slice(at)
+  for (let count = 1; ; count += 1) {
     if (signal.aborted) return undefined
-    if (stopTokenIds.has(token)) return 'stop'
-    count += 1
-    yield token
+    const sampled = await decodeNext(sequence, next, (index) => sampler.sample(sequence, index))
+    const { tokenId } = sampled
+    if (signal.aborted) return undefined
+    if (stopTokenIds.has(tokenId) || sequence.model.isEogToken(tokenId as Token)) return 'stop'
+    yield sampled
     if (count === tokensMax) return 'length'
-    if (signal.aborted) return undefined
+    next = [tokenId]
   }
-  return 'stop'
 }

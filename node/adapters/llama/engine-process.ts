@@ -17,8 +17,9 @@ const stderrCharsMax = 1_000
 const stopMsMax = 2_000
 
 export type Reply = Exclude<FromEngine, { type: 'progress' | 'ready' | 'not-started' }>
-type Request =
-  Extract<ToEngine, { type: 'prepare' | 'generate' }> extends infer Each
+/** What is asked of the process. */
+export type Question =
+  Extract<ToEngine, { type: 'prepare' | 'generate' | 'embed' | 'vocabulary' }> extends infer Each
     ? Each extends { id: number }
       ? Omit<Each, 'id'>
       : never
@@ -101,7 +102,7 @@ export class EngineProcess {
     return this.#child.pid
   }
 
-  open(request: Request): Exchange {
+  open(question: Question): Exchange {
     const id = this.#nextId
     this.#nextId += 1
     const inbox = new Inbox()
@@ -109,7 +110,7 @@ export class EngineProcess {
       inbox.fail(this.#failure)
     } else {
       this.#exchanges.set(id, inbox)
-      this.#send({ ...request, id })
+      this.#send({ ...question, id })
     }
     const leave = (): void => {
       if (this.#exchanges.delete(id)) this.#send({ type: 'cancel', id })

@@ -1,8 +1,11 @@
 // The engine over node-llama-cpp: llama.cpp in a process of its own, several generations at once in one context.
 
 import { MeshError } from '../../../protocol/errors.ts'
+import type { ModelKey } from '../../../protocol/ids.ts'
+import { featuresOf, type Task, taskOf } from '../../../protocol/task.ts'
 import type { Delta, Engine, Finish, Generation, Model, Prompt } from '../../ports.ts'
 import { cancelled } from '../../waits.ts'
+import type { EngineProcess, Question, Reply } from './engine-process.ts'
 import { errorOf } from './failure.ts'
 import { decodeAheadTokens, type EngineBuild, type EngineProgress } from './messages.ts'
 import { Supervisor } from './supervisor.ts'
@@ -75,6 +78,8 @@ export async function startLlamaEngine(options: LlamaEngineOptions): Promise<Lla
     await stop()
     throw cancelled(signal)
   }
+  /** Of a model that does not change: asked once. */
+  let vocabulary: Promise<readonly Uint8Array[] | undefined> | undefined
   return {
     models: [model],
     slots,
@@ -85,7 +90,23 @@ export async function startLlamaEngine(options: LlamaEngineOptions): Promise<Lla
     },
     prepare: (generation, prepareSignal) => prepare(supervisor, model, generation, prepareSignal),
     generate: (prompt, generateSignal) => generate(supervisor, prompt, generateSignal),
+    ...(model.features.includes('embeddings') && {
+      embed: (prompt: Prompt, embedSignal: AbortSignal) => embed(supervisor, prompt, embedSignal),
+    }),
+    vocabulary(key) {
+      checkModel(model, key)
+      vocabulary ??= vocabularyOf(supervisor).catch((error: unknown) => {
+        vocabulary = undefined
+        throw error
+      })
+      return vocabulary
+    },
   }
+}
+
+function checkModel(model: Model, key: ModelKey): void {
+  if (key === model.key) return
+  throw new MeshError('unknown-model', `model ${key}, this engine serves ${model.key} (${model.name})`)
 }
 
 async function prepare(
@@ -94,11 +115,14 @@ async function prepare(
   generation: Generation,
   signal: AbortSignal,
 ): Promise<Prompt> {
-  const { messages, sampling, resumeTokenIds } = generation
-  if (generation.model !== model.key) {
-    throw new MeshError('unknown-model', `model ${generation.model}, this engine serves ${model.key} (${model.name})`)
+  const { resumeTokenIds } = generation
+  checkModel(model, generation.model)
+  const task = taskOf(generation)
+  for (const [feature, param] of featuresOf(task)) {
+    if (model.features.includes(feature)) continue
+    throw new MeshError('unsupported', `${param}: ${model.name} here cannot do ${feature}`, { param })
   }
-  const chars = messages.reduce((sum, { content }) => sum + content.length, 0)
+  const chars = Math.max(charsOf(task), ...(task.inputs ?? []).map((input) => input.length))
   if (chars > model.contextTokens * charsPerTokenMax || resumeTokenIds.length >= model.contextTokens) {
     throw new MeshError(
       'context-exceeded',
@@ -106,21 +130,20 @@ async function prepare(
     )
   }
   const engine = await supervisor.engine(signal)
-  const exchange = engine.open({ type: 'prepare', messages, tokensMax: sampling.tokensMax, resumeTokenIds })
-  const leave = (): void => exchange.cancel(cancelled(signal))
-  signal.addEventListener('abort', leave, { once: true })
-  if (signal.aborted) leave()
-  try {
-    const reply = await exchange.next()
-    if (reply.type === 'failed') throw errorOf(reply.failure)
-    if (reply.type !== 'prepared')
-      throw new MeshError('engine-failed', `the engine answered prepare with ${reply.type}`)
-    const { tokenIds, cachedTokens } = reply
-    return { generation, promptTokens: tokenIds.length, cachedTokens, tokenIds }
-  } finally {
-    signal.removeEventListener('abort', leave)
-    exchange.close()
+  for await (const reply of exchange(engine, { type: 'prepare', task, resumeTokenIds }, signal)) {
+    if (reply.type !== 'prepared') throw unexpected('prepare', reply)
+    const { cachedTokens, promptTokens, tokenIds } = reply
+    return { generation, promptTokens, cachedTokens, tokenIds }
   }
+  throw new MeshError('engine-failed', 'the engine did not answer prepare')
+}
+
+function charsOf({ messages, text = '', tools }: Task): number {
+  const ofTools = tools?.list.reduce((sum, each) => sum + each.description.length + each.parameters.length, 0) ?? 0
+  const ofMessages = messages.reduce((sum, { content, toolCalls = [] }) => {
+    return sum + content.length + toolCalls.reduce((chars, call) => chars + call.arguments.length, 0)
+  }, 0)
+  return text.length + ofTools + ofMessages
 }
 
 async function* generate(
@@ -128,29 +151,83 @@ async function* generate(
   { tokenIds, generation }: Prompt,
   signal: AbortSignal,
 ): AsyncGenerator<Delta, Finish, undefined> {
+  const { messages, resumeTokenIds, sampling, text, tools } = generation
   const engine = await supervisor.engine(signal)
-  const exchange = engine.open({ type: 'generate', tokenIds, sampling: generation.sampling })
-  // Also while the caller is busy with a delta: the decoder stops when the signal fires, not when it is asked again.
-  const leave = (): void => exchange.cancel(cancelled(signal))
+  const replies = exchange(
+    engine,
+    {
+      type: 'generate',
+      tokenIds,
+      resumedTokens: resumeTokenIds.length,
+      sampling,
+      tools,
+      text,
+      isAfterTool: messages.at(-1)?.role === 'tool',
+    },
+    signal,
+  )
+  for await (const reply of replies) {
+    if (reply.type === 'finished') return reply.finish
+    if (reply.type !== 'delta') throw unexpected('generate', reply)
+    yield reply.said
+  }
+  throw new MeshError('engine-failed', 'the engine did not finish')
+}
+
+async function* embed(
+  supervisor: Supervisor,
+  { generation }: Prompt,
+  signal: AbortSignal,
+): AsyncGenerator<Float32Array, void, undefined> {
+  const engine = await supervisor.engine(signal)
+  for await (const reply of exchange(engine, { type: 'embed', inputs: generation.inputs ?? [] }, signal)) {
+    if (reply.type === 'finished') return
+    if (reply.type !== 'vector') throw unexpected('embed', reply)
+    yield reply.vector
+  }
+}
+
+async function vocabularyOf(supervisor: Supervisor): Promise<readonly Uint8Array[] | undefined> {
+  const never = new AbortController().signal
+  const engine = await supervisor.engine(never)
+  for await (const reply of exchange(engine, { type: 'vocabulary' }, never)) {
+    if (reply.type !== 'vocabulary') throw unexpected('vocabulary', reply)
+    const { bytes, ends } = reply
+    if (!bytes || !ends) return undefined
+    return Array.from(ends, (end, id) => bytes.subarray(ends[id - 1] ?? 0, end))
+  }
+  return undefined
+}
+
+function unexpected(question: string, { type }: Reply): MeshError {
+  return new MeshError('engine-failed', `the engine answered ${question} with ${type}`)
+}
+
+/** The replies to one question. Leaving the iteration, or the signal, ends the work on it. */
+async function* exchange(
+  engine: EngineProcess,
+  question: Question,
+  signal: AbortSignal,
+): AsyncGenerator<Reply, never, undefined> {
+  const open = engine.open(question)
+  // Also while the caller is busy with a reply: the decoder stops when the signal fires, not when it is asked again.
+  const leave = (): void => open.cancel(cancelled(signal))
   signal.addEventListener('abort', leave, { once: true })
   if (signal.aborted) leave()
   let taken = 0
   try {
     for (;;) {
-      const reply = await exchange.next()
-      if (reply.type === 'finished') return reply.finish
+      const reply = await open.next()
       if (reply.type === 'failed') throw errorOf(reply.failure)
-      if (reply.type !== 'delta')
-        throw new MeshError('engine-failed', `the engine answered generate with ${reply.type}`)
-      yield { text: reply.text, tokens: reply.tokenIds.length, tokenIds: reply.tokenIds }
-      taken += reply.tokenIds.length
-      if (taken * 2 >= decodeAheadTokens) {
-        exchange.taken(taken)
-        taken = 0
-      }
+      yield reply
+      if (reply.type !== 'delta') continue
+      taken += reply.said.tokens
+      if (taken * 2 < decodeAheadTokens) continue
+      open.taken(taken)
+      taken = 0
     }
   } finally {
     signal.removeEventListener('abort', leave)
-    exchange.close()
+    open.close()
   }
 }

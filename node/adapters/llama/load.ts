@@ -4,9 +4,12 @@ import process from 'node:process'
 import type { LlamaContextSequence, LlamaModel } from 'node-llama-cpp'
 import { MeshError } from '../../../protocol/errors.ts'
 import { modelKeyOf } from '../../../protocol/ids.ts'
-import { featuresByDefault } from '../../../protocol/task.ts'
+import type { Feature } from '../../../protocol/task.ts'
 import { type ChatFormat, chatFormatOf, chatTemplateOf } from './chat-format.ts'
-import { measureSpeed, quickestThreads, threadCandidates } from './measure.ts'
+import { type Embedder, embedderOf } from './embedding.ts'
+import { type Grammars, grammarsOf } from './grammar.ts'
+import { checkInternals } from './internals.ts'
+import { measureSpeed, quickestChunk, quickestThreads, threadCandidates } from './measure.ts'
 import type { EngineProgress, Ready, StartOptions } from './messages.ts'
 import { checkModelFiles, nameOfModel, pathOfModel, sha256OfFiles } from './model-file.ts'
 
@@ -14,6 +17,8 @@ export interface Loaded {
   readonly ready: Ready
   readonly model: LlamaModel
   readonly format: ChatFormat
+  readonly grammars: Grammars
+  readonly embedder: Embedder
   readonly sequences: readonly LlamaContextSequence[]
   readonly vocabularyTokens: number
   readonly prefillChunkTokens: number
@@ -25,9 +30,6 @@ type Library = typeof import('node-llama-cpp')
 const defaultContextTokens = 4096
 /** Bookkeeping of one token of a context, before any of its keys and values. */
 const cellBytesMin = 48
-/** A prefill chunk is what a cancelled request still costs: half a second of a 1B model on one core. */
-const prefillChunkTokens = { cpu: 128, gpu: 512 } as const
-
 /** Throws `RangeError` for what its operator can correct, `MeshError` `engine-failed` for the rest. */
 export async function load(options: StartOptions, onProgress: (progress: EngineProgress) => void): Promise<Loaded> {
   const ratio = (phase: 'download' | 'hash' | 'load') => throttled((value) => onProgress({ phase, ratio: value }))
@@ -73,16 +75,32 @@ export async function load(options: StartOptions, onProgress: (progress: EngineP
   }
 
   onProgress({ phase: 'measure' })
-  const threads = await quickestThreads(model, candidates)
-  const flashAttention = llama.gpu === false ? false : 'auto' // half the speed on a CPU deep in a context
-  const wanted = { contextSize: contextTokens, sequences: options.slots, flashAttention } as const
-  await checkMemory(model, wanted, path)
-  const context = await model
-    .createContext({ ...wanted, threads, failedCreationRemedy: false })
-    .catch(async (error: unknown) => {
-      throw await failure(`${options.slots} slots of ${contextTokens} tokens could not be made for ${path}`, error, log)
-    })
-  const sequences = Array.from({ length: options.slots }, () => context.getSequence())
+  const canGenerate = !isForEmbeddings(model)
+  const threads = canGenerate ? await quickestThreads(model, candidates) : Math.max(...candidates)
+  const device = llama.gpu === false ? 'cpu' : 'gpu'
+  const prefillChunkTokens = canGenerate ? await quickestChunk(model, threads, device) : 0
+  const wanted = {
+    contextSize: contextTokens,
+    sequences: canGenerate ? options.slots : 1,
+    // A prompt's chunk, and a token of each other slot beside it.
+    batchSize: Math.min(contextTokens * options.slots, prefillChunkTokens + options.slots),
+    flashAttention: llama.gpu === false ? false : 'auto', // half the speed on a CPU deep in a context
+  } as const
+  const checkMemoryFor = (sequences: number, contextSize: number): Promise<void> =>
+    checkMemory(model, { ...wanted, sequences, contextSize }, path)
+  let sequences: readonly LlamaContextSequence[] = []
+  if (canGenerate) {
+    await checkMemoryFor(options.slots, contextTokens)
+    const context = await model
+      .createContext({ ...wanted, threads, failedCreationRemedy: false })
+      .catch(async (error: unknown) => {
+        const what = `${options.slots} slots of ${contextTokens} tokens could not be made for ${path}`
+        throw await failure(what, error, log)
+      })
+    sequences = Array.from({ length: options.slots }, () => context.getSequence())
+    const [first] = sequences
+    if (first) checkInternals(model, first)
+  }
   const speed = await measureSpeed(model, sequences[0])
 
   return {
@@ -92,22 +110,54 @@ export async function load(options: StartOptions, onProgress: (progress: EngineP
         name: options.name ?? nameOfModel(options.model, path),
         contextTokens,
         ...speed,
-        features: featuresByDefault,
+        features: featuresOf(model, canGenerate, format),
       },
       build: {
         engine: `node-llama-cpp ${await library.getModuleVersion()} (llama.cpp ${llama.llamaCppRelease.release})`,
         device: llama.gpu === false ? 'cpu' : llama.gpu,
         deviceNames: llama.gpu === false ? [] : await llama.getGpuDeviceNames(),
         threads,
+        prefillChunkTokens,
         chatFormat: format.name,
       },
     },
     model,
     format,
+    grammars: grammarsOf(library, llama, model),
+    embedder: embedderOf(model, {
+      contextTokens,
+      threads,
+      isWhole: !canGenerate || averages(model),
+      checkMemory: (tokens) => checkMemoryFor(1, tokens),
+    }),
     sequences,
     vocabularyTokens: vocabularySizeOf(model, path),
-    prefillChunkTokens: llama.gpu === false ? prefillChunkTokens.cpu : prefillChunkTokens.gpu,
+    prefillChunkTokens,
   }
+}
+
+/** What the engine can do with this model; the rest it refuses by its parameter. */
+function featuresOf(model: LlamaModel, canGenerate: boolean, { calls }: ChatFormat): readonly Feature[] {
+  const { hasDecoder, hasEncoder } = model.fileInsights
+  const embeds = !(hasEncoder && hasDecoder) // node-llama-cpp has no vectors of encoder-decoder models
+  return [
+    ...(canGenerate
+      ? (['chat', 'text', 'json', 'logprobs', 'penalties', 'samplers', 'logit-bias'] satisfies Feature[])
+      : []),
+    ...(canGenerate && calls ? (['tools'] satisfies Feature[]) : []),
+    ...(embeds ? (['embeddings'] satisfies Feature[]) : []),
+  ]
+}
+
+/** Its tokens see those after them: it has nothing to go on with. */
+function isForEmbeddings(model: LlamaModel): boolean {
+  const { architectureMetadata } = model.fileInfo
+  return !model.fileInsights.hasDecoder || architectureMetadata.attention?.causal === false
+}
+
+/** 1 is the mean over all tokens, in the file's own number. */
+function averages(model: LlamaModel): boolean {
+  return model.fileInfo.architectureMetadata.pooling_type === 1
 }
 
 async function importLibrary(): Promise<Library> {
@@ -150,6 +200,7 @@ function vocabularySizeOf(model: LlamaModel, path: string): number {
 interface Wanted {
   readonly contextSize: number
   readonly sequences: number
+  readonly batchSize: number
   readonly flashAttention: false | 'auto'
 }
 

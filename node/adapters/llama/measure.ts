@@ -41,12 +41,57 @@ export async function quickestThreads(model: LlamaModel, candidates: readonly nu
   return best.threads
 }
 
+/** Token counts to evaluate at once that are tried, each twice the one before. */
+const chunkTokens = { min: 32, max: { cpu: 512, gpu: 2048 } } as const
+/** A chunk cannot be interrupted, and whoever decodes beside it waits for it. */
+const chunkMsMax = 100
+/** More at once must earn the memory it takes and the wait it makes. */
+const chunkGain = 1.1
+
+/**
+ * How many prompt tokens are evaluated at once: as many as still make it quicker, within the time that a cancelled request
+ * may cost. Takes about as long as two chunks of the greatest such size.
+ */
+export async function quickestChunk(model: LlamaModel, threads: number, device: 'cpu' | 'gpu'): Promise<number> {
+  const max = Math.min(chunkTokens.max[device], model.trainContextSize / 2)
+  if (max <= chunkTokens.min) return chunkTokens.min
+  const context = await model.createContext({
+    contextSize: Math.min(2 * max, model.trainContextSize),
+    batchSize: max,
+    sequences: 1,
+    threads,
+    flashAttention: false,
+  })
+  try {
+    const sequence = context.getSequence()
+    const chunkMs = async (tokens: number): Promise<number> => {
+      const ms = await timed(() => sequence.evaluateWithoutGeneratingNewTokens(filler(model, tokens)))
+      await sequence.clearHistory()
+      return ms
+    }
+    await chunkMs(Math.min(8, max)) // first use: pages and code are still cold
+    let best: { readonly tokens: number; readonly tokensPerMs: number } = { tokens: chunkTokens.min, tokensPerMs: 0 }
+    for (let tokens: number = chunkTokens.min; tokens <= max; tokens *= 2) {
+      const ms = await chunkMs(tokens)
+      if (tokens > chunkTokens.min && ms > chunkMsMax) break
+      if (tokens / ms > best.tokensPerMs * chunkGain) best = { tokens, tokensPerMs: tokens / ms }
+    }
+    return best.tokens
+  } finally {
+    await context.dispose()
+  }
+}
+
+function filler(model: LlamaModel, length: number): Token[] {
+  const text = model.tokenize('The quick brown fox jumps over the lazy dog. ')
+  return Array.from({ length }, (_, at) => text[at % text.length] as Token)
+}
+
 /** The sequence is left empty. */
 export async function measureSpeed(model: LlamaModel, sequence: LlamaContextSequence | undefined): Promise<Speed> {
   if (!sequence) return { prefillTokensPerSecond: 0, decodeTokensPerSecond: 0 }
-  const text = model.tokenize('The quick brown fox jumps over the lazy dog. ')
-  const warm = Math.min(text.length, 8)
-  const prompt = (length: number): Token[] => Array.from({ length }, (_, at) => text[at % text.length] as Token)
+  const warm = 8
+  const prompt = (length: number): Token[] => filler(model, length)
 
   await sequence.evaluateWithoutGeneratingNewTokens(prompt(warm)) // first use: pages and code are still cold
   const probeMs = await timed(() => sequence.evaluateWithoutGeneratingNewTokens(prompt(warm)))

@@ -1,7 +1,7 @@
 // What the node and its engine process say to each other, over the channel that `fork` opens.
 
 import type { ErrorCode } from '../../../protocol/errors.ts'
-import type { ChatMessage, Sampling } from '../../../protocol/frames.ts'
+import type { Said, Sampling, Task, Tools } from '../../../protocol/task.ts'
 import type { Finish, Model } from '../../ports.ts'
 
 export type EngineProgress =
@@ -21,6 +21,8 @@ export interface EngineBuild {
   /** Of the graphics cards in use; empty on a CPU. */
   readonly deviceNames: readonly string[]
   readonly threads: number
+  /** Of a prompt, evaluated at once. */
+  readonly prefillChunkTokens: number
   /** How messages become a prompt, such as `ChatML`. */
   readonly chatFormat: string
 }
@@ -46,6 +48,7 @@ export interface Ready {
 export interface Failure {
   readonly code: ErrorCode | 'range'
   readonly message: string
+  readonly param?: string | undefined
 }
 
 export type ToEngine =
@@ -53,16 +56,23 @@ export type ToEngine =
   | {
       readonly type: 'prepare'
       readonly id: number
-      readonly messages: readonly ChatMessage[]
-      readonly tokensMax: number | undefined
+      readonly task: Task
       readonly resumeTokenIds: readonly number[]
     }
   | {
       readonly type: 'generate'
       readonly id: number
+      /** Of the prompt, with what is resumed. */
       readonly tokenIds: readonly number[]
+      readonly resumedTokens: number
       readonly sampling: Sampling
+      readonly tools: Tools | undefined
+      readonly text: string | undefined
+      /** The last message is the result of a call. */
+      readonly isAfterTool: boolean
     }
+  | { readonly type: 'embed'; readonly id: number; readonly inputs: readonly string[] }
+  | { readonly type: 'vocabulary'; readonly id: number }
   /** The caller took this many tokens: as many more may be decoded. */
   | { readonly type: 'taken'; readonly id: number; readonly tokens: number }
   | { readonly type: 'cancel'; readonly id: number }
@@ -76,9 +86,19 @@ export type FromEngine =
       readonly type: 'prepared'
       readonly id: number
       readonly tokenIds: readonly number[]
+      /** More than `tokenIds` where they are of texts to embed. */
+      readonly promptTokens: number
       readonly cachedTokens: number
     }
-  | { readonly type: 'delta'; readonly id: number; readonly text: string; readonly tokenIds: readonly number[] }
+  | { readonly type: 'delta'; readonly id: number; readonly said: Said }
+  | { readonly type: 'vector'; readonly id: number; readonly vector: Float32Array }
+  /** Of all tokens one after the other, and where each ends. */
+  | {
+      readonly type: 'vocabulary'
+      readonly id: number
+      readonly bytes: Uint8Array | undefined
+      readonly ends: Uint32Array | undefined
+    }
   | { readonly type: 'finished'; readonly id: number; readonly finish: Finish }
   | { readonly type: 'failed'; readonly id: number; readonly failure: Failure }
 

@@ -5,9 +5,12 @@ import { MeshError } from '../../../protocol/errors.ts'
 
 export interface Slot {
   readonly sequence: LlamaContextSequence
+  /** Another slot, perhaps at work, that holds much more of the beginning: copying it is quicker than evaluating it. */
+  readonly donor?: { readonly sequence: LlamaContextSequence; readonly tokens: number } | undefined
 }
 
-interface State extends Slot {
+interface State {
+  readonly sequence: LlamaContextSequence
   free: boolean
   /** Turn of the last use: the least recently used slot is the one to overwrite. */
   usedTurn: number
@@ -17,6 +20,12 @@ interface Waiter {
   readonly tokenIds: readonly number[]
   readonly resolve: (slot: Slot) => void
 }
+
+/**
+ * A copy moves all that a slot can hold, some milliseconds of memory traffic; evaluating this many tokens takes longer with
+ * every model that is worth its memory.
+ */
+const donorTokensMin = 64
 
 /**
  * Sequences are taken once and kept: their cells are the prompt cache. Requests of different consumers share them, so a
@@ -31,10 +40,11 @@ export class Slots {
     this.#slots = sequences.map((sequence) => ({ sequence, free: true, usedTurn: 0 }))
   }
 
-  /** What the slot that a request would get now holds of its prompt. The last token is always evaluated again. */
+  /** What the slot that a request would get now holds of its prompt, or would be given. The last token is always evaluated again. */
   cachedTokens(tokenIds: readonly number[]): number {
     const slot = this.#best(tokenIds)
-    return slot === undefined ? 0 : reusable(slot, tokenIds)
+    if (!slot) return 0
+    return this.#donor(slot, tokenIds)?.tokens ?? reusable(slot, tokenIds)
   }
 
   /**
@@ -44,7 +54,7 @@ export class Slots {
   async take(tokenIds: readonly number[], signal: AbortSignal): Promise<Slot> {
     signal.throwIfAborted()
     const slot = this.#best(tokenIds)
-    if (slot) return this.#occupy(slot)
+    if (slot) return this.#occupy(slot, tokenIds)
     if (this.#waiters.length >= this.#slots.length) {
       throw new MeshError('busy', `all ${this.#slots.length} slots are decoding and as many requests wait`)
     }
@@ -72,14 +82,28 @@ export class Slots {
     const next = this.#waiters.shift()
     if (!next) return
     const best = this.#best(next.tokenIds)
-    if (best) next.resolve(this.#occupy(best))
+    if (best) next.resolve(this.#occupy(best, next.tokenIds))
   }
 
-  #occupy(slot: State): Slot {
+  #occupy(slot: State, tokenIds: readonly number[]): Slot {
     slot.free = false
     this.#turn += 1
     slot.usedTurn = this.#turn
-    return slot
+    return { sequence: slot.sequence, donor: this.#donor(slot, tokenIds) }
+  }
+
+  #donor(slot: State, tokenIds: readonly number[]): Slot['donor'] {
+    // States that cannot be cut at any token: what is copied could not be shortened to the common beginning.
+    if (slot.sequence.needsCheckpoints) return undefined
+    let tokens = reusable(slot, tokenIds) + donorTokensMin - 1
+    let donor: State | undefined
+    for (const other of this.#slots) {
+      const shared = other === slot ? 0 : reusable(other, tokenIds)
+      if (shared <= tokens) continue
+      tokens = shared
+      donor = other
+    }
+    return donor && { sequence: donor.sequence, tokens }
   }
 
   /**
@@ -105,7 +129,7 @@ export class Slots {
   }
 }
 
-function reusable(slot: Slot, tokenIds: readonly number[]): number {
+function reusable(slot: Pick<Slot, 'sequence'>, tokenIds: readonly number[]): number {
   const { firstDifferentIndex } = slot.sequence.compareContextTokens(tokenIds as Token[])
   return Math.min(firstDifferentIndex, tokenIds.length - 1)
 }

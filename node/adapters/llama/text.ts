@@ -1,105 +1,65 @@
-// From sampled token ids to text that may be shown: never half a character, never the beginning of a stop string.
+// From sampled token ids to their text: a character belongs to the token that completes it.
 
 /** All of it at once: tokenisers differ in how one token's text depends on the token before. */
 export type Detokenize = (tokenIds: readonly number[]) => string
 
-/** Ids and their text travel together: whatever was released can be resumed from, and its text is exactly its ids'. */
-export interface Released {
-  readonly text: string
-  readonly tokenIds: readonly number[]
-  /** A stop string was met. It is not in `text`; the tokens that made it are in `tokenIds`. */
-  readonly stopped: boolean
-}
-
-interface Unit {
-  readonly text: string
-  readonly tokenId: number
-}
-
 /** A UTF-8 character is at most four bytes, so at most four tokens; one more decides about a leading space. */
 const contextTokens = 6
 const replacement = '\uFFFD'
-const nothing: Released = { text: '', tokenIds: [], stopped: false }
 
-/**
- * A character belongs to the token that completes it. Tokens whose text could be the beginning of a stop string are
- * held back whole. When the stop string is complete they are released without its text: they were evaluated, so they
- * are counted, as other servers count them.
- */
-export class TextStream {
+export class TokenTexts {
   readonly #detokenize: Detokenize
-  readonly #stops: readonly string[]
-  readonly #held: Unit[] = []
   /** The last tokens, and their text without a character that they leave incomplete. */
   #context: readonly number[]
   #contextText: string
 
-  /** `before`: the prompt's last tokens, resumed ones included. A character they leave incomplete belongs to this text. */
-  constructor(detokenize: Detokenize, before: readonly number[], stops: readonly string[]) {
+  /** `before`: what stands before the first token pushed. A character it leaves incomplete belongs to this text. */
+  constructor(detokenize: Detokenize, before: readonly number[]) {
     this.#detokenize = detokenize
-    this.#stops = stops.filter((stop) => stop !== '')
     this.#context = before.slice(-contextTokens)
-    this.#contextText = complete(detokenize(this.#context))
+    const text = detokenize(this.#context)
+    this.#contextText = complete(text)
     // Control tokens only: the answer begins here, and its text is that of its ids alone.
-    if (detokenize(this.#context) === '') this.#context = []
+    if (text === '') this.#context = []
   }
 
-  push(tokenId: number): Released {
+  /** The text that this token adds. */
+  push(tokenId: number): string {
     const whole = this.#detokenize([...this.#context, tokenId])
     const text = whole.startsWith(this.#contextText)
       ? complete(whole).slice(this.#contextText.length)
       : this.#detokenize([tokenId]) // a tokeniser that tidies spaces changed the text before: only the new is known
-    this.#held.push({ text, tokenId })
     this.#context = [...this.#context, tokenId].slice(-contextTokens)
     this.#contextText = complete(this.#detokenize(this.#context))
-    return this.#release()
+    return text
   }
 
-  /** The end of the answer: everything still held, and U+FFFD for a character that will never be complete. */
-  flush(): Released {
-    const rest = this.#detokenize(this.#context).slice(this.#contextText.length)
-    const { text, tokenIds } = this.#take(this.#held.length)
-    return { text: text + rest, tokenIds, stopped: false }
-  }
-
-  #release(): Released {
-    const text = this.#held.map((unit) => unit.text).join('')
-    const stopAt = firstOf(text, this.#stops)
-    if (stopAt !== undefined) {
-      const all = this.#take(this.#held.length)
-      return { text: text.slice(0, stopAt), tokenIds: all.tokenIds, stopped: true }
-    }
-    const free = text.length - suspectLength(text, this.#stops)
-    let units = 0
-    for (let length = 0; units < this.#held.length; units += 1) {
-      length += this.#held[units]?.text.length ?? 0
-      if (length > free) break
-    }
-    return this.#take(units)
-  }
-
-  #take(units: number): Released {
-    if (units === 0) return nothing
-    const taken = this.#held.splice(0, units)
-    return {
-      text: taken.map((unit) => unit.text).join(''),
-      tokenIds: taken.map((unit) => unit.tokenId),
-      stopped: false,
-    }
+  /** At the end: U+FFFD for a character that will never be complete. */
+  rest(): string {
+    return this.#detokenize(this.#context).slice(this.#contextText.length)
   }
 }
 
-function firstOf(text: string, stops: readonly string[]): number | undefined {
-  const found = stops.map((stop) => text.indexOf(stop)).filter((at) => at >= 0)
-  return found.length === 0 ? undefined : Math.min(...found)
+/** The first of them in `text`, the longest where several begin there. */
+export function firstOf(
+  text: string,
+  needles: readonly string[],
+): { readonly at: number; readonly needle: string } | undefined {
+  let first: { readonly at: number; readonly needle: string } | undefined
+  for (const needle of needles) {
+    const at = text.indexOf(needle)
+    if (at < 0) continue
+    if (!first || at < first.at || (at === first.at && needle.length > first.needle.length)) first = { at, needle }
+  }
+  return first
 }
 
-/** Of the end of `text`: the longest that could be the beginning of a stop string. */
-function suspectLength(text: string, stops: readonly string[]): number {
+/** Of the end of `text`: the longest that could be the beginning of one of them. */
+export function suspectLength(text: string, needles: readonly string[]): number {
   let longest = 0
-  for (const stop of stops) {
-    for (let length = Math.min(stop.length - 1, text.length); length > longest; length -= 1) {
-      if (text.endsWith(stop.slice(0, length))) longest = length
+  for (const needle of needles) {
+    for (let length = Math.min(needle.length - 1, text.length); length > longest; length -= 1) {
+      if (text.endsWith(needle.slice(0, length))) longest = length
     }
   }
   return longest
