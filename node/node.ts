@@ -1,7 +1,14 @@
 // The composition root: configuration and ports in, a running node out. Nothing else knows every part.
 
 import { asMeshError } from '../protocol/errors.ts'
-import { type Address, advertProtocol, capacityTopic, inferProtocol, settleProtocol } from '../protocol/ids.ts'
+import {
+  type Address,
+  advertProtocol,
+  capacityTopic,
+  inferProtocol,
+  settleProtocol,
+  vocabularyProtocol,
+} from '../protocol/ids.ts'
 import type { Config } from './config.ts'
 import { Directory } from './consumer/directory.ts'
 import { Router } from './consumer/router.ts'
@@ -15,6 +22,7 @@ import { Opening, type OpeningState } from './provider/opening.ts'
 import { Prices } from './provider/prices.ts'
 import { parseSchedule } from './provider/schedule.ts'
 import { Service } from './provider/service.ts'
+import { Vocabularies } from './provider/vocabularies.ts'
 import { Book } from './settlement/book.ts'
 import { type Channel, unsettledNano } from './settlement/channel.ts'
 import { Collector } from './settlement/collector.ts'
@@ -22,8 +30,8 @@ import { Settler } from './settlement/settler.ts'
 
 /** What this node does; any mix. */
 export interface Roles {
-  /** Serves the engine's models and is paid to this account. Needs the engine port. */
-  readonly provider?: { readonly payout: Address } | undefined
+  /** Serves the engine's models, unless it begins paused, and is paid to this account. Needs the engine port. */
+  readonly provider?: { readonly payout: Address; readonly isPaused?: boolean | undefined } | undefined
   /** Buys inference, paying from this escrow, whose signer is this node's key. */
   readonly consumer?: { readonly escrow: Address } | undefined
   /** Settles vouchers that others hand over. */
@@ -68,13 +76,14 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
     forked(ports, 'directory'),
     (peer) => void consumer?.debts.pay(peer),
   )
-  const provider = roles.provider && (await composeProvider(config, ports, roles.provider.payout, settler))
+  const provider = roles.provider && (await composeProvider(config, ports, roles.provider, settler))
   const consumer = roles.consumer && (await composeConsumer(config, ports, roles.consumer.escrow, directory))
 
   network.subscribe(capacityTopic, (from, message) => directory.validate(from, message))
   if (provider) {
     network.handle(inferProtocol, (stream) => provider.service.serve(stream))
     network.handle(advertProtocol, (stream) => provider.advertiser.serve(stream))
+    network.handle(vocabularyProtocol, (stream) => provider.vocabularies.serve(stream))
     loops.push(
       provider.advertiser.run(ended.signal),
       provider.collector.run(ended.signal),
@@ -146,7 +155,12 @@ function forked(ports: Ports, concern: string): Ports {
   return { ...ports, random: ports.random.fork(concern) }
 }
 
-async function composeProvider(config: Config, ports: Ports, payout: Address, settler: Settler) {
+async function composeProvider(
+  config: Config,
+  ports: Ports,
+  { isPaused, payout }: NonNullable<Roles['provider']>,
+  settler: Settler,
+) {
   const { engine } = ports
   if (!engine) throw new TypeError('a provider needs the engine port')
   const book = new Book(payout, ports)
@@ -157,15 +171,18 @@ async function composeProvider(config: Config, ports: Ports, payout: Address, se
   const admission = new Admission({ slots, queueMax, peerRequestsMax }, ports.clock, changed)
   const load = () => ({ slots, active: admission.active, queued: admission.queued })
   const prices = new Prices(config.provider, ports.clock, load)
+  const vocabularies = new Vocabularies(engine, ports.clock)
+  await vocabularies.load()
   const parts = { config, payout, prices, engine, admission }
-  const advertiser: Advertiser = new Advertiser({ ...parts, ports: forked(ports, 'advertiser') })
+  const advertiser: Advertiser = new Advertiser({ ...parts, vocabularies, ports: forked(ports, 'advertiser') })
   const opening = new Opening(parseSchedule(schedule, scheduleZone), admission, ports)
+  if (isPaused) opening.pause()
   // in calm weather a payer is settled with at the threshold: as much again may be due when the chain falls silent
   const silentNanoMax = 2n * config.settlement.thresholdNano
   const accounts = new Accounts(payout, { ...config.provider, silentNanoMax }, ports)
   const service = new Service({ ...parts, accounts, book, ports })
   const collector = new Collector(config, forked(ports, 'collector'), book, settler)
-  return { admission, advertiser, book, collector, opening, service }
+  return { admission, advertiser, book, collector, opening, service, vocabularies }
 }
 
 function servingOf({ admission, opening }: { readonly admission: Admission; readonly opening: Opening }): Serving {

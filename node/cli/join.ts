@@ -4,20 +4,23 @@ import { formatGram } from '../../protocol/money.ts'
 import { walletOf } from './accounts.ts'
 import { type RunningEngine, startEngine } from './engine.ts'
 import { stopped, untilStopped } from './exit.ts'
-import { invocationOf } from './flags.ts'
+import { type Invocation, invocationOf } from './flags.ts'
 import { graphicsAdvice, graphicsHere } from './graphics.ts'
+import { isPauseOrdered, obeyPauses } from './pausing.ts'
+import { noteRunning } from './running.ts'
 import { startRuntime } from './runtime.ts'
 import { printJson } from './terminal.ts'
 import { accountOf } from './words.ts'
 
 export async function run(flags: Record<string, unknown>): Promise<void> {
-  const invocation = invocationOf(flags)
+  const invocation = inOwnZone(invocationOf(flags))
   const { config, isJson, terminal } = invocation
   const signal = untilStopped(invocation.withParent)
   const chosen = flags['payout'] === undefined ? undefined : accountOf('--payout', String(flags['payout']))
   if (config.engine.url === '' && config.engine.gpu === 'auto' && graphicsHere() === 'without its build')
     terminal.warn('graphics', `this machine has an NVIDIA card, and llama.cpp no build for it; ${graphicsAdvice}`)
   let payout = chosen
+  let hasBegun = false
   let running: RunningEngine | undefined
   const runtime = await startRuntime({
     invocation,
@@ -29,7 +32,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
     },
     roles: async ({ chain, home }) => {
       payout ??= (await walletOf(home, chain, signal)).address
-      return { provider: { payout } }
+      return { provider: { payout, isPaused: isPauseOrdered(home.path) } }
     },
   })
   const { completionPriceNano, promptPriceNano } = config.provider
@@ -49,8 +52,37 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
       engine: running?.summary,
     })
   }
+  for (const entry of config.provider.prices) {
+    const model = entry.slice(0, entry.lastIndexOf('='))
+    const isServed = running?.engine.models.some(({ key, name }) => name === model || key === model)
+    if (isServed) terminal.ok('price', entry)
+    else terminal.warn('price', `${model} has a price, and is not served`)
+  }
+  const { home, network, node } = runtime
+  const obeying =
+    node.serving &&
+    obeyPauses(home.path, node.serving, ({ active, changesAtMs, queued, state }) => {
+      noteRunning(home.path, { addresses: network.addresses(), serving: { active, changesAtMs, queued, state } })
+      if (state !== 'open') terminal.warn(state, noticeOf[state])
+      else if (hasBegun) terminal.ok('open', 'taking requests again')
+      hasBegun = true
+    })
   terminal.line('Serving. Ctrl-C lets streams finish, hands vouchers over and ends.')
   await stopped(signal)
   terminal.line('Draining…')
+  obeying?.()
   await runtime.stop()
+}
+
+const noticeOf = {
+  paused: 'nothing new is taken until `silkmesh provider resume`',
+  closed: 'outside the hours of provider.schedule nothing new is taken',
+}
+
+/** Hours are meant as the clock on the wall shows them. */
+function inOwnZone(invocation: Invocation): Invocation {
+  const { config } = invocation
+  if (config.provider.scheduleZone !== '') return invocation
+  const { timeZone: scheduleZone } = Intl.DateTimeFormat().resolvedOptions()
+  return { ...invocation, config: { ...config, provider: { ...config.provider, scheduleZone } } }
 }

@@ -99,6 +99,34 @@ mesh(command('join', 'serve a model to the mesh and earn', () => import('./join.
     ),
   )
 
+const provider = program
+  .command('provider')
+  .description('the provider that runs for this home')
+  .exitOverride(refusal('silkmesh provider'))
+  .addHelpText(
+    'after',
+    examples(
+      ['silkmesh provider pause', 'take nothing new; what runs may finish'],
+      ['silkmesh provider resume', ''],
+      ['silkmesh join --set provider.schedule=22:00-07:00,sat,sun', 'pauses and resumes by itself'],
+    ),
+  )
+for (const [verb, summary] of [
+  ['pause', 'take no more requests, also after a restart, until it is resumed'],
+  ['resume', 'take requests again'],
+  ['status', 'whether it takes requests, and until when'],
+] as const) {
+  command(
+    verb,
+    summary,
+    async () => {
+      const module = await import('./provider.ts')
+      return { run: (flags) => module.run(verb, flags) }
+    },
+    provider,
+  )
+}
+
 mesh(command('up', 'use the mesh: an OpenAI-compatible gateway on this machine', () => import('./up.ts')))
   .option('--host <host>', 'where to listen (default: 127.0.0.1)')
   .option('--port <port>', 'the port (default: 8333)')

@@ -197,11 +197,11 @@ describe('a pause', () => {
 
 describe('a provider with hours', () => {
   /** The mesh's clock begins on a Friday at 08:00 UTC. */
-  const schedule = ['22:00-07:00']
+  const hours = { provider: { schedule: ['22:00-07:00'] }, settlement: { intervalMs: hourMs } }
   const untilOpenMs = 14 * hourMs
 
   test('offers nothing outside of them, and refuses with the time until they begin', async () => {
-    const stage = await stageOf({ provider: { schedule } })
+    const stage = await stageOf(hours)
     expect(new Date(stage.mesh.clock.now()).toISOString()).toBe('2027-01-15T08:00:02.000Z')
     expect(await offered(stage)).toEqual([0, 0])
     expect(stage.provider.node.serving).toMatchObject({ state: 'closed' })
@@ -212,7 +212,7 @@ describe('a provider with hours', () => {
   })
 
   test('opens when they begin and closes when they end, and what runs then finishes', async () => {
-    const stage = await stageOf({ provider: { schedule } }, 1_000)
+    const stage = await stageOf(hours, 1_000)
     await stage.mesh.clock.advance(untilOpenMs)
     expect(stage.provider.node.serving).toMatchObject({ state: 'open' })
     expect(await offered(stage)).toEqual([1, 1])
@@ -226,7 +226,7 @@ describe('a provider with hours', () => {
   })
 
   test('that is paused when they begin stays paused', async () => {
-    const stage = await stageOf({ provider: { schedule } })
+    const stage = await stageOf(hours)
     stage.provider.node.serving?.pause()
     await stage.mesh.clock.advance(untilOpenMs)
     expect(stage.provider.node.serving).toMatchObject({ state: 'paused' })
