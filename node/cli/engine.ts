@@ -1,10 +1,13 @@
-// The engine a provider asked for: llama.cpp in a process of its own, or somebody's OpenAI-compatible server.
+// The engine a provider asked for: llama.cpp in a process of its own for each model, or somebody's OpenAI-compatible server.
 
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { MeshError } from '../../protocol/errors.ts'
-import { startLlamaEngine } from '../adapters/llama/engine.ts'
+import { limits } from '../../protocol/limits.ts'
+import { startEnginePool } from '../adapters/engine-pool.ts'
+import { type LlamaEngine, startLlamaEngine } from '../adapters/llama/engine.ts'
 import { startOpenAiEngine } from '../adapters/openai-engine.ts'
-import type { Engine } from '../ports.ts'
+import type { Engine, Model } from '../ports.ts'
 import type { Invocation } from './flags.ts'
 
 export interface RunningEngine {
@@ -20,6 +23,7 @@ export async function startEngine(invocation: Invocation, signal: AbortSignal): 
   signal.addEventListener('abort', giveUp, { once: true })
   if (signal.aborted) giveUp()
   try {
+    const start = invocation.config.engine.url === '' ? startLocal : startServed
     return await start(invocation, starting.signal)
   } catch (error) {
     throw error instanceof RangeError ? new MeshError('bad-request', error.message, { cause: error }) : error
@@ -29,45 +33,88 @@ export async function startEngine(invocation: Invocation, signal: AbortSignal): 
   }
 }
 
-async function start({ config, home, terminal }: Invocation, signal: AbortSignal): Promise<RunningEngine> {
-  const { apiKey, contextTokens, gpu, model, slots, threads, url } = config.engine
-  if (url !== '') {
-    const engine = await startOpenAiEngine({
-      baseUrl: url,
-      ...(apiKey === '' ? {} : { apiKey }),
-      ...(model === 'builtin' ? {} : { models: model.split(',') }),
-      slots,
-      ...(contextTokens === 0 ? {} : { contextTokens }),
-      onNote: (message) => terminal.warn('engine', message),
-      signal,
-    })
-    return { engine, summary: `${engine.models.map(({ name }) => name).join(', ')} at ${url}` }
-  }
-  terminal.progress('starting the engine')
-  let isStarted = false
-  const engine = await startLlamaEngine({
-    model,
+/** The models of a setting: one, or several with commas between. A file with a comma in its name is one. */
+export function modelsOf(setting: string): readonly string[] {
+  if (existsSync(setting)) return [setting]
+  const models = setting.split(',').map((model) => model.trim())
+  if (models.includes('')) throw new RangeError(`models "${setting}", expected names with single commas between`)
+  if (models.length > limits.offersMax) throw new RangeError(`${models.length} models, at most ${limits.offersMax}`)
+  return models
+}
+
+async function startServed({ config, terminal }: Invocation, signal: AbortSignal): Promise<RunningEngine> {
+  const { apiKey, contextTokens, healthMs, model, slots, url } = config.engine
+  terminal.progress(`asking ${url} what it can do`)
+  const engine = await startOpenAiEngine({
+    baseUrl: url,
+    ...(apiKey === '' ? {} : { apiKey }),
+    ...(model === 'builtin' ? {} : { models: modelsOf(model) }),
     slots,
     ...(contextTokens === 0 ? {} : { contextTokens }),
-    threads: threads === 0 ? 'auto' : threads,
-    gpu: gpu === 'off' ? false : 'auto',
-    modelsDir: join(home, 'models'),
+    healthMs,
+    onNote: (message) => terminal.warn('engine', message),
     signal,
-    onProgress: (progress) => {
-      if (progress.phase === 'note') terminal.warn('engine', progress.message)
-      else if (isStarted)
-        return // it was restarted: the notes say so
-      else if (progress.phase === 'measure') terminal.progress('measuring tokens/s')
-      else terminal.progress(`${progress.phase} ${model} ${Math.floor(progress.ratio * 100)} %`)
-    },
   })
-  isStarted = true
-  const [served] = engine.models
-  const { build } = engine
-  return {
-    engine,
-    summary:
-      `${served?.name} · ${served?.decodeTokensPerSecond} tokens/s decode, ${served?.prefillTokensPerSecond} prefill · ` +
-      `${build.engine} on ${build.device}, ${build.threads} thread${build.threads === 1 ? '' : 's'}, ${engine.slots} slots`,
+  return { engine, summary: `${engine.models.map(({ name }) => name).join(', ')} at ${url}` }
+}
+
+async function startLocal(invocation: Invocation, signal: AbortSignal): Promise<RunningEngine> {
+  const { loadMs, loadedMax, model, slots } = invocation.config.engine
+  const models = modelsOf(model)
+  invocation.terminal.progress('starting the engine')
+  const [only, ...others] = models
+  if (only !== undefined && others.length === 0) {
+    const engine = await llamaStarter(invocation, only)(signal)
+    return { engine, summary: `${engine.models.map(speedOf).join()} · ${runningOf(engine)}` }
   }
+  let last: LlamaEngine | undefined
+  const starts = models.map((each) => {
+    const start = llamaStarter(invocation, each)
+    return async (starting: AbortSignal) => {
+      last = await start(starting)
+      return last
+    }
+  })
+  const engine = await startEnginePool({ starts, slots, loadedMax, loadMsMax: loadMs, signal })
+  const kept = models.length <= loadedMax ? 'all' : `${loadedMax} of ${models.length}`
+  const summary = [...engine.models.map(speedOf), ...(last ? [runningOf(last)] : []), `${kept} loaded at once`]
+  return { engine, summary: summary.join(' · ') }
+}
+
+/** Starts one model, as often as it is loaded; what was measured the first time holds. */
+function llamaStarter({ config, home, terminal }: Invocation, model: string) {
+  const { contextTokens, gpu, slots, threads } = config.engine
+  let before: LlamaEngine | undefined
+  return async (signal: AbortSignal): Promise<LlamaEngine> => {
+    const isFirst = before === undefined
+    let isStarted = false
+    const engine = await startLlamaEngine({
+      model,
+      slots,
+      ...(contextTokens === 0 ? {} : { contextTokens }),
+      threads: before?.build.threads ?? (threads === 0 ? 'auto' : threads),
+      gpu: gpu === 'off' ? false : 'auto',
+      modelsDir: join(home, 'models'),
+      signal,
+      onProgress: (progress) => {
+        if (progress.phase === 'note') {
+          if (isFirst || isStarted) terminal.warn('engine', progress.message)
+        } else if (isStarted || !isFirst)
+          return // it was restarted or loaded again: nobody watches
+        else if (progress.phase === 'measure') terminal.progress(`measuring tokens/s of ${model}`)
+        else terminal.progress(`${progress.phase} ${model} ${Math.floor(progress.ratio * 100)} %`)
+      },
+    })
+    isStarted = true
+    before = engine
+    return engine
+  }
+}
+
+function speedOf({ decodeTokensPerSecond, name, prefillTokensPerSecond }: Model): string {
+  return `${name} · ${decodeTokensPerSecond} tokens/s decode, ${prefillTokensPerSecond} prefill`
+}
+
+function runningOf({ build: { device, engine, threads }, slots }: LlamaEngine): string {
+  return `${engine} on ${device}, ${threads} thread${threads === 1 ? '' : 's'}, ${slots} slots`
 }
