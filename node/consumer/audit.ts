@@ -5,10 +5,10 @@ import type { Said } from '../../protocol/task.ts'
 import type { Vocabulary } from '../../protocol/vocabulary.ts'
 
 /**
- * Text may lag behind its tokens: a character not yet complete, and what may be the beginning of a stop text, are held
- * back. More than this is tokens that say nothing.
+ * Text may lag behind its tokens: by a character not yet complete, at the end by a stop text, the request's or one of the
+ * model's template. More than this beyond the request's is tokens that say nothing.
  */
-const lagBytesMax = 512
+const lagBytesMax = 32
 
 /**
  * A tokeniser does not always find the fewest tokens for a text, and a model draws others than it would find. Measured
@@ -21,14 +21,17 @@ const splitTokensMin = 32
 export class UsageAudit {
   readonly #vocabulary: Vocabulary
   readonly #spelling: Spelling
+  readonly #lagBytesMax: number
   /** Of the tokens, not yet seen as text. */
   #lag: Uint8Array = new Uint8Array()
   #tokens = 0
   /** Something else than plain text was said: what tokens spelled can no longer be held against it. */
   #isMixed = false
 
-  constructor(vocabulary: Vocabulary, spelling: Spelling) {
+  /** `stops`: the request's. */
+  constructor(vocabulary: Vocabulary, spelling: Spelling, stops: readonly string[] = []) {
     this.#vocabulary = vocabulary
+    this.#lagBytesMax = lagBytesMax + Math.max(0, ...stops.map((stop) => Buffer.byteLength(stop)))
     this.#spelling = spelling
   }
 
@@ -54,7 +57,8 @@ export class UsageAudit {
     const rest = afterText(spelled, Buffer.from(text))
     if (rest === undefined) return `tokens that do not spell the text ${JSON.stringify(text.slice(0, 40))}`
     this.#lag = rest
-    return rest.length > lagBytesMax ? `tokens of ${rest.length} bytes without text, at most ${lagBytesMax}` : undefined
+    if (rest.length <= this.#lagBytesMax) return undefined
+    return `tokens of ${rest.length} bytes without text, at most ${this.#lagBytesMax}`
   }
 }
 

@@ -6,6 +6,7 @@ import { publicKeyOf } from '../../protocol/ids.ts'
 import { costNano, isWithin, type Nano, noUsage, type Usage } from '../../protocol/money.ts'
 import { type Receipt, verifyReceipt } from '../../protocol/receipt.ts'
 import type { Task } from '../../protocol/task.ts'
+import type { UsageAudit } from './audit.ts'
 import type { Candidate } from './directory.ts'
 
 /** What was asked of the provider, and within what. */
@@ -20,6 +21,7 @@ export class Delivery {
   readonly #candidate: Candidate
   readonly #order: Order
   readonly #creditTokensMax: number
+  readonly #recount: UsageAudit | undefined
   #accept: Accept | undefined
   #usage: Usage = noUsage
   /** Tokens that came with their ids. */
@@ -27,7 +29,9 @@ export class Delivery {
   /** Their count, and the values of each. */
   #vectors = { count: 0, values: 0 }
 
-  constructor(candidate: Candidate, order: Order, creditTokensMax: number) {
+  /** `recount`: to check tokens against the text, where the model's vocabulary is known. */
+  constructor(candidate: Candidate, order: Order, creditTokensMax: number, recount?: UsageAudit) {
+    this.#recount = recount
     this.#candidate = candidate
     this.#order = order
     this.#creditTokensMax = creditTokensMax
@@ -79,7 +83,8 @@ export class Delivery {
   }
 
   /** Counts nothing yet: what the delta costs is to be agreed with the tab first. */
-  judge({ index, tokens }: DeltaFrame): { readonly costNano: Nano; readonly usage: Usage } {
+  judge(delta: DeltaFrame): { readonly costNano: Nano; readonly usage: Usage } {
+    const { index, tokens } = delta
     const { completionTokens } = this.#usage
     if (this.#order.inputs) throw this.#violation('sent text for texts to embed')
     if (index !== completionTokens) throw this.#violation(`sent token ${index}, expected ${completionTokens}`)
@@ -90,6 +95,8 @@ export class Delivery {
         `${this.#peer} sent ${completionTokens + tokens} tokens, at most ${tokensMax} were asked for`,
       )
     }
+    const wrong = delta.tokenIds.length === tokens ? this.#recount?.check(delta) : undefined
+    if (wrong) throw new MeshError('overcharged', `${this.#peer} charges for ${wrong}`)
     const usage = { ...this.#usage, completionTokens: completionTokens + tokens }
     const price = this.#accept?.price
     return { usage, costNano: price ? costNano(usage, price) - this.costNano : 0n }

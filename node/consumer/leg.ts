@@ -12,12 +12,14 @@ import type { Debts } from './debts.ts'
 import type { Attempt, Chosen } from './history.ts'
 import { type OwnEscrow, Session, type SessionRequest } from './session.ts'
 import type { Tabs } from './tab.ts'
+import type { Vocabularies } from './vocabularies.ts'
 
 export interface LegParts {
   readonly config: Config
   readonly ports: Ports
   readonly tabs: Tabs
   readonly debts: Debts
+  readonly vocabularies: Vocabularies
   /** Read afresh where a provider may have seen a newer state. */
   readonly ownEscrow: (isFresh: boolean) => Promise<OwnEscrow>
   /** Requests open at each provider; a leg counts there from its choice on. */
@@ -45,6 +47,9 @@ export class Leg {
   #pulling: Promise<unknown> | undefined
   #left: Promise<void> | undefined
   #isOver = false
+  #unreadTokens = 0
+  /** It could not be told of a debt. */
+  #isAway = false
 
   constructor(parts: LegParts, candidate: Chosen, order: LegOrder, signal: AbortSignal) {
     this.candidate = candidate
@@ -76,7 +81,7 @@ export class Leg {
 
   /** The provider could not be connected to. */
   get isUnreached(): boolean {
-    return this.#session?.isConnected === false
+    return this.#isAway || this.#session?.isConnected === false
   }
 
   /** False where it failed before the provider said a word. */
@@ -87,6 +92,11 @@ export class Leg {
   /** What the provider ended with, also where that was no good end. */
   get endedAs(): EndReason | undefined {
     return this.#session?.endedAs
+  }
+
+  /** Of what came after it was left. */
+  get unreadTokens(): number {
+    return this.#unreadTokens
   }
 
   next(): Promise<IteratorResult<InferenceEvent, EndReason>> {
@@ -110,9 +120,15 @@ export class Leg {
     if (this.#pulling && !this.#isOver) {
       this.#leaving.abort(new MeshError('cancelled', 'the answer needs this provider no more'))
       await this.#pulling.catch(() => undefined) // its reader was told
-      while (!this.#isOver) await this.next().catch(() => undefined) // what was under way is counted, and nobody's to read
+      while (!this.#isOver) await this.#drain().catch(() => undefined)
     }
     this.#close()
+  }
+
+  /** What was under way is counted, and nobody's to read. */
+  async #drain(): Promise<void> {
+    const { done, value } = await this.next()
+    if (!done && value.type === 'delta') this.#unreadTokens += value.tokens
   }
 
   async #pull(): Promise<IteratorResult<InferenceEvent, EndReason>> {
@@ -133,16 +149,16 @@ export class Leg {
   }
 
   async #begin(): Promise<ReturnType<Session['run']>> {
-    const { config, debts, ownEscrow, ports, tabs } = this.#parts
+    const { config, debts, ownEscrow, ports, tabs, vocabularies } = this.#parts
     // reading the chain and paying a debt take as long as they take; the caller need not wait
     const escrow = await unlessCancelled(ownEscrow(this.#order.isEscrowDoubted), this.#signal)
     const unpaid = await unlessCancelled(debts.pay(this.peer), this.#signal)
-    const isAway = unpaid?.code === 'unreachable' || unpaid?.code === 'timeout'
-    if (isAway) throw unpaid // asking it again would only take as long again
+    this.#isAway = unpaid?.code === 'unreachable' || unpaid?.code === 'timeout'
+    if (unpaid && this.#isAway) throw unpaid // asking it again would only take as long again
     if (this.#signal.aborted) throw cancelled(this.#signal)
     const request = this.#order.request()
     this.#resumedTokens = request.resumeTokenIds.length
-    this.#session = new Session({ config, ports, tabs, escrow }, this.candidate, request)
+    this.#session = new Session({ config, ports, tabs, vocabularies, escrow }, this.candidate, request)
     this.#measuring = this.#order.measure()
     return this.#session.run(this.#signal)
   }

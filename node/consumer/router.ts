@@ -13,6 +13,7 @@ import { FirstTokens } from './hedge.ts'
 import { History } from './history.ts'
 import type { OwnEscrow } from './session.ts'
 import type { Tabs } from './tab.ts'
+import { Vocabularies } from './vocabularies.ts'
 
 /** Longer is not waited for a newer view of the own escrow. */
 const patienceMs = 2_000
@@ -25,6 +26,7 @@ export class Router implements Inference {
   readonly #routing: Random
   readonly #directory: Directory
   readonly #tabs: Tabs
+  readonly #vocabularies: Vocabularies
   readonly #openRequests = new Map<PeerId, number>()
   readonly #history: History
   readonly #firstTokens = new FirstTokens()
@@ -43,6 +45,7 @@ export class Router implements Inference {
     this.#routing = ports.random.fork('routing')
     this.#directory = directory
     this.#tabs = tabs
+    this.#vocabularies = new Vocabularies(ports)
     const { conversationsMax, historyHalfLifeMs: halfLifeMs } = config.consumer
     this.#history = new History(ports.clock, { halfLifeMs, conversationsMax })
     this.debts = new Debts(config, ports, tabs)
@@ -60,6 +63,7 @@ export class Router implements Inference {
 
   /** Ends every answer in the making; what was delivered is still accounted for. */
   stopAll(): void {
+    this.#vocabularies.stop()
     this.#stopped.abort(new MeshError('draining', 'this node is shutting down'))
   }
 
@@ -101,6 +105,7 @@ export class Router implements Inference {
           directory: this.#directory,
           tabs: this.#tabs,
           debts: this.debts,
+          vocabularies: this.#vocabularies,
           ownEscrow: (isFresh) => this.#readEscrow(isFresh),
           openRequests: this.#openRequests,
           history: this.#history,

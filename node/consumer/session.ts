@@ -20,9 +20,11 @@ import type { Config } from '../config.ts'
 import type { InferenceEvent } from '../inference.ts'
 import type { PayeeState, Ports, Stream } from '../ports.ts'
 import { cancelled, Watchdog, within } from '../waits.ts'
+import type { UsageAudit } from './audit.ts'
 import { Delivery, type Order } from './delivery.ts'
 import type { Candidate } from './directory.ts'
 import type { TabId, TabStream, Tabs } from './tab.ts'
+import type { Vocabularies } from './vocabularies.ts'
 
 export interface SessionRequest extends Order {
   readonly requestId: string
@@ -43,6 +45,7 @@ export interface SessionParts {
   readonly ports: Ports
   readonly tabs: Tabs
   readonly escrow: OwnEscrow
+  readonly vocabularies: Vocabularies
 }
 
 export class Session {
@@ -64,7 +67,12 @@ export class Session {
     this.#parts = parts
     this.#candidate = candidate
     this.#request = request
-    this.#delivery = new Delivery(candidate, request, parts.config.consumer.creditTokensMax)
+    this.#delivery = new Delivery(
+      candidate,
+      request,
+      parts.config.consumer.creditTokensMax,
+      recountOf(parts, candidate, request),
+    )
   }
 
   /** What this provider delivered and this peer counted, so far. */
@@ -171,7 +179,8 @@ export class Session {
           case 'delta': {
             this.#begun(tab, settledNano)
             this.#received(frame)
-            if (this.#isPaymentDue()) await this.#pay(stream)
+            // once cancelled it is paid at the end only: whoever goes on all the same comes to the end of its window
+            if (!signal.aborted && this.#isPaymentDue()) await this.#pay(stream)
             const isProgress = frame.tokens > 0 // a delta without tokens is no sign of life
             if (isProgress) pause()
             const { index: _, ...said } = frame
@@ -366,6 +375,17 @@ export class Session {
       amountNano,
     })
   }
+}
+
+/** From where others have come: what they delivered says what text is still to come. */
+function recountOf(
+  { vocabularies }: SessionParts,
+  { advert, offer }: Candidate,
+  { inputs, resumeText, resumeTokenIds, sampling }: SessionRequest,
+): UsageAudit | undefined {
+  const audit = inputs ? undefined : vocabularies.audit(offer.vocabularySha256, advert.peer, sampling.stop)
+  const before = { text: resumeText, tokens: resumeTokenIds.length, tokenIds: resumeTokenIds }
+  return audit?.check(before) === undefined ? audit : undefined
 }
 
 /** The value of a credit window: what may be delivered and unpaid. */

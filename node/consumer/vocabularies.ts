@@ -29,10 +29,10 @@ export class Vocabularies {
   }
 
   /** To recount one answer, where this vocabulary is known; otherwise it is being fetched from now on. */
-  audit(digest: string | undefined, provider: PeerId): UsageAudit | undefined {
+  audit(digest: string | undefined, provider: PeerId, stops: readonly string[] = []): UsageAudit | undefined {
     if (digest === undefined) return undefined
     const known = this.#known.get(digest)
-    if (known) return new UsageAudit(known.tokens, new Spelling(known.texts))
+    if (known) return new UsageAudit(known.tokens, new Spelling(known.texts), stops)
     if (!this.#fetching.has(digest)) void this.#fetch(digest, provider)
     return undefined
   }

@@ -9,6 +9,7 @@ import type { Engine, Ports, Stream } from '../ports.ts'
 import { every, jittered } from '../waits.ts'
 import type { Admission } from './admission.ts'
 import type { Prices } from './prices.ts'
+import type { Vocabularies } from './vocabularies.ts'
 
 const agent = 'silkmesh/0.1'
 const changed = new Error('load changed')
@@ -20,6 +21,7 @@ export interface AdvertiserParts {
   readonly prices: Prices
   readonly engine: Engine
   readonly admission: Admission
+  readonly vocabularies: Vocabularies
   readonly ports: Ports
 }
 
@@ -29,6 +31,7 @@ export class Advertiser {
   readonly #prices: Prices
   readonly #engine: Engine
   readonly #admission: Admission
+  readonly #vocabularies: Vocabularies
   readonly #ports: Ports
   #sequence = 0
   #published: { readonly offers: readonly Offer[]; readonly atMs: number } | undefined
@@ -36,12 +39,13 @@ export class Advertiser {
   #encoded: { readonly offers: readonly Offer[]; readonly bytes: Uint8Array; readonly atMs: number } | undefined
   #wake = new AbortController()
 
-  constructor({ admission, config, engine, payout, ports, prices }: AdvertiserParts) {
+  constructor({ admission, config, engine, payout, ports, prices, vocabularies }: AdvertiserParts) {
     this.#config = config
     this.#payout = payout
     this.#prices = prices
     this.#engine = engine
     this.#admission = admission
+    this.#vocabularies = vocabularies
     this.#ports = ports
     engine.onChange?.(() => this.changed())
   }
@@ -120,7 +124,7 @@ export class Advertiser {
       slots,
       slotsFree,
       queued,
-      vocabularySha256: undefined,
+      vocabularySha256: this.#vocabularies.digestOf(key),
     }))
   }
 
