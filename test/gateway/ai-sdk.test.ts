@@ -7,6 +7,9 @@ import { MeshError } from '../../protocol/errors.ts'
 import { accepted, calling, delta, embedding, giving, hanging, key, said, saying } from './scripted.ts'
 import { serving } from './serving.ts'
 
+// Its warnings would print among the results: a text model takes no tool choice, which is the SDK's own doing.
+globalThis.AI_SDK_LOG_WARNINGS = false
+
 const gateway = serving()
 const mesh = () =>
   createOpenAICompatible({
