@@ -18,6 +18,10 @@ const benches: Readonly<Record<string, Bench>> = {
     what: 'decoding through the whole mesh, first tokens and requests a second against their own floor',
     load: () => import('./serving.ts'),
   },
+  cancel: {
+    what: 'from a client that hangs up to a decoder that stops',
+    load: () => import('./cancel.ts'),
+  },
 }
 
 await new Command('bench')

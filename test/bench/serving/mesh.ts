@@ -10,13 +10,14 @@ import type { Target } from './client.ts'
 
 export interface BenchMesh extends AsyncDisposable {
   readonly gateway: Target
+  readonly provider: Part
   readonly providerPid: number
   readonly consumerPid: number
 }
 
 export interface BenchMeshOptions {
-  /** Of `join`, such as a model; or the instant engine. */
-  readonly engine: readonly string[] | 'instant'
+  /** Of `join`, such as a model; or the instant engine; or a provider of its own, which gets its home and these. */
+  readonly engine: readonly string[] | 'instant' | { readonly script: string; readonly args: readonly string[] }
   readonly requestsMax: number
 }
 
@@ -53,10 +54,11 @@ export async function startBenchMesh({ engine, requestsMax }: BenchMeshOptions):
     }
     const listen = ['/ip4/127.0.0.1/tcp/0']
     const providerHome = home('provider', { ...shared, network: { listen } })
+    const scripted = engine === 'instant' ? { script: join(import.meta.dirname, 'peer.ts'), args: [] } : engine
     const providerPart =
-      engine === 'instant'
-        ? part('provider', [providerHome], join(import.meta.dirname, 'peer.ts'))
-        : part('provider', ['join', ...engine, '--home', providerHome, '--json', '--exit-with-parent'])
+      'script' in scripted
+        ? part('provider', [providerHome, ...scripted.args], scripted.script)
+        : part('provider', ['join', ...scripted, '--home', providerHome, '--json', '--exit-with-parent'])
     const provider = await ready(providerPart)
     const network = { listen, bootstrap: provider['addresses'] }
     const consumerHome = home('consumer', { ...shared, network })
@@ -75,6 +77,7 @@ export async function startBenchMesh({ engine, requestsMax }: BenchMeshOptions):
     await consumerPart.event(({ type }) => type === 'advert-accepted', startMsMax, never)
     return {
       gateway: consumer['gateway'] as Target,
+      provider: providerPart,
       providerPid: providerPart.pid ?? 0,
       consumerPid: consumerPart.pid ?? 0,
       [Symbol.asyncDispose]: stop,
