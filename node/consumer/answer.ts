@@ -27,6 +27,8 @@ export interface AnswerParts extends LegParts {
   readonly firstTokens: FirstTokens
 }
 
+/** What an advert says was so this long before it came: requests under way to its provider then are not in it. */
+const advertAgeMs = 1_000
 /** The answer's end waits this long for the account of a provider that lost the race: a round trip across the world. */
 const loserMs = 500
 
@@ -157,6 +159,8 @@ export class Answer {
         patienceMs,
         peerRequestsMax,
         openRequests,
+        unseenRequests: ({ advert: { peer }, heardAtMs = 0 }) =>
+          Math.min(openRequests.get(peer) ?? 0, history.chosenSince(peer, heardAtMs - advertAgeMs)),
         tried: this.#tried,
         order: wishes.order,
         connected: this.#unreached > 0 ? new Set(connections.map(({ peer }) => peer)) : undefined,
@@ -171,8 +175,9 @@ export class Answer {
   }
 
   #chosen({ candidate, considered, expected, reason }: Choice, candidates: number): Chosen {
-    const { openRequests, ports } = this.#parts
+    const { history, openRequests, ports } = this.#parts
     const { peer } = candidate.advert
+    history.chose(peer)
     this.#attempts += 1
     this.#peer = peer
     this.#tried.add(peer)

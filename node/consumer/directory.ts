@@ -20,6 +20,8 @@ export interface Candidate {
   readonly offer: Offer
   /** Unix milliseconds of its last failure here, or undefined. */
   readonly failedAtMs: number | undefined
+  /** When this advert came. */
+  readonly heardAtMs?: number | undefined
 }
 
 /** A total order: what is chosen must not depend on what was heard first. */
@@ -104,9 +106,10 @@ export class Directory {
   candidates(model: string): readonly Candidate[] {
     const nowMs = this.#ports.clock.now()
     const candidates: Candidate[] = []
-    for (const { advert, failedAtMs } of this.#known.values()) {
+    for (const { advert, atMs: heardAtMs, failedAtMs } of this.#known.values()) {
       if (advert.validUntilMs < nowMs) continue
-      for (const offer of advert.offers) if (isOf(offer, model)) candidates.push({ advert, offer, failedAtMs })
+      for (const offer of advert.offers)
+        if (isOf(offer, model)) candidates.push({ advert, offer, failedAtMs, heardAtMs })
     }
     return candidates.sort(byName)
   }

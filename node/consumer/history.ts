@@ -23,6 +23,8 @@ interface Entry {
 
 /** Offers remembered; as many as a directory holds by default. About 0.2 KB each. */
 const offersMax = 4_096
+/** Of one provider. It takes eight requests of a peer by default, so more than these are never open and unseen. */
+const choicesMax = 64
 /** Before anything was measured: four characters a token, as in English; measured prompts soon outweigh this. */
 const charactersPerToken = 4
 const tokensAssumed = 1_000
@@ -54,6 +56,8 @@ export class History {
   readonly #conversationsMax: number
   /** By offer, the one used longest ago first. */
   readonly #offers = new Map<string, Entry>()
+  /** When each provider was chosen lately. */
+  readonly #choices = new Map<PeerId, readonly number[]>()
   /** By affinity key, the one used longest ago first. */
   readonly #conversations = new Map<string, Held>()
   #characters = charactersPerToken * tokensAssumed
@@ -69,6 +73,17 @@ export class History {
   of({ advert, offer }: Candidate): Measured | undefined {
     const entry = this.#offers.get(keyOf(advert.peer, offer.modelKey))
     return entry && this.#faded(entry)
+  }
+
+  /** Call with each choice. */
+  chose(peer: PeerId): void {
+    const before = this.#choices.get(peer) ?? []
+    keep(this.#choices, peer, [...before.slice(1 - choicesMax), this.#clock.now()], offersMax)
+  }
+
+  /** How often a provider was chosen since a moment, up to `choicesMax`: what an advert from then cannot show. */
+  chosenSince(peer: PeerId, sinceMs: number): number {
+    return this.#choices.get(peer)?.filter((atMs) => atMs > sinceMs).length ?? 0
   }
 
   heldOf(conversation: string | undefined): Held | undefined {

@@ -47,6 +47,8 @@ export interface Outlook {
   /** About how many the answer will have. */
   readonly completionTokens?: number | undefined
   readonly measured?: ((candidate: Candidate) => Measured | undefined) | undefined
+  /** Share of all candidates' slots that are taken: where it is high, many are after the free ones. */
+  readonly busyShare?: number | undefined
   /** Who last answered in this conversation. */
   readonly held?: Held | undefined
 }
@@ -66,6 +68,8 @@ export interface Prediction {
   readonly costNano: Nano
   /** Chance that it delivers. */
   readonly success: number
+  /** By its own word, and as far as prompts can be guessed, its context holds prompt and answer. */
+  readonly fits: boolean
   /** By its own word it has a slot for this request. */
   readonly isFree: boolean
   /** Requests taken on for each slot, as far as this peer knows. */
@@ -106,7 +110,7 @@ export function predict(candidate: Candidate, outlook: Outlook): Prediction {
   const load = (offer.slots - offer.slotsFree + offer.queued + own) / slots
   const serviceMs =
     line.baseMs + line.tokenMs * typicalUsage.promptTokens + (1_000 * typicalUsage.completionTokens) / decode
-  const waitMs = (waiting(load, slots) * serviceMs) / slots
+  const waitMs = (waiting(Math.max(load, outlook.busyShare ?? 0), slots) * serviceMs) / slots
 
   const networkMs = outlook.rttMs.get(advert.peer) ?? rttMsUnknown
   const prefillMs = line.baseMs + line.tokenMs * (promptTokens - cachedTokens)
@@ -126,14 +130,15 @@ export function predict(candidate: Candidate, outlook: Outlook): Prediction {
     cachedTokens,
     costNano: costNano(usage, offer.price),
     success: measured ? (measured.good + goodAssumed) / (measured.good + measured.bad + goodAssumed) : 1,
+    fits: promptTokens + (outlook.completionTokens ?? 0) <= offer.contextTokens,
     isFree: offer.slotsFree > own,
     load,
   }
 }
 
 /**
- * Requests to wait for. By an advert with free slots, perhaps none: but adverts are seconds old, and the fuller it was the
- * likelier it is full by now. The exponent is that of Sakasegawa's approximation (1977) of the chance that all of so many
+ * Requests to wait for. By an advert with free slots, perhaps none: but adverts are seconds old, and the fuller it or all are the
+ * likelier it is full by now; the less so, the more slots it has. The exponent is that of Sakasegawa's approximation (1977) of the chance that all of so many
  * servers are busy.
  */
 function waiting(load: number, slots: number): number {

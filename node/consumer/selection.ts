@@ -51,7 +51,13 @@ export interface Considered {
   readonly score: number
 }
 
-const standings: readonly string[] = ['free slot', 'would queue', 'failed lately', 'has enough of ours']
+const standings: readonly string[] = [
+  'free slot',
+  'would queue',
+  'context too small',
+  'failed lately',
+  'has enough of ours',
+]
 const othersTold = 2
 /** By which a provider may be worse than the best and still be drawn, or stay a conversation's. */
 const acceptable = 1.25
@@ -65,9 +71,9 @@ interface Weighed extends Considered {
 }
 
 /**
- * Whatever the routing: who failed lately comes after all others, and who has as many requests of this peer as it takes comes last;
- * before that counts what the caller prefers. Then one with a free slot before one that would queue, which `balanced` weighs by
- * the time it takes. The order of the candidates never matters. Where the routing draws, it draws for any number of candidates
+ * Whatever the routing: whose context seems too small comes after the others, then who failed lately, and last who has as many
+ * requests of this peer as it takes; before that counts what the caller prefers. Then one with a free slot comes before one that
+ * would queue, for adverts do not tell how a queue grows. The order of the candidates never matters. Where the routing draws, it draws for any number of candidates
  * alike, so that one more or less shifts no later choice.
  */
 export function select(
@@ -75,12 +81,13 @@ export function select(
   policy: SelectionPolicy,
   random: Pick<Random, 'next'>,
 ): Choice | undefined {
-  const { draws, figuresOf, holds, say } = strategies[policy.routing]
+  const { draws, figuresOf, drawnBy = figuresOf, holds, say } = strategies[policy.routing]
+  const outlook = { busyShare: busyShare(candidates), ...policy }
   const weighed: Weighed[] = []
   let first: readonly number[] | undefined
   for (const candidate of candidates) {
     if (policy.tried.has(candidate.advert.peer)) continue
-    const each = weigh(candidate, policy)
+    const each = weigh(candidate, outlook)
     weighed.push(each)
     if (!first || compare(each.rank, first) < 0) first = each.rank
   }
@@ -90,7 +97,7 @@ export function select(
   const best = leastOf(among, order)
   if (best && holds) among = among.filter(({ score }) => score <= acceptable * best.score)
   const holder = holds ? among.find(({ expected }) => expected.heldTokens > 0) : undefined
-  const drawn = drawOf(among, draws, order, figuresOf, random)
+  const drawn = drawOf(among, draws, order, drawnBy, random)
   const chosen = holder ?? drawn
   if (!chosen) return undefined
   const others = weighed.filter((each) => each !== chosen)
@@ -109,8 +116,10 @@ type Figures = readonly (number | bigint)[]
 interface Strategy {
   readonly figuresOf: (each: Weighed) => Figures
   readonly say: (each: Weighed) => string
-  /** How many are drawn at random, of which the best is taken; 0 takes the best of all. */
+  /** How many are drawn at random, of which the best is taken, of equal ones the first; 0 takes the best of all. */
   readonly draws: 0 | 1 | 2
+  /** What the best of those drawn is by, where that is another than the best of all. */
+  readonly drawnBy?: (each: Weighed) => Figures
   /** Draws among those near the best only, unless one of them holds the conversation. */
   readonly holds?: true
 }
@@ -118,6 +127,7 @@ interface Strategy {
 const strategies: Record<Routing, Strategy> = {
   balanced: {
     draws: 2,
+    drawnBy: ({ expected }) => [expected.load],
     holds: true,
     figuresOf: ({ expected, score }) => [score, expected.firstTokenMs, expected.load],
     say: ({ expected: { costNano, firstTokenMs } }) =>
@@ -146,13 +156,23 @@ const strategies: Record<Routing, Strategy> = {
   random: { draws: 1, figuresOf: () => [], say: () => 'any' },
 }
 
+function busyShare(candidates: readonly Candidate[]): number {
+  let slots = 0
+  let taken = 0
+  for (const { offer } of candidates) {
+    slots += offer.slots
+    taken += offer.slots - offer.slotsFree
+  }
+  return slots === 0 ? 0 : taken / slots
+}
+
 function weigh(candidate: Candidate, policy: SelectionPolicy): Weighed {
   const { peer } = candidate.advert
   const { connected, cooldownMs, nowMs, openRequests, order, patienceMs = patienceMsDefault, peerRequestsMax } = policy
   const expected = predict(candidate, policy)
   const isCooling = candidate.failedAtMs !== undefined && candidate.failedAtMs > nowMs - cooldownMs
   const isFull = (openRequests.get(peer) ?? 0) >= (peerRequestsMax ?? Number.POSITIVE_INFINITY)
-  const standing = isFull ? 3 : isCooling ? 2 : expected.isFree ? 0 : 1
+  const standing = isFull ? 4 : isCooling ? 3 : !expected.fits ? 2 : expected.isFree ? 0 : 1
   const place = order?.indexOf(peer) ?? -1
   const rank = [
     standing >= 2 ? standing : 0,
@@ -162,7 +182,8 @@ function weigh(candidate: Candidate, policy: SelectionPolicy): Weighed {
   ]
   const answerMs = (1_000 * (policy.completionTokens ?? typicalUsage.completionTokens)) / expected.decodeTokensPerSecond
   const waits = (expected.firstTokenMs + readShare * answerMs) / patienceMs
-  const score = (Number(expected.costNano) * (1 + waits * waits)) / expected.success
+  const nano = Math.max(1, Number(expected.costNano)) // of those that cost nothing the sooner is better
+  const score = (nano * (1 + waits * waits)) / expected.success
   return { candidate, expected, standing: standings[standing] ?? '', score, rank }
 }
 
@@ -171,7 +192,7 @@ function drawOf(
   among: readonly Weighed[],
   draws: Strategy['draws'],
   order: (a: Weighed, b: Weighed) => number,
-  figuresOf: Strategy['figuresOf'],
+  drawnBy: Strategy['figuresOf'],
   random: Pick<Random, 'next'>,
 ): Weighed | undefined {
   if (draws === 0) return leastOf(among, order)
@@ -180,7 +201,7 @@ function drawOf(
   if (draws === 1) return sorted[first]
   const second = draw(random, sorted.length - 1)
   const [one, other] = [sorted[first], sorted[second < first ? second : second + 1]]
-  return one && other && compare(figuresOf(other), figuresOf(one)) < 0 ? other : one
+  return one && other && compare(drawnBy(other), drawnBy(one)) < 0 ? other : one
 }
 
 function leastOf(among: readonly Weighed[], order: (a: Weighed, b: Weighed) => number): Weighed | undefined {

@@ -130,6 +130,13 @@ program
   .action(async (a, b, flags) => (await import('./compare.ts')).compare(a, b, flags))
 
 program
+  .command('figure <dirs...>')
+  .description('a sweep as an SVG and a Markdown table, for a document')
+  .requiredOption('--metrics <list>', 'figures of the summary, with commas between')
+  .option('--out <file>', 'where the picture goes', 'figure.svg')
+  .action(async (dirs, flags) => (await import('./figure.ts')).figure(dirs, flags))
+
+program
   .command('calibrate [what]')
   .description('measures this machine’s handshakes, signatures and codecs, or fits an engine’s profile to its log')
   .option('--log <file>', 'engine: requests a real engine served, JSON lines')
