@@ -25,6 +25,8 @@ export class UsageAudit {
   /** Of the tokens, not yet seen as text. */
   #lag: Uint8Array = new Uint8Array()
   #tokens = 0
+  /** Text was there: engines leave out the space before it. */
+  #isBegun = false
   /** Something else than plain text was said: what tokens spelled can no longer be held against it. */
   #isMixed = false
 
@@ -54,12 +56,19 @@ export class UsageAudit {
       this.#lag = new Uint8Array()
       return undefined
     }
-    const rest = afterText(spelled, Buffer.from(text))
+    const rest = afterText(this.#isBegun ? spelled : withoutLeadingSpace(spelled, text), Buffer.from(text))
+    this.#isBegun ||= text !== ''
     if (rest === undefined) return `tokens that do not spell the text ${JSON.stringify(text.slice(0, 40))}`
     this.#lag = rest
     if (rest.length <= this.#lagBytesMax) return undefined
     return `tokens of ${rest.length} bytes without text, at most ${this.#lagBytesMax}`
   }
+}
+
+function withoutLeadingSpace(spelled: Uint8Array, text: string): Uint8Array {
+  if (text === '' || /^\s/.test(text)) return spelled
+  const at = spelled.findIndex((byte) => byte !== 0x20 && !(byte >= 0x09 && byte <= 0x0d))
+  return spelled.subarray(at === -1 ? spelled.length : at)
 }
 
 /** Bytes of tokens that follow the text, or undefined where they do not begin with it. */
