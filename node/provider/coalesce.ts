@@ -50,7 +50,7 @@ export async function* coalesced(
           () => undefined,
         )
         await inbox.until(() => isRested || inbox.isComplete || signal.aborted)
-        nap.abort(rested)
+        if (!isRested) nap.abort(rested)
       }
       if (signal.aborted) throw cancelled(signal)
       const delta = inbox.take()
