@@ -145,6 +145,18 @@ export class Answer {
     return this.#chosen(choice, found.length)
   }
 
+  /** Its advert was out of date, or a lie. Throws `busy` where another has a slot now: nothing is owed here yet. */
+  #queued(leg: Leg, etaMs = Number.POSITIVE_INFINITY): void {
+    const { directory, config } = this.#parts
+    const canMove = this.#attempts - this.#unreached < config.consumer.attemptsMax - 1 // who moves must not run out
+    if (!leg.candidate.expected.isFree || !canMove || this.#isBegun || !this.#wishes.allowFallbacks) return
+    const allowed = eligible(directory.candidates(this.#request.model), this.#request, this.#wishes, undefined)
+    const other = 'refusal' in allowed ? undefined : this.#selected(allowed.candidates)
+    if (!other?.expected.isFree || other.expected.firstTokenMs >= etaMs) return
+    void leg.leave()
+    throw new MeshError('busy', `${leg.peer} advertised a free slot and has none; another has`)
+  }
+
   #selected(candidates: readonly Candidate[]): Choice | undefined {
     const { config, history, openRequests, ports, routing } = this.#parts
     const { cooldownMs, patienceMs, peerRequestsMax } = config.consumer
@@ -233,6 +245,7 @@ export class Answer {
     const patienceMs = this.#patienceMs()
     let step = patienceMs === undefined ? await course.leg.next() : yield* this.#race(course, patienceMs)
     while (!step.done) {
+      if (step.value.type === 'queued') this.#queued(course.leg, step.value.etaMs)
       const event = this.#taken(course.leg, step.value)
       if (event) yield event
       step = await course.leg.next()

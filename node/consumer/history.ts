@@ -148,6 +148,7 @@ export class Attempt {
   #restTokens = 0
   #promptTokens = 0
   #freshTokens = 0
+  #isQueued = false
   #isOver = false
 
   constructor(
@@ -161,6 +162,12 @@ export class Attempt {
     this.#chosen = chosen
     this.#asked = asked
     this.#beganMs = clock.now()
+  }
+
+  /** It has to wait for a slot. */
+  queued(): void {
+    if (!this.#isQueued && this.#chosen.expected.isFree) this.#history.note(this.#chosen, { bad: brokenWord })
+    this.#isQueued = true
   }
 
   /** Its accept came, with what it counts of the prompt. `resumed` tokens are in there that are no part of the text. */

@@ -137,6 +137,7 @@ export class Leg {
       const step = await this.#events.next()
       if (step.done) this.#ended(step.value)
       else if (step.value.type === 'delta') this.#measuring?.received(step.value.tokens)
+      else if (step.value.type === 'queued') this.#measuring?.queued()
       else if (step.value.type === 'accepted') {
         this.#measuring?.accepted(this.usage, this.#resumedTokens)
       }
