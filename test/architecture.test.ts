@@ -89,7 +89,7 @@ const rules: Record<string, Rule> = {
     may: [
       ...simulation,
       /^node\/consumer\/selection\.ts$/,
-      /^node\/provider\/(admission|advertiser|meter|pricing)\.ts$/,
+      /^node\/provider\/(admission|advertiser|meter|pricing|turns)\.ts$/,
       /^node\/settlement\/channel\.ts$/,
     ],
   },

@@ -1,20 +1,14 @@
 // Whose turn it is when a slot is free, and how long whoever waits will wait. Pure.
 
-import type { PeerId } from '../../protocol/ids.ts'
-
-interface OfPayer {
-  readonly peer: PeerId
-}
-
 /**
  * Those who wait, in the order in which they get a slot if nobody comes or goes: payer by payer in turn, the one with the
  * fewest requests running first, each payer's own oldest first. `waiting` is in order of arrival; `turns` says when each
  * payer last had its turn, and `running` how many of its requests have a slot.
  */
-export function inTurn<T extends OfPayer>(
+export function inTurn<Payer, T extends { readonly peer: Payer }>(
   waiting: readonly T[],
-  running: ReadonlyMap<PeerId, number>,
-  turns: ReadonlyMap<PeerId, number>,
+  running: ReadonlyMap<Payer, number>,
+  turns: ReadonlyMap<Payer, number>,
 ): readonly T[] {
   const before = new Map(running)
   const ranked = waiting.map((each) => {

@@ -229,7 +229,7 @@ export class Counter {
 
   #queue(live: Live, provider: Provider) {
     live.phase = 'queued'
-    provider.queue.push(live)
+    provider.enqueue(live)
     const waitMs = Math.min(provider.config.provider.queueMs, this.#consumer(live).config.consumer.queueMs)
     this.#agenda.schedule(live, this.#agenda.nowMs + waitMs, happening.tire)
     this.#changed(provider)
@@ -278,7 +278,7 @@ export class Counter {
     provider.tokensServed += tokens
   }
 
-  /** The slot is free, for whoever waits longest. */
+  /** The slot is free, for whoever's turn it is. */
   #release(live: Live, provider: Provider) {
     if (live.sequence) {
       const at = provider.decoding.indexOf(live)
@@ -286,7 +286,7 @@ export class Counter {
       provider.batch.remove(live.sequence, this.#agenda.nowMs)
       live.sequence = undefined
     }
-    const next = provider.queue.shift()
+    const next = provider.takeNext(live)
     if (next) this.#lease(next, provider)
     else {
       provider.account(this.#agenda.nowMs)
@@ -297,8 +297,7 @@ export class Counter {
   }
 
   #leaveQueue(live: Live, provider: Provider) {
-    const at = provider.queue.indexOf(live)
-    if (at >= 0) provider.queue.splice(at, 1)
+    provider.dequeue(live)
     this.#changed(provider)
   }
 

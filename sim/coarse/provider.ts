@@ -4,6 +4,7 @@ import type { Config } from '../../node/config.ts'
 import type { AdmissionLimits } from '../../node/provider/admission.ts'
 import { isWorthTelling } from '../../node/provider/advertiser.ts'
 import { type PricingTerms, priceAt } from '../../node/provider/pricing.ts'
+import { inTurn } from '../../node/provider/turns.ts'
 import type { Advert, Offer } from '../../protocol/advert.ts'
 import type { ErrorCode } from '../../protocol/errors.ts'
 import { addressOf, declaredModelKeyOf, type PeerId } from '../../protocol/ids.ts'
@@ -58,6 +59,9 @@ export class Provider {
   readonly decoding: Live[] = []
   /** Wait for a slot, the first longest. */
   readonly queue: Live[] = []
+  /** When the consumers that wait last had their turn. */
+  readonly #turns = new Map<number, number>()
+  #turn = 0
   /** All that it was asked and has not answered, in whatever state. */
   readonly attached = new Set<Live>()
   readonly #terms: PricingTerms
@@ -168,9 +172,45 @@ export class Provider {
     this.frozenUntilMs = 0
     this.active = 0
     this.queue.length = 0
+    this.#turns.clear()
     this.decoding.length = 0
     this.batch.clear(nowMs)
     this.stamp += 1
+  }
+
+  enqueue(live: Live): void {
+    if (!this.#turns.has(live.consumer)) this.#turns.set(live.consumer, this.#nextTurn())
+    this.queue.push(live)
+  }
+
+  dequeue(live: Live): void {
+    const at = this.queue.indexOf(live)
+    if (at < 0) return
+    this.queue.splice(at, 1)
+    if (!this.queue.some(({ consumer }) => consumer === live.consumer)) this.#turns.delete(live.consumer)
+  }
+
+  /** Out of the queue, whose turn it is when this one has given back its slot. */
+  takeNext(left: Live): Live | undefined {
+    const running = new Map<number, number>()
+    for (const live of this.attached) {
+      if (live === left || (live.phase !== 'paying' && live.phase !== 'decoding')) continue
+      running.set(live.consumer, (running.get(live.consumer) ?? 0) + 1)
+    }
+    const [first] = inTurn(
+      this.queue.map((live) => ({ peer: live.consumer, live })),
+      running,
+      this.#turns,
+    )
+    if (!first) return undefined
+    this.#turns.set(first.peer, this.#nextTurn())
+    this.dequeue(first.live)
+    return first.live
+  }
+
+  #nextTurn(): number {
+    this.#turn += 1
+    return this.#turn
   }
 
   withdraw(nowMs: number): void {

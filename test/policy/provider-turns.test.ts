@@ -4,10 +4,11 @@ import '../seed.ts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { inTurn, measured, type ServiceTime, waitMs } from '../../node/provider/turns.ts'
+import type { PeerId } from '../../protocol/ids.ts'
 import { peerOf } from './peers.ts'
 
 const [alice, bob, carol] = [peerOf(1), peerOf(2), peerOf(3)]
-const none = new Map<never, number>()
+const none = new Map<PeerId, number>()
 
 describe('turns', () => {
   test('go round by payer, each payer in its own order', () => {
