@@ -11,8 +11,8 @@ export interface Probed extends Abilities {
   readonly refusal: MeshError | undefined
 }
 
-/** Models that think do so before the answer that is looked at. */
-const probeTokensMax = 256
+/** Models that think do so before the answer that is looked at; the second is for a context without room for that. */
+const probeTokensMax = [256, 64] as const
 /** After so many characters of plain text an answer will not become what it was asked to be. */
 const ramblingCharsMax = 32
 /** For a bias that shows: ids of every vocabulary of that size, whatever they mean. */
@@ -108,17 +108,13 @@ class Subject {
       type: 'function',
       function: { name: 'report', description: 'Reports.', parameters: { type: 'object', properties: {} } },
     }
-    const ask = (choice: string, content: string, tokensMax: number) =>
-      this.#tried(async () => {
-        const body = { tools: [tool], tool_choice: choice, max_tokens: tokensMax }
-        const { calls } = await this.#chat({ ...body, messages: [{ role: 'user', content }] })
-        return calls > 0 || tokensMax === 1
-      })
-    const plea = 'Call the tool named report now.'
+    const messages = [{ role: 'user', content: 'Call the tool named report now.' }]
+    const calls = (choice: string) =>
+      this.#tried(async () => (await this.#chatAtLength({ messages, tools: [tool], tool_choice: choice })).calls > 0)
     // a server may refuse `auto`, the default, and take the others
-    if (!(await ask('auto', 'hello', 1))) return 'none'
-    if (await ask('required', plea, probeTokensMax)) return 'any'
-    return (await ask('auto', plea, probeTokensMax)) ? 'auto' : 'none'
+    if ((await this.refusalOf({ tools: [tool], tool_choice: 'auto', max_tokens: 1 })) !== undefined) return 'none'
+    if (await calls('required')) return 'any'
+    return (await calls('auto')) ? 'auto' : 'none'
   }
 
   async keepsToSchema(): Promise<boolean> {
@@ -131,7 +127,7 @@ class Subject {
     }
     const response_format = { type: 'json_schema', json_schema: { name: 'answer', schema, strict: true } }
     return await this.#tried(async () => {
-      const { text } = await this.#chat({ response_format, max_tokens: probeTokensMax })
+      const { text } = await this.#chatAtLength({ response_format })
       return /^\s*\{\s*"silkmesh"\s*:\s*"established"\s*\}\s*$/.test(text)
     })
   }
@@ -199,6 +195,16 @@ class Subject {
       return await work()
     } catch {
       return false // whatever the server did: it did not do that
+    }
+  }
+
+  async #chatAtLength(body: Body): Promise<Heard> {
+    const [long, short] = probeTokensMax
+    try {
+      return await this.#chat({ ...body, max_tokens: long })
+    } catch (error) {
+      if (!(error instanceof MeshError) || error.code === 'engine-failed') throw error
+      return await this.#chat({ ...body, max_tokens: short })
     }
   }
 
