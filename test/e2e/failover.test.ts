@@ -42,7 +42,7 @@ beforeAll(async () => {
   })
   other = await provider('other', 2n * prices.completionPriceNano, await freePort())
   parts = []
-})
+}, 120_000)
 afterEach(async () => {
   await Promise.all(parts.map((part) => part.stop(10_000)))
   parts = []
@@ -178,6 +178,7 @@ it.each(failures)(
     const spentNano = whole.result.costNano + broken.result.costNano
     await expect.poll(settled, { timeout: readyMs, interval: 200 }).toBe(spentNano)
   },
+  180_000,
 )
 
 /** Dials until it succeeds: whoever is back takes a moment, and a connection that died before may still look alive. */
