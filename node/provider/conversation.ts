@@ -262,16 +262,18 @@ export class Conversation {
   async #embed(prompt: Prompt, inputs: readonly string[]): Promise<EndReason> {
     const { engine } = this.#parts
     const over = new AbortController()
+    let values: number | undefined
     const vectors = engine.embed?.(prompt, AbortSignal.any([this.#stop.signal, over.signal]))
     try {
       for (;;) {
         const next = vectors && (await unlessCancelled(vectors.next(), this.#stop.signal))
         if (!next || next.done) break
         const vector = next.value
-        if (this.#sent === inputs.length || vector.length === 0 || vector.length > limits.embeddingValuesMax) {
+        values ??= Math.min(Math.max(1, vector.length), limits.embeddingValuesMax)
+        if (this.#sent === inputs.length || vector.length !== values) {
           throw new MeshError(
             'engine-failed',
-            `vector ${this.#sent} of ${inputs.length} has ${vector.length} values, expected 1 to ${limits.embeddingValuesMax}`,
+            `vector ${this.#sent + 1} of ${inputs.length} has ${vector.length} values, expected ${values}`,
           )
         }
         const index = this.#sent

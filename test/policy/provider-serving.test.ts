@@ -111,14 +111,23 @@ describe('an embedding', () => {
   test.each([
     ['too few', [Float32Array.of(1)]],
     ['too many', [Float32Array.of(1), Float32Array.of(2), Float32Array.of(3)]],
-    ['an empty one', [Float32Array.of(1), new Float32Array(0)]],
-    ['one too long for a frame', [Float32Array.of(1), new Float32Array(16_001)]],
+    ['an empty one', [new Float32Array(0), Float32Array.of(1)]],
+    ['one longer than the first', [Float32Array.of(1), Float32Array.of(1, 2)]],
+    ['one too long for a frame', [new Float32Array(16_001), new Float32Array(16_001)]],
   ])('with %s of an engine fails as the engine’s fault', async (_, vectors) => {
     const stage = await stageOf(() => embedder({ vectors }))
     const payer = await stage.open({ inputs: ['a', 'b'] })
     await served(stage, payer)
     expect(payer.frames.at(-1)).toMatchObject({ type: 'fail', code: 'engine-failed' })
-    expect(stage.provider.events.filter(({ type }) => type === 'request-served')).toMatchObject([{ outcome: 'failed' }])
+  })
+
+  test('that fails after its first vector was served, as far as it came', async () => {
+    const stage = await stageOf(() => embedder({ vectors: [Float32Array.of(1)] }))
+    const payer = await stage.open({ inputs: ['a', 'b'] })
+    await served(stage, payer)
+    expect(stage.provider.events.filter(({ type }) => type === 'request-served')).toMatchObject([
+      { outcome: 'failed', code: 'engine-failed', usage: { promptTokens: 2 } },
+    ])
   })
 
   test('that is cancelled ends with an account of its prompt, and stops the engine', async () => {
