@@ -422,11 +422,14 @@ test.each([
 })
 
 test('a queue is told of while nothing was delivered', async () => {
-  const there = await stage(async (talk) => {
-    await talk.send({ type: 'queued', position: 2, etaMs: 4_000 })
-    await talk.send({ type: 'queued', position: 1, etaMs: undefined })
-    await talk.send(fail('busy'))
-  })
+  const there = await stage(
+    async (talk) => {
+      await talk.send({ type: 'queued', position: 2, etaMs: 4_000 })
+      await talk.send({ type: 'queued', position: 1, etaMs: undefined })
+      await talk.send(fail('busy'))
+    },
+    { hasGood: false }, // who advertised a free slot is left where another has one
+  )
   const { events } = await there.mesh.clock.finish(ask(there))
   const provider = there.bad.peerId
   expect(events.filter(({ type }) => type === 'queued')).toEqual([
