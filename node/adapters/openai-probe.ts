@@ -17,6 +17,7 @@ const probeTokensMax = [256, 64] as const
 const ramblingCharsMax = 32
 /** For a bias that shows: ids of every vocabulary of that size, whatever they mean. */
 const biasedTokenIds = [300, 1000, 5000]
+const biasedTokens = 4
 const proof = 'established'
 
 /**
@@ -142,14 +143,13 @@ class Subject {
   /** With one token made all but certain the answer is that token again and again. */
   async takesBias(dialect: Dialect): Promise<boolean> {
     return await this.#tried(async () => {
-      const tokens = 4
       const all = ({ reasoning, text }: Pick<Heard, 'reasoning' | 'text'>): string => reasoning + text
-      const plain = all(await this.#chat({ max_tokens: tokens }))
       for (const id of biasedTokenIds) {
         const logit_bias = dialect === 'llama-server' ? [[id, 100]] : { [id]: 100 }
-        const text = all(await this.#chat({ max_tokens: tokens, logit_bias }).catch(ignoredRefusal))
-        const once = text.slice(0, text.length / tokens)
-        if (once !== '' && text === once.repeat(tokens) && text !== plain) return true
+        const text = all(await this.#chat({ max_tokens: biasedTokens, logit_bias }).catch(ignoredRefusal))
+        const once = text.slice(0, text.length / biasedTokens)
+        if (once === '' || text !== once.repeat(biasedTokens)) continue
+        return text !== all(await this.#chat({ max_tokens: biasedTokens }))
       }
       return false
     })

@@ -143,7 +143,22 @@ function readChat(body: unknown, engine: Engine): Chat {
   if (!model) throw new MeshError('unknown-model', `model ${String(body['model'])} is not served`)
   const { messages } = body
   if (!Array.isArray(messages)) throw new MeshError('bad-request', 'messages: expected a list')
+  const beyond = Object.keys(notModelled).find((name) => !(notModelled[name] ?? []).includes(body[name]))
+  if (beyond !== undefined) throw new MeshError('bad-request', `${beyond}: a modelled engine cannot do this`)
   return { model, messages: messages as readonly ChatMessage[], body }
+}
+
+/** With the values that ask for nothing. */
+const notModelled: Readonly<Record<string, readonly unknown[]>> = {
+  tools: [undefined],
+  response_format: [undefined],
+  logprobs: [undefined],
+  logit_bias: [undefined],
+  presence_penalty: [undefined, 0],
+  frequency_penalty: [undefined, 0],
+  repetition_penalty: [undefined, 1],
+  top_k: [undefined, -1],
+  min_p: [undefined, 0],
 }
 
 async function readJson(request: IncomingMessage): Promise<unknown> {

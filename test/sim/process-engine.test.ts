@@ -52,6 +52,10 @@ it('is taken for vLLM, under its name and with its context', () => {
   expect(engine.models[0]?.contextTokens).toBe(modelled.models[0]?.contextTokens)
 })
 
+it('says what it cannot do', () => {
+  expect(engine.models[0]?.features).toEqual(['chat'])
+})
+
 it('counts a prompt as the engine does, one token a character', async () => {
   expect((await engine.prepare(generation(1), never)).promptTokens).toBe(100)
 })
