@@ -22,7 +22,7 @@ export const failures = {
   'context-exceeded': { wire: 4, http: 400, remedy: 'never', advice: 'shorten the prompt or lower max_tokens' },
   unsupported: { wire: 5, http: 400, remedy: 'elsewhere', advice: 'leave the parameter out' },
   busy: { wire: 6, http: 503, remedy: 'elsewhere', advice: 'every slot and the queue are full; try again shortly' },
-  draining: { wire: 7, http: 503, remedy: 'elsewhere', advice: 'the provider is shutting down' },
+  draining: { wire: 7, http: 503, remedy: 'elsewhere', advice: 'the provider takes nothing new now' },
   'price-changed': { wire: 8, http: 409, remedy: 'elsewhere', advice: 'ask for the current advert and decide again' },
   'escrow-unusable': {
     wire: 9,
