@@ -49,6 +49,8 @@ export class Answer {
   /** Delivered of the texts to embed, and the values of each. */
   #vectors = { count: 0, values: 0 }
   readonly #legs: Leg[] = []
+  /** The leg that leads now. */
+  #course: { leg: Leg } | undefined
   /** Set once tokens were delivered: only the same weights can go on from there. */
   #modelKey: ModelKey | undefined
   #attempts = 0
@@ -94,6 +96,7 @@ export class Answer {
     } finally {
       this.#deadline.abort(new MeshError('cancelled', 'the answer is over'))
       for (const leg of this.#legs) await leg.leave() // all were told at once
+      this.#leftBehind()
       this.#finished(outcome)
     }
   }
@@ -109,6 +112,7 @@ export class Answer {
         return { leg: this.#cut.leg, finish: 'length' }
       }
       const course = { leg }
+      this.#course = course
       try {
         const finish = yield* this.#relay(course)
         if (this.#deadline.signal.aborted) throw cancelled(this.#deadline.signal)
@@ -119,6 +123,12 @@ export class Answer {
         if (finish) return { leg: course.leg, finish }
       }
     }
+  }
+
+  /** The caller has left, and what was still under way to it was paid. */
+  #leftBehind(): void {
+    const tokens = this.#course?.leg.unreadTokens ?? 0
+    this.#usage = { ...this.#usage, completionTokens: this.#usage.completionTokens + tokens }
   }
 
   #watchDeadline(): void {
