@@ -1,9 +1,9 @@
 // A sweep as one picture and one table for a document: a panel a figure, a row a value of the first parameter, a colour a value of
 // the second, means with their intervals. Plain SVG, drawn without a browser.
 
-import { metricOf } from '../metrics.ts'
+import { metricOf, type Unit } from '../metrics.ts'
 import { seedInterval } from './compare.ts'
-import { formatValue } from './format.ts'
+import { formatValue, significant } from './format.ts'
 import { parametersOf, pointsAt } from './points.ts'
 import { escaped } from './shell.ts'
 import type { Interval } from './statistics.ts'
@@ -119,7 +119,7 @@ function panelSvg({ cells, name, what }: Panel, rows: readonly string[], colours
   const bottom = headHeight + rows.length * rowHeight
   const grid = ticks.map((tick) => {
     const x = xOf(tick).toFixed(1)
-    return `<line x1="${x}" x2="${x}" y1="${headHeight}" y2="${bottom}" stroke="#ddd"/><text x="${x}" y="${bottom + 16}" text-anchor="middle" fill="#666" font-size="11">${escaped(formatValue(tick, unit))}</text>`
+    return `<line x1="${x}" x2="${x}" y1="${headHeight}" y2="${bottom}" stroke="#ddd"/><text x="${x}" y="${bottom + 16}" text-anchor="middle" fill="#666" font-size="11">${escaped(shortValue(tick, unit))}</text>`
   })
   const labels = rows.map(
     (row, at) =>
@@ -132,11 +132,16 @@ function panelSvg({ cells, name, what }: Panel, rows: readonly string[], colours
     return `<line x1="${xOf(low).toFixed(1)}" x2="${xOf(high).toFixed(1)}" y1="${y}" y2="${y}" stroke="${fill}" stroke-width="2" opacity="0.5"/><circle cx="${xOf(mean).toFixed(1)}" cy="${y}" r="4.5" fill="${fill}"/>`
   })
   return [
-    `<text y="14" font-weight="600">${escaped(name)}</text><text y="30" fill="#666" font-size="11">${escaped(what)}</text>`,
+    `<text y="14" font-weight="600">${escaped(name)}</text><text y="30" fill="#666" font-size="11">${escaped(unit === 'nano/Mtoken' ? `${what}, GRAM` : what)}</text>`,
     ...grid,
     ...labels,
     ...marks,
   ].join('\n')
+}
+
+/** What an axis has room for: GRAM a million tokens are said above it. */
+function shortValue(value: number, unit: Unit | ''): string {
+  return unit === 'nano/Mtoken' ? significant(value / 1e9) : formatValue(value, unit)
 }
 
 /** From 0 in steps of 1, 2 or 5 times a power of ten, four to eight of them. */
