@@ -354,7 +354,7 @@ describe('of llama.cpp', () => {
     for (const [at, file] of files.entries()) writeRandomGguf(file, { ...tiny, seed: at + 1 })
     const starts = ['builtin', ...files].map(starter)
     pool = await startEnginePool({ starts, slots: 4, loadedMax: 2, loadMsMax: 60_000 })
-  })
+  }, 180_000) // three processes, one after the other
   afterAll(async () => {
     await pool?.stop()
     await rm(folder, { recursive: true })
