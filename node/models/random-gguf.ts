@@ -17,7 +17,8 @@ export interface RandomModel {
   readonly vocabulary: number
   readonly context: number
   readonly seed: number
-  readonly template: boolean
+  /** True for ChatML, or a template of its own. */
+  readonly template: boolean | string
 }
 
 export const defaultRandomModel: RandomModel = {
@@ -79,7 +80,9 @@ export function writeRandomGguf(path: string, model: RandomModel): number {
     entry.count('tokenizer.ggml.bos_token_id', 0),
     entry.count('tokenizer.ggml.eos_token_id', 2),
     entry.flag('tokenizer.ggml.add_bos_token', false),
-    ...(model.template ? [entry.text('tokenizer.chat_template', chatTemplate)] : []),
+    ...(model.template === false
+      ? []
+      : [entry.text('tokenizer.chat_template', model.template === true ? chatTemplate : model.template)]),
   ]
   let offset = 0
   const infos = tensors.map((tensor) => {

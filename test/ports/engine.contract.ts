@@ -2,8 +2,8 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Delta, Engine, Finish } from '../../node/ports.ts'
-import type { Sampling } from '../../protocol/frames.ts'
 import { declaredModelKeyOf } from '../../protocol/ids.ts'
+import { type Feature, featuresOf, type Sampling, type Task } from '../../protocol/task.ts'
 
 export interface EngineUnderTest {
   readonly engine: Engine
@@ -48,6 +48,10 @@ const builtin: Known = {
   longQuestion: 'Say something about TON.',
 }
 
+/** Of the built-in model: a token of one letter, and those that end an answer. */
+const favoured = 68
+const ends = [0, 2]
+
 export function engineContract(name: string, make: () => Promise<EngineUnderTest>, traits: Traits): void {
   const { tokenIds, isReal = true, known = builtin } = traits
   const { question, promptTokens, answer, answerTokens, longQuestion } = known
@@ -75,7 +79,12 @@ export function engineContract(name: string, make: () => Promise<EngineUnderTest
       sampling: Sampling = greedy,
       resumeTokenIds: readonly number[] = [],
     ): Promise<Answer> {
-      const prompt = await prepare(content, sampling, resumeTokenIds)
+      return await answerTo({ messages: [{ role: 'user', content }], sampling }, resumeTokenIds)
+    }
+
+    async function answerTo(task: Task, resumeTokenIds: readonly number[] = []): Promise<Answer> {
+      const model = engine.models[0]?.key ?? declaredModelKeyOf('none')
+      const prompt = await engine.prepare({ model, ...task, resumeTokenIds }, never)
       const deltas: Delta[] = []
       const generation = engine.generate(prompt, never)
       for (;;) {
@@ -258,6 +267,147 @@ export function engineContract(name: string, make: () => Promise<EngineUnderTest
       let text = ''
       for await (const delta of engine.generate(prompt, never)) text += delta.text
       expect(text).toContain('Ada')
+    })
+
+    /** For engines whose model can do it; what the others do is the next test. */
+    const testOf = (feature: Feature, what: string, body: () => Promise<void>): void =>
+      test(what, async ({ skip }) => {
+        if (!engine.models[0]?.features.includes(feature)) skip()
+        await body()
+      })
+    const chat = (content: string): Task['messages'] => [{ role: 'user', content }]
+    const tool = {
+      name: 'report',
+      description: '',
+      parameters: '{"type":"object","properties":{"n":{"enum":[1,2]}},"required":["n"]}',
+    }
+    const tools = { list: [tool], choice: 'required', isParallel: false } as const
+
+    test('refuses what its model cannot do, by the parameter', async () => {
+      const wants: readonly Task[] = [
+        { messages: [], sampling: {}, text: 'hello' },
+        { messages: [], sampling: {}, inputs: ['hello'] },
+        { messages: chat('hello'), sampling: {}, tools },
+        { messages: chat('hello'), sampling: { format: { type: 'json' } } },
+        { messages: chat('hello'), sampling: { logprobs: 1 } },
+        { messages: chat('hello'), sampling: { presencePenalty: 1 } },
+        { messages: chat('hello'), sampling: { topK: 3 } },
+        { messages: chat('hello'), sampling: { logitBias: [{ tokenId: 5, bias: 1 }] } },
+      ]
+      const [model] = engine.models
+      for (const task of wants) {
+        const lacking = [...featuresOf(task)].find(([feature]) => !model?.features.includes(feature))
+        if (!model || !lacking) continue
+        const [, param] = lacking
+        const asked = engine.prepare({ model: model.key, ...task, resumeTokenIds: [] }, never)
+        await expect(asked).rejects.toMatchObject({ code: 'unsupported', param })
+      }
+    })
+
+    testOf('text', 'goes on with a text as it is, control tokens and all', async () => {
+      const text = `<|endoftext|><|im_start|>user\n${question}<|im_end|>\n<|im_start|>assistant\n`
+      const told = await answerTo({ messages: [], sampling: greedy, text })
+      expect([told.text, told.tokens, told.promptTokens]).toEqual([answer, answerTokens, promptTokens])
+      const begun = await answerTo({ messages: [], sampling: greedy, text: text + answer.slice(0, 13) })
+      expect(begun.text).toBe(answer.slice(13))
+    })
+
+    testOf('json', 'answers with any JSON object, or by a schema', async () => {
+      const any = await ask('Give JSON', { ...greedy, format: { type: 'json' } })
+      expect(JSON.parse(any.text)).toEqual(expect.any(Object))
+      const schema =
+        '{"type":"object","properties":{"a":{"enum":["x","y"]}},"required":["a"],"additionalProperties":false}'
+      const told = await ask(question, { ...greedy, format: { type: 'json', schema } })
+      expect(['x', 'y']).toContain(JSON.parse(told.text).a)
+      expect(told.finish).toBe('stop')
+    })
+
+    testOf('logprobs', 'tells each token’s log probability, and that of the likeliest', async () => {
+      for (const logprobs of [0, 3]) {
+        const { deltas, text, tokens } = await ask(question, { ...greedy, logprobs })
+        const told = deltas.flatMap((delta) => [...(delta.logprobs ?? [])])
+        expect(told).toHaveLength(tokens)
+        expect(Buffer.concat(told.map(({ bytes }) => bytes)).toString()).toBe(text)
+        for (const { bytes, logprob, top } of told) {
+          expect(top).toHaveLength(logprobs)
+          expect(logprob).toBeLessThanOrEqual(0)
+          const [first, ...others] = top
+          if (!first) continue
+          expect([Buffer.from(first.bytes), first.logprob]).toEqual([Buffer.from(bytes), expect.closeTo(logprob, 4)])
+          expect(others.every((other) => other.logprob <= first.logprob)).toBe(true)
+          expect(top.reduce((sum, each) => sum + Math.exp(each.logprob), 0)).toBeLessThan(1.000_1)
+        }
+      }
+      const plain = await ask(question)
+      expect(plain.deltas.every((delta) => delta.logprobs === undefined)).toBe(true)
+    })
+
+    testOf('logit-bias', 'says a token that is favoured, again and again', async () => {
+      const logitBias = [{ tokenId: favoured, bias: 100 }]
+      const { text } = await ask(question, { ...greedy, logitBias, tokensMax: 5 })
+      expect(text).toBe(text.slice(0, text.length / 5).repeat(5))
+      expect(text).not.toBe('')
+    })
+
+    testOf('logit-bias', 'never says a token that is forbidden, also not the one that ends answers', async () => {
+      const logitBias = ends.map((tokenId) => ({ tokenId, bias: -100 }))
+      const { finish, tokens } = await ask(question, { ...greedy, logitBias, tokensMax: answerTokens + 10 })
+      expect([finish, tokens]).toEqual(['length', answerTokens + 10])
+    })
+
+    testOf('penalties', 'tires of what it has said, where that is penalised', async () => {
+      const eager: Sampling = { ...greedy, tokensMax: 60, logitBias: [{ tokenId: favoured, bias: 25 }] }
+      const said = await ask(question, eager)
+      for (const penalty of [{ frequencyPenalty: 2 }, { repetitionPenalty: 3 }]) {
+        expect((await ask(question, { ...eager, ...penalty })).text).not.toBe(said.text)
+      }
+      expect((await ask(question, { ...eager, presencePenalty: 0, repetitionPenalty: 1 })).text).toBe(said.text)
+    })
+
+    testOf('samplers', 'keeps to the likeliest token with a top_k of one or a min_p of one', async () => {
+      for (const sampler of [{ topK: 1 }, { minP: 1 }]) {
+        expect((await ask(question, { temperature: 2, seed: 3, ...sampler })).text).toBe(answer)
+      }
+    })
+
+    testOf('embeddings', 'tells a vector of length one for each text, the same for the same text', async () => {
+      const model = engine.models[0]?.key ?? declaredModelKeyOf('none')
+      const embed = async (inputs: readonly string[]) => {
+        const prompt = await engine.prepare({ model, messages: [], sampling: {}, inputs, resumeTokenIds: [] }, never)
+        const vectors: Float32Array[] = []
+        for await (const vector of engine.embed?.(prompt, never) ?? []) vectors.push(vector)
+        return { vectors, promptTokens: prompt.promptTokens }
+      }
+      const { promptTokens: one } = await embed([question])
+      const { promptTokens: all, vectors } = await embed([question, longQuestion, question])
+      expect(vectors).toHaveLength(3)
+      const [first = new Float32Array(), second, third] = vectors
+      expect(Math.hypot(...first)).toBeCloseTo(1, 4)
+      expect(third).toEqual(first)
+      expect(second).not.toEqual(first)
+      expect(all).toBeGreaterThan(2 * one)
+      await expect(embed(['word '.repeat(600)])).rejects.toMatchObject({ code: 'context-exceeded' })
+    })
+
+    testOf('tools', 'calls a tool where it must, by its schema', async () => {
+      const { deltas, finish, text } = await answerTo({
+        messages: chat('x'),
+        sampling: { ...greedy, tokensMax: 50 },
+        tools,
+      })
+      const parts = deltas.flatMap((delta) => [...(delta.toolCalls ?? [])])
+      expect(parts.every(({ index }) => index === 0)).toBe(true)
+      expect(parts.map(({ name = '' }) => name).join('')).toBe('report')
+      expect([1, 2]).toContain(JSON.parse(parts.map((part) => part.arguments).join('')).n)
+      expect([text, finish]).toEqual(['', 'stop'])
+    })
+
+    test('knows the bytes of each token, or says that it does not', async () => {
+      const model = engine.models[0]?.key ?? declaredModelKeyOf('none')
+      const vocabulary = await engine.vocabulary?.(model)
+      if (!vocabulary || !tokenIds) return
+      const told = await ask(question)
+      expect(Buffer.concat(told.tokenIds.map((id) => vocabulary[id] ?? new Uint8Array())).toString()).toBe(told.text)
     })
 
     if (tokenIds) {

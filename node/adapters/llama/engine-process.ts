@@ -147,7 +147,7 @@ export class EngineProcess {
     }
     const inbox = this.#exchanges.get(message.id)
     if (!inbox) return // cancelled while this was under way
-    if (message.type !== 'delta') this.#exchanges.delete(message.id)
+    if (message.type !== 'delta' && message.type !== 'vector') this.#exchanges.delete(message.id)
     inbox.deliver(message)
   }
 

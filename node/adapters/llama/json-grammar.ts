@@ -47,7 +47,9 @@ const repetitionsMax = 1_000
 
 const fixedRules: Readonly<Record<string, string>> = {
   ws: '| " " | "\\n" [ \\t]{0,20}',
-  char: '[^"\\\\\\x7F\\x00-\\x1F] | "\\\\" (["\\\\bfnrt/] | "u" [0-9a-fA-F]{4})',
+  char:
+    '[\\x20-\\x21\\x23-\\x5B\\x5D-\\x7E\\u0080-\\uD7FF\\uE000-\\uFFFF\\U00010000-\\U0010FFFF] | ' +
+    '"\\\\" (["\\\\bfnrt/] | "u" [0-9a-fA-F]{4})',
   string: '"\\"" char* "\\""',
   integer: '"-"? ("0" | [1-9] [0-9]{0,14})',
   number: 'integer ("." [0-9]{1,15})? ([eE] [-+]? [0-9]{1,2})?',
@@ -170,11 +172,7 @@ class Builder {
     if (depth > depthMax) throw new UnsupportedKeyword('$ref', at, `is nested more than ${depthMax} deep`)
     if (schema === true || schema === undefined) return 'value'
     if (!isSchema(schema)) throw new UnsupportedKeyword(String(schema), at, 'is not a schema')
-    for (const keyword of unsupported) {
-      const value = schema[keyword]
-      const isNothing = value === undefined || (keyword !== 'not' && (value === false || isSchemaOfAll(value)))
-      if (!isNothing && !(keyword === 'multipleOf' && value === 1)) this.#refuse(keyword, at)
-    }
+    for (const keyword of unsupported) if (!isIdle(keyword, schema[keyword])) this.#refuse(keyword, at)
     if (typeof schema.$ref === 'string') return this.#ref(schema.$ref, at, depth)
     if (schema.const !== undefined) return this.#literals([schema.const], schema, 'const', at)
     if (Array.isArray(schema.enum)) return this.#literals(schema.enum, schema, 'enum', at)
@@ -365,8 +363,13 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function isSchemaOfAll(value: unknown): boolean {
-  return value === true || (isSchema(value) && Object.keys(value).length === 0)
+/** A keyword that is there and asks for nothing. Undeclared properties and items are not said in any case. */
+function isIdle(keyword: (typeof unsupported)[number], value: unknown): boolean {
+  if (value === undefined) return true
+  if (keyword === 'uniqueItems') return value === false
+  if (keyword === 'multipleOf') return value === 1
+  if (keyword === 'unevaluatedProperties' || keyword === 'unevaluatedItems') return typeof value === 'boolean'
+  return keyword !== 'not' && keyword !== 'contains' && isRecord(value) && Object.keys(value).length === 0
 }
 
 function isNumber(value: unknown): value is number {

@@ -4,7 +4,7 @@ import process from 'node:process'
 import type { LlamaContextSequence, LlamaModel } from 'node-llama-cpp'
 import { MeshError } from '../../../protocol/errors.ts'
 import { modelKeyOf } from '../../../protocol/ids.ts'
-import type { Feature } from '../../../protocol/task.ts'
+import { type Feature, features } from '../../../protocol/task.ts'
 import { type ChatFormat, chatFormatOf, chatTemplateOf } from './chat-format.ts'
 import { type Embedder, embedderOf } from './embedding.ts'
 import { type Grammars, grammarsOf } from './grammar.ts'
@@ -140,13 +140,12 @@ export async function load(options: StartOptions, onProgress: (progress: EngineP
 function featuresOf(model: LlamaModel, canGenerate: boolean, { calls }: ChatFormat): readonly Feature[] {
   const { hasDecoder, hasEncoder } = model.fileInsights
   const embeds = !(hasEncoder && hasDecoder) // node-llama-cpp has no vectors of encoder-decoder models
-  return [
-    ...(canGenerate
-      ? (['chat', 'text', 'json', 'logprobs', 'penalties', 'samplers', 'logit-bias'] satisfies Feature[])
-      : []),
-    ...(canGenerate && calls ? (['tools'] satisfies Feature[]) : []),
-    ...(embeds ? (['embeddings'] satisfies Feature[]) : []),
+  const unable: readonly Feature[] = [
+    ...(canGenerate ? [] : features.filter((feature) => feature !== 'embeddings')),
+    ...(calls ? [] : (['tools'] satisfies Feature[])),
+    ...(embeds ? [] : (['embeddings'] satisfies Feature[])),
   ]
+  return features.filter((feature) => !unable.includes(feature))
 }
 
 /** Its tokens see those after them: it has nothing to go on with. */

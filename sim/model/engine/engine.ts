@@ -4,7 +4,7 @@ import type { Delta, Engine, Finish, Generation, Model, Prompt, Random } from '.
 import { cancelled } from '../../../node/waits.ts'
 import { MeshError } from '../../../protocol/errors.ts'
 import { declaredModelKeyOf } from '../../../protocol/ids.ts'
-import { featuresByDefault } from '../../../protocol/task.ts'
+import { featuresByDefault, featuresOf } from '../../../protocol/task.ts'
 import type { Scheduler, Timer } from '../../kernel.ts'
 import type { Life } from '../../life.ts'
 import { normal } from '../../random.ts'
@@ -160,10 +160,15 @@ class Server {
   }
 
   #prompt(generation: Generation): Prompt {
-    const { key, name, contextTokens } = this.#model
+    const { key, name, contextTokens, features } = this.#model
     const { messages, sampling, resumeTokenIds } = generation
     if (generation.model !== key) {
       throw new MeshError('unknown-model', `model ${generation.model}, this engine serves ${key} (${name})`)
+    }
+    for (const [feature, param] of featuresOf(generation)) {
+      if (!features.includes(feature)) {
+        throw new MeshError('unsupported', `${param}: ${name} here cannot do ${feature}`, { param })
+      }
     }
     const promptTokens = promptTokensOf(messages) + resumeTokenIds.length
     if (promptTokens + Math.max(1, sampling.tokensMax ?? 1) > contextTokens) {
