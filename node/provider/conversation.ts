@@ -247,7 +247,7 @@ export class Conversation {
     const deltaNano = meteredNano(after) - meteredNano(this.#meter)
     const unpaidNanoMax = deltaNano < this.#windowNano ? this.#windowNano - deltaNano : 0n
     const hasRoom = (channel: Channel): boolean => unpaidNano(channel) <= unpaidNanoMax
-    await this.#assertCovered(account, deltaNano)
+    await unlessCancelled(this.#assertCovered(account, deltaNano), this.#stop.signal)
     while (!hasRoom(book.channel(account, this.#payer))) {
       await this.#awaitPayment(account, hasRoom, config.provider.paymentMs)
     } // no await from the check to the count: other streams of this payer share the window

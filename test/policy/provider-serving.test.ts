@@ -281,6 +281,19 @@ describe('a cancel', () => {
     expect(payer.frames).toMatchObject([{ type: 'fail', code: 'cancelled' }])
   })
 
+  test('does not wait for a chain that falls silent while tokens flow', async () => {
+    const made = { tokens: 0, abortedAtMs: undefined }
+    const stage = await stageOf((mesh) => watched(mesh, made), { provider: { escrowCheckMs: 100 } })
+    const payer = await stage.open()
+    await stage.mesh.clock.advance(50)
+    stage.mesh.chain.delay = () => new Promise(() => undefined)
+    await stage.mesh.clock.advance(150)
+    await payer.send({ type: 'cancel' })
+    await quiet()
+    expect(made.abortedAtMs).toBe(stage.mesh.clock.now())
+    expect(payer.of('end')).toMatchObject([{ finish: 'cancelled' }])
+  })
+
   test('is answered while the engine is frozen; its slot is free when it lets go', async () => {
     const frozen = Promise.withResolvers<void>()
     const stage = await stageOf(() => countingEngine({ pause: () => frozen.promise, slots: 1 }))
