@@ -16,7 +16,7 @@ import { type FirstTokens, race } from './hedge.ts'
 import type { Chosen, History } from './history.ts'
 import { Leg, type LegParts } from './leg.ts'
 import { eligible, type Wishes, wishesOf } from './preferences.ts'
-import { type Choice, type Considered, select } from './selection.ts'
+import { type Choice, type Considered, compareOthers, type SelectionPolicy, select } from './selection.ts'
 import type { SessionRequest } from './session.ts'
 
 export interface AnswerParts extends LegParts {
@@ -150,53 +150,50 @@ export class Answer {
     if (found.length === 0) throw this.#failure ?? this.#noProvider()
     const allowed = eligible(found, this.#request, this.#wishes, this.#modelKey)
     if ('refusal' in allowed) throw this.#failure ?? allowed.refusal
-    const choice = this.#selected(allowed.candidates)
+    const policy = this.#policy()
+    const choice = select(allowed.candidates, policy, this.#parts.routing)
     if (!choice) throw this.#failure ?? this.#noProvider()
-    return this.#chosen(choice, found.length)
+    return this.#chosen(choice, compareOthers(choice, allowed.candidates, policy), found.length)
   }
 
   /** Its advert was out of date, or a lie. Throws `busy` where another has a slot now: nothing is owed here yet. */
   #queued(leg: Leg, etaMs = Number.POSITIVE_INFINITY): void {
-    const { directory, config } = this.#parts
+    const { directory, config, routing } = this.#parts
     const canMove = this.#attempts - this.#unreached < config.consumer.attemptsMax - 1 // who moves must not run out
     if (!leg.candidate.expected.isFree || !canMove || this.#isBegun || !this.#wishes.allowFallbacks) return
     const allowed = eligible(directory.candidates(this.#request.model), this.#request, this.#wishes, undefined)
-    const other = 'refusal' in allowed ? undefined : this.#selected(allowed.candidates)
-    if (!other?.expected.isFree || other.expected.firstTokenMs >= etaMs) return
+    const other = 'refusal' in allowed ? undefined : select(allowed.candidates, this.#policy(), routing)
+    if (!other?.isReady || other.expected.firstTokenMs >= etaMs) return
     void leg.leave()
     throw new MeshError('busy', `${leg.peer} advertised a free slot and has none; another has`)
   }
 
-  #selected(candidates: readonly Candidate[]): Choice | undefined {
-    const { config, history, openRequests, ports, routing } = this.#parts
+  #policy(): SelectionPolicy {
+    const { config, history, openRequests, ports } = this.#parts
     const { cooldownMs, patienceMs, peerRequestsMax } = config.consumer
     const connections = ports.network.connections()
     const wishes = this.#wishes
-    return select(
-      candidates,
-      {
-        routing: wishes.routing,
-        nowMs: ports.clock.now(),
-        cooldownMs,
-        patienceMs,
-        peerRequestsMax,
-        openRequests,
-        unseenRequests: ({ advert: { peer }, heardAtMs = 0 }) =>
-          Math.min(openRequests.get(peer) ?? 0, history.chosenSince(peer, heardAtMs - advertAgeMs)),
-        tried: this.#tried,
-        order: wishes.order,
-        connected: this.#unreached > 0 ? new Set(connections.map(({ peer }) => peer)) : undefined,
-        rttMs: new Map(connections.flatMap(({ peer, rttMs }) => (rttMs === undefined ? [] : [[peer, rttMs]]))),
-        promptTokens: history.promptTokens(charactersOf(this.#request)) + this.#tokenIds.length,
-        completionTokens: this.#request.sampling.tokensMax,
-        measured: (candidate) => history.of(candidate),
-        held: history.heldOf(this.#request.affinity),
-      },
-      routing,
-    )
+    return {
+      routing: wishes.routing,
+      nowMs: ports.clock.now(),
+      cooldownMs,
+      patienceMs,
+      peerRequestsMax,
+      openRequests,
+      unseenRequests: ({ advert: { peer }, heardAtMs = 0 }) =>
+        Math.min(openRequests.get(peer) ?? 0, history.chosenSince(peer, heardAtMs - advertAgeMs)),
+      tried: this.#tried,
+      order: wishes.order,
+      connected: this.#unreached > 0 ? new Set(connections.map(({ peer }) => peer)) : undefined,
+      rttMs: new Map(connections.flatMap(({ peer, rttMs }) => (rttMs === undefined ? [] : [[peer, rttMs]]))),
+      promptTokens: history.promptTokens(charactersOf(this.#request)) + this.#tokenIds.length,
+      completionTokens: this.#request.sampling.tokensMax,
+      measured: (candidate) => history.of(candidate),
+      held: history.heldOf(this.#request.affinity),
+    }
   }
 
-  #chosen({ candidate, considered, expected, reason }: Choice, candidates: number): Chosen {
+  #chosen({ candidate, expected, reason }: Choice, considered: readonly Considered[], candidates: number): Chosen {
     const { history, openRequests, ports } = this.#parts
     const { peer } = candidate.advert
     history.chose(peer)

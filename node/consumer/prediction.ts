@@ -44,7 +44,7 @@ export interface Outlook {
   readonly rttMs: ReadonlyMap<PeerId, number>
   /** About how many; weighs a fast prefill against a near provider. */
   readonly promptTokens: number
-  /** About how many the answer will have. */
+  /** The most that the answer may have. */
   readonly completionTokens?: number | undefined
   readonly measured?: ((candidate: Candidate) => Measured | undefined) | undefined
   /** Share of all candidates' slots that are taken: where it is high, many are after the free ones. */
@@ -68,8 +68,6 @@ export interface Prediction {
   readonly costNano: Nano
   /** Chance that it delivers. */
   readonly success: number
-  /** By its own word, and as far as prompts can be guessed, its context holds prompt and answer. */
-  readonly fits: boolean
   /** By its own word it has a slot for this request. */
   readonly isFree: boolean
   /** Requests taken on for each slot, as far as this peer knows. */
@@ -96,18 +94,16 @@ const heldShareAssumed = { share: 0.8, tokens: 1_000 }
 
 export function predict(candidate: Candidate, outlook: Outlook): Prediction {
   const { advert, offer } = candidate
-  const { completionTokens = typicalUsage.completionTokens, held, openRequests, promptTokens } = outlook
+  const { held, promptTokens } = outlook
   const measured = outlook.measured?.(candidate)
   const line = prefillLine(measured, offer.prefillTokensPerSecond || speedUnknown.prefill)
   const decode = decodeRate(measured, offer.decodeTokensPerSecond || speedUnknown.decode)
 
-  const isHolder = held?.peer === advert.peer && held.model === offer.modelKey
-  const heldTokens = isHolder ? Math.min(held.tokens, Math.floor(promptTokens)) : 0
+  const heldTokens = held && isHeldBy(candidate, outlook) ? Math.min(held.tokens, Math.floor(promptTokens)) : 0
   const cachedTokens = Math.floor(heldTokens * heldShare(measured))
 
-  const own = outlook.unseenRequests?.(candidate) ?? openRequests.get(advert.peer) ?? 0
   const slots = Math.max(1, offer.slots)
-  const load = (offer.slots - offer.slotsFree + offer.queued + own) / slots
+  const load = loadOf(candidate, outlook)
   const serviceMs =
     line.baseMs + line.tokenMs * typicalUsage.promptTokens + (1_000 * typicalUsage.completionTokens) / decode
   const waitMs = (waiting(Math.max(load, outlook.busyShare ?? 0), slots) * serviceMs) / slots
@@ -118,7 +114,7 @@ export function predict(candidate: Candidate, outlook: Outlook): Prediction {
   const usage = {
     promptTokens: Math.ceil(promptTokens),
     cachedTokens,
-    completionTokens: Math.ceil(completionTokens),
+    completionTokens: answerTokens(outlook),
   }
   return {
     networkMs,
@@ -130,10 +126,35 @@ export function predict(candidate: Candidate, outlook: Outlook): Prediction {
     cachedTokens,
     costNano: costNano(usage, offer.price),
     success: measured ? (measured.good + goodAssumed) / (measured.good + measured.bad + goodAssumed) : 1,
-    fits: promptTokens + (outlook.completionTokens ?? 0) <= offer.contextTokens,
-    isFree: offer.slotsFree > own,
+    isFree: isFree(candidate, outlook),
     load,
   }
+}
+
+/** Of this peer's own, how many requests its advert cannot show yet. */
+function unseen(candidate: Candidate, { openRequests, unseenRequests }: Outlook): number {
+  return unseenRequests?.(candidate) ?? openRequests.get(candidate.advert.peer) ?? 0
+}
+
+/** By its own word it has a slot for this request. */
+export function isFree(candidate: Candidate, outlook: Outlook): boolean {
+  return candidate.offer.slotsFree > unseen(candidate, outlook)
+}
+
+/** Requests taken on for each slot, as far as this peer knows. */
+export function loadOf(candidate: Candidate, outlook: Outlook): number {
+  const { queued, slots, slotsFree } = candidate.offer
+  return (slots - slotsFree + queued + unseen(candidate, outlook)) / Math.max(1, slots)
+}
+
+/** It answered last in this conversation. */
+export function isHeldBy({ advert, offer }: Candidate, { held }: Outlook): boolean {
+  return held !== undefined && held.peer === advert.peer && held.model === offer.modelKey
+}
+
+/** About how many the answer will have: limits are often set far above. */
+export function answerTokens({ completionTokens = typicalUsage.completionTokens }: Outlook): number {
+  return Math.min(Math.ceil(completionTokens), typicalUsage.completionTokens)
 }
 
 /**

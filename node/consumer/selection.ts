@@ -1,10 +1,19 @@
 // Which provider to ask next. Pure: candidates, what is known of them and a random stream in, the best one and the reason out.
 
 import type { PeerId } from '../../protocol/ids.ts'
-import { costNano, type Nano } from '../../protocol/money.ts'
+import { costNano } from '../../protocol/money.ts'
 import type { Random } from '../ports.ts'
 import { byName, type Candidate } from './directory.ts'
-import { type Outlook, type Prediction, predict, typicalUsage } from './prediction.ts'
+import {
+  answerTokens,
+  isFree,
+  isHeldBy,
+  loadOf,
+  type Outlook,
+  type Prediction,
+  predict,
+  typicalUsage,
+} from './prediction.ts'
 
 export type { Candidate } from './directory.ts'
 export { rttMsUnknown } from './prediction.ts'
@@ -36,9 +45,9 @@ export interface SelectionPolicy extends Outlook {
 export interface Choice {
   readonly candidate: Candidate
   readonly expected: Prediction
+  /** It has a free slot, as far as is known, and nothing else speaks against it. */
+  readonly isReady: boolean
   readonly reason: string
-  /** How it compares: the chosen one, then the best of the others, two at most. */
-  readonly considered: readonly Considered[]
 }
 
 /** One that could have been chosen. */
@@ -65,95 +74,114 @@ const patienceMsDefault = 2_000
 /** What comes can be read while the rest is decoded: it is waited for less than the first token is. */
 const readShare = 0.25
 
-interface Weighed extends Considered {
-  /** What is chosen among first: the least. */
-  readonly rank: readonly number[]
-}
-
 /**
  * Whatever the routing: whose context seems too small comes after the others, then who failed lately, and last who has as many
  * requests of this peer as it takes; before that counts what the caller prefers. Then one with a free slot comes before one that
- * would queue, for adverts do not tell how a queue grows. The order of the candidates never matters. Where the routing draws, it draws for any number of candidates
- * alike, so that one more or less shifts no later choice.
+ * would queue, for adverts do not tell how a queue grows. The order of the candidates never matters. Where the routing draws, it
+ * draws for any number of candidates alike, so that one more or less shifts no later choice.
  */
 export function select(
   candidates: readonly Candidate[],
   policy: SelectionPolicy,
   random: Pick<Random, 'next'>,
 ): Choice | undefined {
-  const { draws, figuresOf, drawnBy = figuresOf, holds, say } = strategies[policy.routing]
-  const outlook = { busyShare: busyShare(candidates), ...policy }
-  const weighed: Weighed[] = []
-  let first: readonly number[] | undefined
+  const outlook = { ...policy, busyShare: busyShare(candidates) }
+  let rank = Number.POSITIVE_INFINITY
+  let among: Candidate[] = [] // of that rank
+  let count = 0
   for (const candidate of candidates) {
     if (policy.tried.has(candidate.advert.peer)) continue
-    const each = weigh(candidate, outlook)
-    weighed.push(each)
-    if (!first || compare(each.rank, first) < 0) first = each.rank
+    count += 1
+    const own = rankOf(candidate, policy)
+    if (own < rank) {
+      rank = own
+      among = [candidate]
+    } else if (own === rank) among.push(candidate)
   }
-  const order = (a: Weighed, b: Weighed): number =>
-    compare(figuresOf(a), figuresOf(b)) || byName(a.candidate, b.candidate)
-  let among = first ? weighed.filter(({ rank }) => compare(rank, first) === 0) : []
-  const best = leastOf(among, order)
-  if (best && holds) among = among.filter(({ score }) => score <= acceptable * best.score)
-  const holder = holds ? among.find(({ expected }) => expected.heldTokens > 0) : undefined
-  const drawn = drawOf(among, draws, order, drawnBy, random)
-  const chosen = holder ?? drawn
-  if (!chosen) return undefined
-  const others = weighed.filter((each) => each !== chosen)
-  others.sort((a, b) => compare(a.rank, b.rank) || order(a, b))
-  return {
-    candidate: chosen.candidate,
-    expected: chosen.expected,
-    reason: `${chosen.standing}, ${policy.routing} of ${weighed.length}: ${say(chosen)}${holder ? ', holds the conversation' : ''}`,
-    considered: [chosen, ...others.slice(0, othersTold)].map(({ rank: _, ...each }) => each),
-  }
+  const { figuresOf, pick, say } = strategies[policy.routing]
+  const candidate = pick(among, (each) => figuresOf(each, outlook), random, outlook)
+  if (!candidate) return undefined
+  const expected = predict(candidate, outlook)
+  const standing = standingOf(candidate, policy)
+  const reason = `${standings[standing]}, ${policy.routing} of ${count}: ${say(candidate, expected)}`
+  return { candidate, expected, isReady: standing === 0, reason }
+}
+
+/** How a choice compares: the chosen one, then the best of the others, two at most. */
+export function compareOthers(
+  { candidate: chosen }: Choice,
+  candidates: readonly Candidate[],
+  policy: SelectionPolicy,
+): readonly Considered[] {
+  const outlook = { ...policy, busyShare: busyShare(candidates) }
+  const { figuresOf } = strategies[policy.routing]
+  const others = candidates
+    .filter((each) => each !== chosen && !policy.tried.has(each.advert.peer))
+    .map((each) => ({ each, figures: [rankOf(each, policy), ...figuresOf(each, outlook)] }))
+    .sort((a, b) => compare(a.figures, b.figures) || byName(a.each, b.each))
+  return [chosen, ...others.slice(0, othersTold).map(({ each }) => each)].map((candidate) => {
+    const expected = predict(candidate, outlook)
+    const standing = standings[standingOf(candidate, policy)] ?? ''
+    return { candidate, expected, standing, score: scoreOf(expected, outlook) }
+  })
 }
 
 /** What counts, the most important first; less is better. */
 type Figures = readonly (number | bigint)[]
+type FiguresOf = (candidate: Candidate) => Figures
 
 interface Strategy {
-  readonly figuresOf: (each: Weighed) => Figures
-  readonly say: (each: Weighed) => string
-  /** How many are drawn at random, of which the best is taken, of equal ones the first; 0 takes the best of all. */
-  readonly draws: 0 | 1 | 2
-  /** What the best of those drawn is by, where that is another than the best of all. */
-  readonly drawnBy?: (each: Weighed) => Figures
-  /** Draws among those near the best only, unless one of them holds the conversation. */
-  readonly holds?: true
+  readonly figuresOf: (candidate: Candidate, outlook: SelectionPolicy) => Figures
+  readonly pick: (
+    candidates: Candidate[],
+    figuresOf: FiguresOf,
+    random: Pick<Random, 'next'>,
+    outlook: SelectionPolicy,
+  ) => Candidate | undefined
+  readonly say: (candidate: Candidate, expected: Prediction) => string
 }
 
 const strategies: Record<Routing, Strategy> = {
   balanced: {
-    draws: 2,
-    drawnBy: ({ expected }) => [expected.load],
-    holds: true,
-    figuresOf: ({ expected, score }) => [score, expected.firstTokenMs, expected.load],
-    say: ({ expected: { costNano, firstTokenMs } }) =>
-      `${costNano} nano, ${Math.round(firstTokenMs)} ms to a first token`,
+    figuresOf: (candidate, outlook) => {
+      const expected = predict(candidate, outlook)
+      return [scoreOf(expected, outlook), expected.firstTokenMs]
+    },
+    pick: (candidates, figuresOf, random, outlook) => {
+      const scores = candidates.map((candidate) => Number(figuresOf(candidate)[0]))
+      const best = Math.min(...scores)
+      const near = candidates.filter((_, at) => (scores[at] ?? 0) <= acceptable * best)
+      const drawn = twoChoices(near, (each) => [loadOf(each, outlook)], random)
+      return near.find((each) => isHeldBy(each, outlook)) ?? drawn
+    },
+    say: (_, { costNano: nano, firstTokenMs, heldTokens }) =>
+      `${nano} nano, ${Math.round(firstTokenMs)} ms to a first token${heldTokens > 0 ? ', holds the conversation' : ''}`,
   },
   'least-price': {
-    draws: 0,
-    figuresOf: ({ candidate, expected }) => [typicalNano(candidate), -expected.decodeTokensPerSecond],
-    say: ({ candidate }) => `${candidate.offer.price.completionNano} nano a million tokens`,
+    figuresOf: ({ offer }) => [costNano(typicalUsage, offer.price), -offer.decodeTokensPerSecond],
+    pick: least,
+    say: ({ offer }) => `${offer.price.completionNano} nano a million tokens`,
   },
   'least-latency': {
-    draws: 0,
-    figuresOf: ({ expected }) => [expected.firstTokenMs],
-    say: ({ expected }) => `${Math.round(expected.firstTokenMs)} ms to a first token`,
+    figuresOf: (candidate, outlook) => [predict(candidate, outlook).firstTokenMs],
+    pick: least,
+    say: (_, { firstTokenMs }) => `${Math.round(firstTokenMs)} ms to a first token`,
   },
   'most-throughput': {
-    draws: 0,
-    figuresOf: ({ expected }) => [-expected.decodeTokensPerSecond],
-    say: ({ expected }) => `${Math.round(expected.decodeTokensPerSecond)} tokens/s`,
+    figuresOf: (candidate, outlook) => [-predict(candidate, outlook).decodeTokensPerSecond],
+    pick: least,
+    say: (_, { decodeTokensPerSecond }) => `${Math.round(decodeTokensPerSecond)} tokens/s`,
   },
   p2c: {
-    draws: 2,
-    figuresOf: ({ candidate, expected }) => [expected.load, typicalNano(candidate)],
-    say: ({ expected }) => `${Math.round(100 * expected.load)} % load`,
+    figuresOf: (candidate, outlook) => [loadOf(candidate, outlook), costNano(typicalUsage, candidate.offer.price)],
+    pick: twoChoices,
+    say: (_, { load }) => `${Math.round(100 * load)} % load`,
   },
-  random: { draws: 1, figuresOf: () => [], say: () => 'any' },
+  random: {
+    figuresOf: () => [],
+    pick: (candidates, _, random) => candidates.sort(byName)[draw(random, candidates.length)],
+    say: () => 'any',
+  },
 }
 
 function busyShare(candidates: readonly Candidate[]): number {
@@ -166,52 +194,56 @@ function busyShare(candidates: readonly Candidate[]): number {
   return slots === 0 ? 0 : taken / slots
 }
 
-function weigh(candidate: Candidate, policy: SelectionPolicy): Weighed {
+/** Into `standings`. */
+function standingOf(candidate: Candidate, policy: SelectionPolicy): number {
+  const { advert, failedAtMs, offer } = candidate
+  const { completionTokens = 0, cooldownMs, nowMs, openRequests, peerRequestsMax, promptTokens } = policy
+  if (peerRequestsMax !== undefined && (openRequests.get(advert.peer) ?? 0) >= peerRequestsMax) return 4
+  if (failedAtMs !== undefined && failedAtMs > nowMs - cooldownMs) return 3
+  if (promptTokens + completionTokens > offer.contextTokens) return 2
+  return isFree(candidate, policy) ? 0 : 1
+}
+
+/** What is chosen among first: the least. One number, for it is asked of every candidate of every choice. */
+function rankOf(candidate: Candidate, policy: SelectionPolicy): number {
   const { peer } = candidate.advert
-  const { connected, cooldownMs, nowMs, openRequests, order, patienceMs = patienceMsDefault, peerRequestsMax } = policy
-  const expected = predict(candidate, policy)
-  const isCooling = candidate.failedAtMs !== undefined && candidate.failedAtMs > nowMs - cooldownMs
-  const isFull = (openRequests.get(peer) ?? 0) >= (peerRequestsMax ?? Number.POSITIVE_INFINITY)
-  const standing = isFull ? 4 : isCooling ? 3 : !expected.fits ? 2 : expected.isFree ? 0 : 1
-  const place = order?.indexOf(peer) ?? -1
-  const rank = [
-    standing >= 2 ? standing : 0,
-    connected && !connected.has(peer) ? 1 : 0,
-    place === -1 ? (order?.length ?? 0) : place,
-    standing,
-  ]
-  const answerMs = (1_000 * (policy.completionTokens ?? typicalUsage.completionTokens)) / expected.decodeTokensPerSecond
-  const waits = (expected.firstTokenMs + readShare * answerMs) / patienceMs
+  const { connected, order = [] } = policy
+  const standing = standingOf(candidate, policy)
+  const last = standing < 2 ? 0 : standing
+  const unconnected = connected && !connected.has(peer) ? 1 : 0
+  const place = order.length === 0 ? -1 : order.indexOf(peer)
+  const places = order.length + 1
+  return ((2 * last + unconnected) * places + (place === -1 ? order.length : place)) * standings.length + standing
+}
+
+function scoreOf(expected: Prediction, outlook: SelectionPolicy): number {
+  const answerMs = (1_000 * answerTokens(outlook)) / expected.decodeTokensPerSecond
+  const waits = (expected.firstTokenMs + readShare * answerMs) / (outlook.patienceMs ?? patienceMsDefault)
   const nano = Math.max(1, Number(expected.costNano)) // of those that cost nothing the sooner is better
-  const score = (nano * (1 + waits * waits)) / expected.success
-  return { candidate, expected, standing: standings[standing] ?? '', score, rank }
+  return (nano * (1 + waits * waits)) / expected.success
 }
 
-/** Of so many drawn the best; the best of all where none is drawn. Draws for any number alike. */
-function drawOf(
-  among: readonly Weighed[],
-  draws: Strategy['draws'],
-  order: (a: Weighed, b: Weighed) => number,
-  drawnBy: Strategy['figuresOf'],
+/** The better of two different ones, of equal ones the first drawn. Draws for any number alike. */
+function twoChoices(
+  candidates: Candidate[],
+  figuresOf: FiguresOf,
   random: Pick<Random, 'next'>,
-): Weighed | undefined {
-  if (draws === 0) return leastOf(among, order)
-  const sorted = among.toSorted((a, b) => byName(a.candidate, b.candidate))
-  const first = draw(random, sorted.length)
-  if (draws === 1) return sorted[first]
-  const second = draw(random, sorted.length - 1)
-  const [one, other] = [sorted[first], sorted[second < first ? second : second + 1]]
-  return one && other && compare(drawnBy(other), drawnBy(one)) < 0 ? other : one
+): Candidate | undefined {
+  candidates.sort(byName)
+  const first = draw(random, candidates.length)
+  const second = draw(random, candidates.length - 1)
+  const [one, other] = [candidates[first], candidates[second < first ? second : second + 1]]
+  return one && other && compare(figuresOf(other), figuresOf(one)) < 0 ? other : one
 }
 
-function leastOf(among: readonly Weighed[], order: (a: Weighed, b: Weighed) => number): Weighed | undefined {
-  let best: Weighed | undefined
-  for (const each of among) if (!best || order(each, best) < 0) best = each
-  return best
-}
-
-function typicalNano({ offer }: Candidate): Nano {
-  return costNano(typicalUsage, offer.price)
+function least(candidates: readonly Candidate[], figuresOf: FiguresOf): Candidate | undefined {
+  let best: { readonly candidate: Candidate; readonly figures: Figures } | undefined
+  for (const candidate of candidates) {
+    const figures = figuresOf(candidate)
+    const order = best ? compare(figures, best.figures) || byName(candidate, best.candidate) : -1
+    if (order < 0) best = { candidate, figures }
+  }
+  return best?.candidate
 }
 
 function compare(a: Figures, b: Figures): number {

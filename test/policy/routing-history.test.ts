@@ -51,7 +51,6 @@ function chosen(number: number, expected: Partial<Chosen['expected']> = {}): Cho
       cachedTokens: 0,
       costNano: 0n,
       success: 1,
-      fits: true,
       isFree: true,
       load: 0,
       ...expected,

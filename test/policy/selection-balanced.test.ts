@@ -5,7 +5,14 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Candidate } from '../../node/consumer/directory.ts'
 import type { Measured } from '../../node/consumer/prediction.ts'
-import { type Choice, type Routing, type SelectionPolicy, select } from '../../node/consumer/selection.ts'
+import {
+  type Choice,
+  type Considered,
+  compareOthers,
+  type Routing,
+  type SelectionPolicy,
+  select,
+} from '../../node/consumer/selection.ts'
 import type { Offer } from '../../protocol/advert.ts'
 import { parseModelKey } from '../../protocol/ids.ts'
 import { featuresByDefault } from '../../protocol/task.ts'
@@ -93,6 +100,11 @@ function drawing(...values: readonly number[]): { next(): number } {
 
 const draws = [0, 0.2, 0.4, 0.6, 0.8, 0.99]
 
+function considered(candidates: readonly Candidate[], by: SelectionPolicy): readonly Considered[] {
+  const choice = select(candidates, by, drawing(0)) ?? expect.unreachable()
+  return compareOthers(choice, candidates, by)
+}
+
 /** Everybody whom some draw chooses, by number. */
 function anyOf(candidates: readonly Candidate[], change: Partial<SelectionPolicy> = {}): readonly number[] {
   const chosen = new Set<number>()
@@ -150,8 +162,7 @@ describe('price and time', () => {
 
 describe('what was measured', () => {
   test('a provider that failed is worse than an equal one, the more the more often', () => {
-    const scoreWith = (bad: number) =>
-      select([candidate(0)], { ...policy, ...measuring({ bad }) }, drawing(0))?.considered[0]?.score ?? 0
+    const scoreWith = (bad: number) => considered([candidate(0)], { ...policy, ...measuring({ bad }) })[0]?.score ?? 0
     expect(scoreWith(1)).toBeGreaterThan(scoreWith(0))
     expect(scoreWith(3)).toBeGreaterThan(scoreWith(1))
     expect(anyOf([candidate(0), candidate(1)], measuring({ bad: 1 }))).toEqual([1])
@@ -327,9 +338,9 @@ test('sort by throughput takes the fastest decoder, by what was measured of it',
 
 test('a choice tells the figures of the chosen one and of the best two others', () => {
   const four = [candidate(0, priced(3)), candidate(1, priced(2)), candidate(2), candidate(3, priced(4))]
-  const { considered } = select(four, policy, drawing(0)) ?? expect.unreachable()
-  expect(considered.map(({ candidate: { advert } }) => peers.indexOf(advert.peer))).toEqual([2, 1, 0])
-  expect(considered[0]?.expected.costNano).toBe(30_000n)
+  const told = considered(four, policy)
+  expect(told.map(({ candidate: { advert } }) => peers.indexOf(advert.peer))).toEqual([2, 1, 0])
+  expect(told[0]?.expected.costNano).toBe(30_000n)
 })
 
 test('many consumers with one stale view do not herd', () => {
