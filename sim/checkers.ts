@@ -19,7 +19,8 @@ export class Checkers {
   readonly #configs = new Map<string, Config>()
   readonly #slots = new Map<string, number>()
   readonly #windows = new Map<string, Nano>()
-  readonly #settled = new Map<string, Nano>()
+  /** Payee → escrow → what it had settled when last looked at. */
+  readonly #settled = new Map<AuditedChannel['payee'], Map<AuditedChannel['escrow'], Nano>>()
   /** Requests that began at a consumer that has not died since, and how often each has finished. */
   readonly #finishes = new Map<
     string,
@@ -157,22 +158,26 @@ export class Checkers {
     { consumer, provider, escrow, payee, settledNano, coveredNano, owedNano, depositNano }: AuditedChannel,
     atMs: number,
   ): void {
-    const pair = `${consumer} to ${provider}`
-    const key = `${escrow}/${payee}`
-    const before = this.#settled.get(key) ?? 0n
+    const settled = this.#settled.get(payee) ?? new Map<AuditedChannel['escrow'], Nano>()
+    const before = settled.get(escrow) ?? 0n
+    const pair = (): string => `${consumer} to ${provider}`
     if (settledNano < before) {
-      this.#found('settled-never-falls', atMs, `${pair}: ${settledNano} nano settled, it was ${before}`)
+      this.#found('settled-never-falls', atMs, `${pair()}: ${settledNano} nano settled, it was ${before}`)
     }
-    this.#settled.set(key, settledNano)
+    this.#settled.set(payee, settled.set(escrow, settledNano))
     if (coveredNano !== undefined && settledNano > coveredNano) {
       this.#found(
         'settled-within-vouchers',
         atMs,
-        `${pair}: ${settledNano} nano settled, vouchers cover ${coveredNano}`,
+        `${pair()}: ${settledNano} nano settled, vouchers cover ${coveredNano}`,
       )
     }
     if (settledNano > depositNano) {
-      this.#found('settled-within-deposit', atMs, `${pair}: ${settledNano} nano settled of a deposit of ${depositNano}`)
+      this.#found(
+        'settled-within-deposit',
+        atMs,
+        `${pair()}: ${settledNano} nano settled of a deposit of ${depositNano}`,
+      )
     }
     if (owedNano !== undefined && coveredNano !== undefined) this.#exposed(provider, owedNano - coveredNano, atMs)
   }

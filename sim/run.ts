@@ -74,6 +74,8 @@ export async function carryOut(plan: Plan, world: World, options: RunOptions = {
   return run.observations()
 }
 
+type Books = { readonly owedNano: Nano; readonly coveredNano: Nano }
+
 class Run {
   readonly #plan: Plan
   readonly #world: World
@@ -89,7 +91,7 @@ class Run {
   readonly #banded = new Set<string>()
   readonly #connections = new Map<string, readonly string[]>()
   /** What each provider's books said of each payer when it last ran. */
-  readonly #books = new Map<string, { readonly owedNano: Nano; readonly coveredNano: Nano }>()
+  readonly #books = new Map<AuditedChannel['payee'], Map<AuditedChannel['escrow'], Books>>()
   #startMs = 0
   #isHealing = false
   #isHealed = false
@@ -367,10 +369,12 @@ class Run {
   }
 
   #remembered(channel: AuditedChannel): AuditedChannel {
-    const key = `${channel.escrow}/${channel.payee}`
-    const { owedNano, coveredNano } = channel
-    if (owedNano !== undefined && coveredNano !== undefined) this.#books.set(key, { owedNano, coveredNano })
-    return { ...channel, ...this.#books.get(key) }
+    const { coveredNano, escrow, owedNano, payee } = channel
+    if (owedNano === undefined || coveredNano === undefined)
+      return { ...channel, ...this.#books.get(payee)?.get(escrow) }
+    const books = this.#books.get(payee) ?? new Map<AuditedChannel['escrow'], Books>()
+    this.#books.set(payee, books.set(escrow, { owedNano, coveredNano }))
+    return channel
   }
 
   /** Since the start of the run. */

@@ -61,8 +61,8 @@ interface Member {
   readonly profile: Profile | undefined
   readonly random: SeededRandom
   slots: number
-  /** As last seen while it ran, by escrow and payee. */
-  readonly channels: Map<string, SeenChannel>
+  /** As last seen while it ran, by escrow: all are paid to its one account. */
+  readonly channels: Map<Address, SeenChannel>
   up: { readonly node: MeshNode; readonly life: Life; readonly network: Network } | undefined
 }
 
@@ -291,5 +291,5 @@ export class VirtualWorld implements World {
 }
 
 function noteChannels({ channels, up }: Member): void {
-  for (const channel of up?.node.channels() ?? []) channels.set(`${channel.escrow}/${channel.payee}`, channel)
+  for (const channel of up?.node.channels() ?? []) channels.set(channel.escrow, channel)
 }

@@ -25,28 +25,34 @@ export interface ConnectionParts {
   readonly stalled: (connection: Connection) => void
 }
 
+const none: readonly Rider[] = []
+
 interface Packet {
   readonly sinceMs: number
   readonly act: () => void
+}
+
+/** One side of it, and the direction that leaves from there. A mesh has many connections, and most of these are idle. */
+class Half extends Line {
+  isOpen = true
+  /** When the last that was sent is there: nothing overtakes on a connection. */
+  arrivedMs = 0
+  relayedBytes = 0
+  doom: Timer | undefined
+  held: Packet[] | undefined
+  riders: Rider[] | undefined
+  /** Who wants to know of its end without using it. */
+  watchers: Rider[] | undefined
 }
 
 export class Connection {
   readonly ends: readonly [Incarnation, Incarnation]
   readonly relay: Machine | undefined
   readonly openedMs: number
-  readonly riders: readonly [Set<Rider>, Set<Rider>] = [new Set(), new Set()]
-  /** Who wants to know of its end without using it. */
-  readonly watchers: readonly [Set<Rider>, Set<Rider>] = [new Set(), new Set()]
   readonly #ground: Ground
   readonly #closed: ConnectionParts['closed']
   readonly #stall: ConnectionParts['stalled']
-  readonly #lines: readonly [Line, Line] = [new Line(), new Line()]
-  /** When the last that was sent from each side is there: nothing overtakes on a connection. */
-  readonly #arrivedMs: [number, number] = [0, 0]
-  readonly #isOpen: [boolean, boolean] = [true, true]
-  readonly #held: [Packet[], Packet[]] = [[], []]
-  readonly #dooms: [Timer | undefined, Timer | undefined] = [undefined, undefined]
-  readonly #relayed: [number, number] = [0, 0]
+  readonly #halves: readonly [Half, Half] = [new Half(), new Half()]
 
   constructor({ ground, ends, relay, closed, stalled }: ConnectionParts) {
     this.#ground = ground
@@ -61,11 +67,40 @@ export class Connection {
   }
 
   isOpenAt(side: Side): boolean {
-    return this.#isOpen[side]
+    return this.#halves[side].isOpen
   }
 
   get isOver(): boolean {
-    return !this.#isOpen[0] && !this.#isOpen[1]
+    return !this.#halves[0].isOpen && !this.#halves[1].isOpen
+  }
+
+  /** Uses it from this side until `unride`. */
+  ride(side: Side, rider: Rider): void {
+    const half = this.#halves[side]
+    if (half.riders) half.riders.push(rider)
+    else half.riders = [rider]
+  }
+
+  unride(side: Side, rider: Rider): void {
+    const { riders } = this.#halves[side]
+    const at = riders?.indexOf(rider) ?? -1
+    if (at >= 0) riders?.splice(at, 1)
+  }
+
+  ridersAt(side: Side): readonly Rider[] {
+    return this.#halves[side].riders ?? none
+  }
+
+  /** Tells once it is gone, for as long as it lasts. */
+  watch(side: Side, watcher: Rider): void {
+    const half = this.#halves[side]
+    half.watchers = [...(half.watchers ?? none), watcher]
+  }
+
+  /** Nobody uses it from this side or watches it. */
+  isIdleAt(side: Side): boolean {
+    const { riders, watchers } = this.#halves[side]
+    return (riders === undefined || riders.length === 0) && watchers === undefined
   }
 
   sideOf(end: Incarnation): Side {
@@ -98,28 +133,28 @@ export class Connection {
   send(side: Side, bytes: number, act: () => void): number {
     const { draw, paths, scheduler, settings, tally } = this.#ground
     const nowMs = scheduler.now()
-    if (!this.#isOpen[side]) return nowMs
+    const half = this.#halves[side]
+    if (!half.isOpen) return nowMs
     tally.messages += 1
     tally.bytes += bytes
     const from = this.ends[side].machine
     const to = this.ends[side === 0 ? 1 : 0].machine
     const latencyMs = this.oneWayMs() * (1 + paths.jitter * (2 * draw() - 1))
     const loss = paths.lossOf(from.spot, to.spot)
-    const line = this.#lines[side]
     const { up } = from.access
-    let arrivalMs = line.send({ nowMs, bytes, latencyMs, loss, windowMax: settings.muxerWindowBytes, draw }, up)
+    let arrivalMs = half.send({ nowMs, bytes, latencyMs, loss, windowMax: settings.muxerWindowBytes, draw }, up)
     // a slower line takes in what a faster sends out; what is behind waits for it
     arrivalMs += Math.max(0, bytes / to.access.down.bytesPerMs - bytes / up.bytesPerMs)
-    arrivalMs = Math.max(arrivalMs, this.#arrivedMs[side])
-    this.#arrivedMs[side] = arrivalMs
+    arrivalMs = Math.max(arrivalMs, half.arrivedMs)
+    half.arrivedMs = arrivalMs
     scheduler.at(arrivalMs, () => this.#atDoor(side, bytes, act))
-    if (this.relay) this.#countRelayed(side, bytes)
-    return line.departedMs
+    if (this.relay) this.#countRelayed(half, bytes)
+    return half.departedMs
   }
 
   /** This side closes it, in order or not: the other is told. */
   close(side: Side): void {
-    if (!this.#isOpen[side]) return
+    if (!this.isOpenAt(side)) return
     this.tellOther(side)
     this.drop(side)
   }
@@ -127,9 +162,9 @@ export class Connection {
   /** The other side hears, as soon as a message gets through, that this one is gone. */
   tellOther(side: Side): void {
     const other: Side = side === 0 ? 1 : 0
-    if (!this.#isOpen[other]) return
+    if (!this.isOpenAt(other)) return
     const { scheduler } = this.#ground
-    const atMs = Math.max(scheduler.now() + this.oneWayMs(), this.#lines[side].lastArrivalMs)
+    const atMs = Math.max(scheduler.now() + this.oneWayMs(), this.#halves[side].lastArrivalMs)
     scheduler.at(atMs, () => {
       if (this.isCut) this.doom(other)
       else this.drop(other)
@@ -138,46 +173,54 @@ export class Connection {
 
   /** This side knows that it is gone; nobody is told. */
   drop(side: Side): void {
-    if (!this.#isOpen[side]) return
-    this.#isOpen[side] = false
+    const half = this.#halves[side]
+    if (!half.isOpen) return
+    half.isOpen = false
     this.undoom(side)
-    this.#held[side].length = 0
-    this.ends[side].act(() => {
-      for (const rider of [...this.riders[side], ...this.watchers[side]]) rider.lost()
-    })
+    half.held = undefined
+    if (!this.isIdleAt(side)) {
+      this.ends[side].act(() => {
+        for (const rider of [...(half.riders ?? none), ...(half.watchers ?? none)]) rider.lost()
+      })
+    }
     this.#closed(this, side)
   }
 
   /** Nothing is heard any more at this side: after so many pings in vain it gives up. */
   doom(side: Side): void {
-    if (!this.#isOpen[side] || this.#dooms[side]) return
+    const half = this.#halves[side]
+    if (!half.isOpen || half.doom) return
     const { draw, scheduler, settings, tally } = this.#ground
     let afterMs = draw() * settings.pingIntervalMs + settings.pingMs
     for (let failures = 1; failures < settings.pingFailuresMax; failures += 1) {
       afterMs += jittered(settings.pingIntervalMs, draw()) + settings.pingMs
     }
-    this.#dooms[side] = scheduler.at(scheduler.now() + afterMs, () => {
-      this.#dooms[side] = undefined
+    half.doom = scheduler.at(scheduler.now() + afterMs, () => {
+      half.doom = undefined
       tally.connectionsDropped += 1
       this.close(side)
     })
   }
 
   undoom(side: Side): void {
-    this.#dooms[side]?.cancel()
-    this.#dooms[side] = undefined
+    const half = this.#halves[side]
+    half.doom?.cancel()
+    half.doom = undefined
   }
 
   /** The partition is over: TCP tries again what it held, a while after. */
   heal(): void {
     for (const side of [0, 1] as const) {
-      const [first] = this.#held[side]
+      const half = this.#halves[side]
+      const first = half.held?.[0]
       if (!first) continue
       const { scheduler } = this.#ground
       const atMs = retriedMs(first.sinceMs, scheduler.now()) + this.oneWayMs()
       scheduler.at(atMs, () => {
         if (this.isCut) return
-        for (const { act } of this.#held[side].splice(0)) this.#handOver(side, act)
+        const held = half.held ?? []
+        half.held = undefined
+        for (const { act } of held) this.#handOver(side, act)
       })
     }
   }
@@ -194,9 +237,10 @@ export class Connection {
   }
 
   #arrive(side: Side, act: () => void): void {
-    const held = this.#held[side]
-    if (held.length > 0 || this.isCut) {
-      held.push({ sinceMs: this.#ground.scheduler.now(), act })
+    const half = this.#halves[side]
+    if (half.held || this.isCut) {
+      half.held ??= []
+      half.held.push({ sinceMs: this.#ground.scheduler.now(), act })
       this.#stall(this)
       return
     }
@@ -208,7 +252,7 @@ export class Connection {
     const receiver = this.ends[other]
     const { machine } = receiver
     if (machine.current === receiver) {
-      if (this.#isOpen[other]) receiver.act(act)
+      if (this.isOpenAt(other)) receiver.act(act)
       return // or its reset is on its way
     }
     if (machine.state === 'silent') return
@@ -219,9 +263,9 @@ export class Connection {
     })
   }
 
-  #countRelayed(side: Side, bytes: number): void {
-    this.#relayed[side] += bytes
-    if (this.#relayed[side] > this.#ground.settings.relayBytesMax) this.#endAtRelay()
+  #countRelayed(half: Half, bytes: number): void {
+    half.relayedBytes += bytes
+    if (half.relayedBytes > this.#ground.settings.relayBytesMax) this.#endAtRelay()
   }
 
   /** The relay ends it for both. */

@@ -195,7 +195,8 @@ export class Endpoint implements Network, Incarnation {
 
   connectionTo(machine: Machine): Connection | undefined {
     const open = this.connectionsBy.get(machine.spot.index)
-    return open?.find(({ relay }) => relay === undefined) ?? open?.[0]
+    if (open?.[0]?.relay === undefined) return open?.[0]
+    return open.find(({ relay }) => relay === undefined) ?? open[0]
   }
 
   /** A stream was asked for from the other side. */
@@ -350,18 +351,18 @@ class Opening {
     const from = this.#from
     const side = connection.sideOf(from)
     const other: Side = side === 0 ? 1 : 0
-    if (connection.riders[side].size >= ground.settings.muxedStreamsMax) {
+    if (connection.ridersAt(side).length >= ground.settings.muxedStreamsMax) {
       this.#fail(new MeshError('unreachable', `${this.#peer} has ${ground.settings.muxedStreamsMax} streams already`))
       return
     }
     this.#connection = connection
     const protocol = this.#protocol
     const own = new Waiter(() => {
-      connection.riders[side].delete(own)
+      connection.unride(side, own)
       // it had ended and nobody had told yet: dial anew
       if (!this.#isSettled) this.#dial(machine)
     })
-    connection.riders[side].add(own)
+    connection.ride(side, own)
     connection.send(side, controlBytes, () => {
       const listener = connection.ends[other]
       let stream: ModelStream | undefined
@@ -371,7 +372,7 @@ class Opening {
         ModelStream.pair(dialled, listened)
         stream = dialled
         connection.send(other, controlBytes, () => {
-          connection.riders[side].delete(own)
+          connection.unride(side, own)
           if (this.#isSettled) dialled.reset(new Error('nobody waits for this stream any more'))
           else this.#succeed(dialled)
         })
@@ -379,7 +380,7 @@ class Opening {
       })
       if (served === 'served' || stream) return
       connection.send(other, controlBytes, () => {
-        connection.riders[side].delete(own)
+        connection.unride(side, own)
         this.#fail(new MeshError('unreachable', `${this.#peer} does not speak ${protocol}`))
       })
     })
@@ -395,7 +396,7 @@ class Opening {
     else this.#fail(new MeshError('unreachable', `${this.#peer} could not be dialled: no address of it is known`))
     if (!connection) return
     const side = connection.sideOf(this.#from)
-    if (![...connection.riders[side]].some((rider) => rider instanceof ModelStream)) connection.close(side)
+    if (!connection.ridersAt(side).some((rider) => rider instanceof ModelStream)) connection.close(side)
   }
 
   readonly #cancel = (): void => {

@@ -288,7 +288,7 @@ export class ModelNetwork implements Fabric {
       return
     }
     this.#connected(endpoint, relay, (connection) => {
-      if (connection) connection.watchers[connection.sideOf(endpoint)].add(new Waiter(again))
+      if (connection) connection.watch(connection.sideOf(endpoint), new Waiter(again))
       else again()
     })
   }
@@ -309,7 +309,7 @@ export class ModelNetwork implements Fabric {
     const again = (ms: number): void => this.#later(ms, endpoint, () => this.#keepConnected(endpoint, machine, ms))
     this.#connected(endpoint, machine, (connection) => {
       if (!connection) again(Math.min(bootstrapRetryMsMax, 2 * retryMs))
-      else connection.watchers[connection.sideOf(endpoint)].add(new Waiter(() => again(bootstrapRetryMs)))
+      else connection.watch(connection.sideOf(endpoint), new Waiter(() => again(bootstrapRetryMs)))
     })
   }
 
@@ -326,16 +326,16 @@ export class ModelNetwork implements Fabric {
       ground: this.ground,
       ends: [from, to],
       relay,
-      closed: (closed, side) => this.#closed(closed, side),
-      stalled: (waiting) => this.#stalled.add(waiting),
+      closed: this.#closed,
+      stalled: this.#stall,
     })
     const a = from.machine.spot.index
     const b = to.machine.spot.index
     this.#connections.add(connection)
     if (relay) this.#relayingOf(relay).add(connection)
     this.ground.tally.connections += 1
-    held(from, b).push(connection)
-    held(to, a).push(connection)
+    hold(from, b, connection)
+    hold(to, a, connection)
     this.#prune(from, connection)
     this.#prune(to, connection)
     if (!relay) {
@@ -346,11 +346,14 @@ export class ModelNetwork implements Fabric {
     return connection
   }
 
-  #closed(connection: Connection, side: Side): void {
+  readonly #stall = (waiting: Connection): void => void this.#stalled.add(waiting)
+
+  readonly #closed = (connection: Connection, side: Side): void => {
     const endpoint = this.#endpoints[connection.machineAt(side).spot.index]
     const other = connection.machineAt(side === 0 ? 1 : 0).spot.index
     if (endpoint === connection.ends[side]) {
-      const left = endpoint.connectionsBy.get(other)?.filter((open) => open !== connection) ?? []
+      const open = endpoint.connectionsBy.get(other) ?? []
+      const left = open.length > 1 || open[0] !== connection ? open.filter((each) => each !== connection) : []
       if (left.length > 0) endpoint.connectionsBy.set(other, left)
       else endpoint.connectionsBy.delete(other)
       if (!left.some(({ relay }) => relay === undefined)) this.gossip.disconnect(endpoint.machine.spot.index, other)
@@ -368,7 +371,7 @@ export class ModelNetwork implements Fabric {
     for (const connections of endpoint.connectionsBy.values()) {
       for (const connection of connections) {
         const side = connection.sideOf(endpoint)
-        if (connection === latest || connection.riders[side].size > 0 || connection.watchers[side].size > 0) continue
+        if (connection === latest || !connection.isIdleAt(side)) continue
         connection.close(side)
         return
       }
@@ -433,12 +436,12 @@ export class ModelNetwork implements Fabric {
         if (isOver) return
         isOver = true
         timer.cancel()
-        connection.riders[side].delete(waiter)
+        connection.unride(side, waiter)
         done(isAnswered)
       }
       const waiter = new Waiter(() => end(false))
       const timer = scheduler.at(scheduler.now() + answerMs, () => endpoint.act(() => end(false)))
-      connection.riders[side].add(waiter)
+      connection.ride(side, waiter)
       connection.send(side, bytes + frameOverheadBytes, () => {
         const answer = serve()
         connection.send(side === 0 ? 1 : 0, (answer || controlBytes) + frameOverheadBytes, () => end(true))
@@ -549,8 +552,8 @@ function behaviourOf({ adversary, dhtBehaviour }: ModelPeer): DhtBehaviour | und
   return undefined
 }
 
-function held(endpoint: Endpoint, index: number): Connection[] {
-  const open = endpoint.connectionsBy.get(index) ?? []
-  endpoint.connectionsBy.set(index, open)
-  return open
+function hold(endpoint: Endpoint, index: number, connection: Connection): void {
+  const open = endpoint.connectionsBy.get(index)
+  if (open) open.push(connection)
+  else endpoint.connectionsBy.set(index, [connection])
 }

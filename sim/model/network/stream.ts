@@ -63,7 +63,7 @@ export class ModelStream implements Stream, Rider {
     this.over = over.promise
     this.#finished = over.resolve
     this.frames = { [Symbol.asyncIterator]: () => this.#iterate() }
-    parts.connection.riders[parts.side].add(this)
+    parts.connection.ride(parts.side, this)
   }
 
   /** Both ends of one stream. */
@@ -356,7 +356,7 @@ export class ModelStream implements Stream, Rider {
     this.#linger?.cancel()
     this.#stall?.cancel()
     const { connection, side } = this.#parts
-    connection.riders[side].delete(this)
+    connection.unride(side, this)
     this.#finished()
   }
 

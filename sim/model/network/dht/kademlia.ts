@@ -106,7 +106,7 @@ export class Kademlia {
     const member = this.#members[at]
     if (!member || !this.#members[peer]?.isServer) return
     member.table.see(peer, this.#scheduler.now())
-    for (const go of member.waiting.splice(0)) go()
+    if (member.waiting.length > 0) for (const go of member.waiting.splice(0)) go()
   }
 
   tableOf(index: number): RoutingTable | undefined {

@@ -4,6 +4,8 @@ export class KeySpace {
   #high = new Uint32Array(256)
   #low = new Uint32Array(256)
   #size = 0
+  /** Of the peers that are being sorted. */
+  readonly #distances = new Float64Array(insertedMax)
 
   get size(): number {
     return this.#size
@@ -38,12 +40,38 @@ export class KeySpace {
     return sharedBits(this.high(peer) ^ high, this.low(peer) ^ low)
   }
 
+  /** The closest to the key first. An answer has some tens: these are inserted, each with its distance computed once. */
+  sort(peers: number[], key: Key): void {
+    const distances = this.#distances
+    if (peers.length > insertedMax) {
+      peers.sort((a, b) => this.compare(a, b, key))
+      return
+    }
+    for (let at = 0; at < peers.length; at += 1) {
+      const peer = peers[at] as number
+      const distance = (this.high(peer) ^ key.high) >>> 0
+      let to = at
+      while (to > 0) {
+        const before = distances[to - 1] as number
+        if (before < distance || (before === distance && this.compare(peers[to - 1] as number, peer, key) <= 0)) break
+        distances[to] = before
+        peers[to] = peers[to - 1] as number
+        to -= 1
+      }
+      distances[to] = distance
+      peers[to] = peer
+    }
+  }
+
   /** Below zero where `a` is closer to the key than `b`. */
   compare(a: number, b: number, { high, low }: Key): number {
     const byHigh = ((this.high(a) ^ high) >>> 0) - ((this.high(b) ^ high) >>> 0)
     return byHigh !== 0 ? byHigh : ((this.low(a) ^ low) >>> 0) - ((this.low(b) ^ low) >>> 0)
   }
 }
+
+/** Beyond so many the usual way is faster. */
+const insertedMax = 64
 
 export interface Key {
   readonly high: number

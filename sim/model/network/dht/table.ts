@@ -70,7 +70,7 @@ export class RoutingTable {
       // the more significant the bit in which a prefix differs, the farther all behind it
       for (let by = 0; by < 2 ** this.#prefixBits && found.length < wanted; by += 1) this.#take(prefix ^ by, found)
     }
-    found.sort((a, b) => this.#space.compare(a, b, key))
+    this.#space.sort(found, key)
     if (found.length > wanted) found.length = wanted
     const at = but < 0 ? -1 : found.indexOf(but)
     if (at >= 0) found.splice(at, 1)

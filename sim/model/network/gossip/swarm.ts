@@ -378,7 +378,7 @@ export class GossipSwarm {
     const site = this.#sites[index]
     if (!site) return
     const { degree, degreeMax, degreeMin } = this.#settings
-    for (const peer of site.mesh) if (this.#scoreAt(site, peer) < 0) this.#part(site, peer)
+    if (site.offences) for (const peer of site.mesh) if (this.#scoreAt(site, peer) < 0) this.#part(site, peer)
     const now = this.#scheduler.now()
     if (site.mesh.size < degreeMin && now < site.restUntilMs) this.#unsettled[site.group]?.add(index)
     else if (site.mesh.size < degreeMin) {
