@@ -349,7 +349,9 @@ export class Answer {
           }
           return step
         }
-        const event = this.#taken(next.value.racer, next.value.event)
+        const { event: came, racer } = next.value
+        if (came.type === 'queued' && this.#hedges === 0) this.#queued(racer, came.etaMs)
+        const event = this.#taken(racer, came)
         if (event) yield event
       }
     } finally {
@@ -428,6 +430,7 @@ export class Answer {
     const { debts, directory, ports } = this.#parts
     this.#failure = failure
     this.#failed = leg
+    void leg.leave() // where it was this side that ended it
     if (leg.isUnreached) this.#unreached += 1
     ports.observe({
       type: 'attempt-failed',
