@@ -3,9 +3,9 @@
 
 import { asMeshError, type ErrorCode, MeshError } from '../../protocol/errors.ts'
 import type { EndReason } from '../../protocol/frames.ts'
-import type { ModelKey, PeerId } from '../../protocol/ids.ts'
-import { costNano, type Nano, type Usage } from '../../protocol/money.ts'
-import { type Task, taskOf } from '../../protocol/task.ts'
+import type { PeerId } from '../../protocol/ids.ts'
+import { costNano, type Nano } from '../../protocol/money.ts'
+import type { Task } from '../../protocol/task.ts'
 import type { ConsideredProvider } from '../events.ts'
 import type { InferenceEvent, InferenceRequest, InferenceResult } from '../inference.ts'
 import type { Random } from '../ports.ts'
@@ -16,6 +16,7 @@ import { type FirstTokens, race } from './hedge.ts'
 import type { Chosen, History } from './history.ts'
 import { Leg, type LegParts } from './leg.ts'
 import { eligible, type Wishes, wishesOf } from './preferences.ts'
+import { Progress } from './progress.ts'
 import { type Choice, type Considered, compareOthers, type SelectionPolicy, select } from './selection.ts'
 import type { SessionRequest } from './session.ts'
 
@@ -43,16 +44,10 @@ export class Answer {
   readonly #requestId: string
   readonly #startedAtMs: number
   readonly #tried = new Set<PeerId>()
-  #text = ''
-  #tokenIds: number[] = []
-  #usage: Usage = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 }
-  /** Delivered of the texts to embed, and the values of each. */
-  #vectors = { count: 0, values: 0 }
+  readonly #progress: Progress
   readonly #legs: Leg[] = []
   /** The leg that leads now. */
   #course: { leg: Leg } | undefined
-  /** Set once tokens were delivered: only the same weights can go on from there. */
-  #modelKey: ModelKey | undefined
   #attempts = 0
   /** Of these, to have a second at once. */
   #hedges = 0
@@ -70,6 +65,7 @@ export class Answer {
   constructor(parts: AnswerParts, request: InferenceRequest, signal: AbortSignal) {
     this.#parts = parts
     this.#request = request
+    this.#progress = new Progress(request)
     this.#signal = AbortSignal.any([signal, this.#deadline.signal])
     const { requestNanoMax } = parts.config.consumer
     const { costNanoMax = requestNanoMax } = request
@@ -96,7 +92,7 @@ export class Answer {
     } finally {
       this.#deadline.abort(new MeshError('cancelled', 'the answer is over'))
       for (const leg of this.#legs) await leg.leave() // all were told at once
-      this.#leftBehind()
+      this.#progress.unread(this.#course?.leg.unreadTokens ?? 0)
       this.#finished(outcome)
     }
   }
@@ -125,12 +121,6 @@ export class Answer {
     }
   }
 
-  /** The caller has left, and what was still under way to it was paid. */
-  #leftBehind(): void {
-    const tokens = this.#course?.leg.unreadTokens ?? 0
-    this.#usage = { ...this.#usage, completionTokens: this.#usage.completionTokens + tokens }
-  }
-
   #watchDeadline(): void {
     const { config, ports } = this.#parts
     const { requestMs } = config.consumer
@@ -148,7 +138,7 @@ export class Answer {
     await directory.discover(model, this.#signal)
     const found = directory.candidates(model)
     if (found.length === 0) throw this.#failure ?? this.#noProvider()
-    const allowed = eligible(found, this.#request, this.#wishes, this.#modelKey)
+    const allowed = eligible(found, this.#request, this.#wishes, this.#progress.modelKey)
     if ('refusal' in allowed) throw this.#failure ?? allowed.refusal
     const policy = this.#policy()
     const choice = select(allowed.candidates, policy, this.#parts.routing)
@@ -160,7 +150,7 @@ export class Answer {
   #queued(leg: Leg, etaMs = Number.POSITIVE_INFINITY): void {
     const { directory, config, routing } = this.#parts
     const canMove = this.#attempts - this.#unreached < config.consumer.attemptsMax - 1 // who moves must not run out
-    if (!leg.candidate.expected.isFree || !canMove || this.#isBegun || !this.#wishes.allowFallbacks) return
+    if (!leg.candidate.expected.isFree || !canMove || this.#progress.isBegun || !this.#wishes.allowFallbacks) return
     const allowed = eligible(directory.candidates(this.#request.model), this.#request, this.#wishes, undefined)
     const other = 'refusal' in allowed ? undefined : select(allowed.candidates, this.#policy(), routing)
     if (!other?.isReady || other.expected.firstTokenMs >= etaMs) return
@@ -186,7 +176,7 @@ export class Answer {
       order: wishes.order,
       connected: this.#unreached > 0 ? new Set(connections.map(({ peer }) => peer)) : undefined,
       rttMs: new Map(connections.flatMap(({ peer, rttMs }) => (rttMs === undefined ? [] : [[peer, rttMs]]))),
-      promptTokens: history.promptTokens(charactersOf(this.#request)) + this.#tokenIds.length,
+      promptTokens: history.promptTokens(charactersOf(this.#request)) + this.#progress.tokenIds.length,
       completionTokens: this.#request.sampling.tokensMax,
       measured: (candidate) => history.of(candidate),
       held: history.heldOf(this.#request.affinity),
@@ -228,22 +218,14 @@ export class Answer {
 
   /** What is left of the request. */
   #sessionRequest(candidate: Chosen): SessionRequest {
-    const { inputs, sampling } = this.#request
-    const { tokensMax } = sampling
-    const task = {
-      ...taskOf(this.#request),
-      ...(inputs && { inputs: inputs.slice(this.#vectors.count) }),
-      ...(tokensMax !== undefined && {
-        sampling: { ...sampling, tokensMax: tokensMax - this.#usage.completionTokens },
-      }),
-    }
+    const task = this.#progress.rest()
     return {
       ...task,
       requestId: this.#requestId,
       tokensBudget: this.#tokensBudget(candidate, task),
       deadlineMs: this.#leftMs(),
-      resumeText: this.#text,
-      resumeTokenIds: [...this.#tokenIds],
+      resumeText: this.#progress.text,
+      resumeTokenIds: [...this.#progress.tokenIds],
     }
   }
 
@@ -262,37 +244,19 @@ export class Answer {
 
   /** The event as the caller gets it, where it does. */
   #taken(leg: Leg, event: InferenceEvent): InferenceEvent | undefined {
-    const { promptTokens, cachedTokens, completionTokens } = this.#usage
     switch (event.type) {
       case 'queued':
-        return this.#isBegun ? undefined : event
+        return this.#progress.isBegun ? undefined : event
       case 'accepted':
-        // a provider that takes over prefills what others delivered; the caller asked for one prompt
-        if (!this.#isBegun) this.#usage = { ...leg.usage, completionTokens: 0 } // one that was held may have more by now
+        this.#progress.accepted(leg.usage)
         return event
-      case 'embedding': {
-        const { count, values } = this.#vectors
-        const { length } = event.vector
-        if (count > 0 && length !== values) {
-          const what = `sent a vector of ${length} values where others have ${values}`
-          throw new MeshError('protocol-violation', `${leg.peer} ${what}`)
-        }
-        this.#vectors = { count: count + 1, values: length }
-        this.#modelKey = leg.candidate.offer.modelKey
-        return { ...event, index: count }
-      }
+      case 'embedding':
+        return { ...event, index: this.#progress.embedded(event.vector, leg.peer, leg.candidate) }
       case 'delta':
-        if (event.tokens > 0 && completionTokens === 0) this.#begun(leg)
-        this.#modelKey = leg.candidate.offer.modelKey
-        this.#text += event.text
-        for (const id of event.tokenIds) this.#tokenIds.push(id)
-        this.#usage = { promptTokens, cachedTokens, completionTokens: completionTokens + event.tokens }
+        if (event.tokens > 0 && this.#progress.tokens === 0) this.#begun(leg)
+        this.#progress.said(event, leg.candidate)
         return event
     }
-  }
-
-  get #isBegun(): boolean {
-    return this.#modelKey !== undefined
   }
 
   #begun({ peer }: Leg): void {
@@ -308,7 +272,7 @@ export class Answer {
   #patienceMs(): number | undefined {
     const { config, firstTokens } = this.#parts
     const hedge = this.#request.hedge ?? config.consumer.hedge
-    if (hedge === 'off' || this.#isBegun || this.#hedges > 0 || !this.#wishes.allowFallbacks) return undefined
+    if (hedge === 'off' || this.#progress.isBegun || this.#hedges > 0 || !this.#wishes.allowFallbacks) return undefined
     const patienceMs = firstTokens.patienceMs(hedge, this.#request.model)
     return patienceMs === undefined ? undefined : Math.max(0, patienceMs - this.#elapsedMs())
   }
@@ -401,13 +365,13 @@ export class Answer {
   /** Throws where no other provider could help; an end where nothing is left to ask for. */
   #afterFailure(leg: Leg, failure: MeshError): EndReason | undefined {
     const { attemptsMax, unreachedMax } = this.#parts.config.consumer
-    const { completionTokens } = this.#usage
+    const { tokenIds, tokens } = this.#progress
     this.#report(leg, failure)
     if (this.#signal.aborted) throw cancelled(this.#signal)
-    const whole = this.#wholeAs()
+    const whole = this.#progress.wholeAs()
     if (whole) return whole
-    this.#cut = leg.endedAs === 'length' ? { leg, tokens: completionTokens } : this.#cut
-    if (this.#cut?.tokens !== completionTokens) this.#cut = undefined // others went on since
+    this.#cut = leg.endedAs === 'length' ? { leg, tokens } : this.#cut
+    if (this.#cut?.tokens !== tokens) this.#cut = undefined // others went on since
     const unreached = Math.min(this.#unreached, unreachedMax) // asking them cost nothing but time
     if (this.#attempts - unreached >= attemptsMax) {
       if (this.#cut) return 'length'
@@ -417,8 +381,8 @@ export class Answer {
       if (this.#refusedCode === failure.code) throw failure // two say so
       this.#refusedCode = failure.code
     }
-    if (completionTokens !== this.#tokenIds.length) {
-      const why = `${completionTokens - this.#tokenIds.length} of the ${completionTokens} tokens came without their ids`
+    if (tokens !== tokenIds.length) {
+      const why = `${tokens - tokenIds.length} of the ${tokens} tokens came without their ids`
       throw new MeshError(failure.code, `${failure.message}; ${why}, so no other provider can go on after them`, {
         cause: failure,
       })
@@ -438,19 +402,11 @@ export class Answer {
       peer: leg.peer,
       code: failure.code,
       message: failure.message,
-      tokensDelivered: this.#usage.completionTokens,
+      tokensDelivered: this.#progress.tokens,
     })
     void debts.pay(leg.peer)
     const isOwn = failure.code === 'chain-unavailable' && !leg.isHeard // this peer's endpoint
     if (!this.#signal.aborted && !isOwn && !isOrdinary(failure)) directory.failed(leg.peer, failure.message)
-  }
-
-  /** Everything that was asked for is here, however its provider ended. */
-  #wholeAs(): EndReason | undefined {
-    const { inputs, sampling } = this.#request
-    if (inputs) return this.#vectors.count === inputs.length ? 'stop' : undefined
-    const isWhole = this.#isBegun && this.#usage.completionTokens >= (sampling.tokensMax ?? Number.POSITIVE_INFINITY)
-    return isWhole ? 'length' : undefined
   }
 
   #result(leg: Leg, finish: EndReason): InferenceResult {
@@ -461,7 +417,7 @@ export class Answer {
       finish,
       provider: advert.peer,
       modelName: offer.name,
-      usage: this.#usage,
+      usage: this.#progress.usage,
       costNano: this.#costNano,
       failovers: this.#failovers,
     }
@@ -476,7 +432,7 @@ export class Answer {
       peer: this.#peer,
       outcome,
       code: outcome === 'failed' ? this.#failure?.code : undefined,
-      usage: this.#usage,
+      usage: this.#progress.usage,
       costNano: this.#costNano,
       elapsedMs: this.#elapsedMs(),
       failovers: this.#failovers,
@@ -505,7 +461,10 @@ export class Answer {
    */
   #tokensBudget({ offer }: Candidate, task: Task): number {
     const { price, contextTokens } = offer
-    const promptTokens = Math.min(contextTokens * (task.inputs?.length ?? 1), promptTokensBound(task, this.#tokenIds))
+    const promptTokens = Math.min(
+      contextTokens * (task.inputs?.length ?? 1),
+      promptTokensBound(task, this.#progress.tokenIds),
+    )
     const promptNano = costNano({ promptTokens, cachedTokens: 0, completionTokens: 0 }, price)
     const spentNano = this.#legs.reduce((sum, leg) => sum + (leg.costNanoMax ?? 0n), 0n)
     const leftNano = this.#budgetNano - spentNano - promptNano
