@@ -4,7 +4,7 @@
 import '../seed.ts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Overrides } from '../../node/config.ts'
+import { type Overrides, resolveConfig } from '../../node/config.ts'
 import { FirstTokens } from '../../node/consumer/hedge.ts'
 import type { NodeEvent } from '../../node/events.ts'
 import type { InferenceEvent, InferenceRequest, InferenceResult } from '../../node/inference.ts'
@@ -298,6 +298,28 @@ test('whatever the providers’ pace, hedged answers are whole and every provide
     { numRuns: 150 },
   )
   expect(second).toBeGreaterThan(50)
+})
+
+describe('the setting', () => {
+  const hedgeOf = (value: unknown): unknown => {
+    const lookup = (group: string, name: string): unknown =>
+      `${group}.${name}` === 'consumer.hedge' ? value : undefined
+    return resolveConfig([{ origin: 'flag', describe: () => '--set', lookup }]).config.consumer.hedge
+  }
+
+  test.each([
+    ['off', 'off'],
+    ['p95', 'p95'],
+    ['250', 250],
+    [250, 250],
+    [undefined, 'off'],
+  ])('%s is %s', (value, hedge) => {
+    expect(hedgeOf(value)).toBe(hedge)
+  })
+
+  test.each(['p99', '0', '1.5', 60_001, true])('%s is refused', (value) => {
+    expect(() => hedgeOf(value)).toThrow(/expected off, p95 or a whole number from 1 to 60000/)
+  })
 })
 
 describe('the time to a first token', () => {
