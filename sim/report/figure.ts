@@ -132,16 +132,25 @@ function panelSvg({ cells, name, what }: Panel, rows: readonly string[], colours
     return `<line x1="${xOf(low).toFixed(1)}" x2="${xOf(high).toFixed(1)}" y1="${y}" y2="${y}" stroke="${fill}" stroke-width="2" opacity="0.5"/><circle cx="${xOf(mean).toFixed(1)}" cy="${y}" r="4.5" fill="${fill}"/>`
   })
   return [
-    `<text y="14" font-weight="600">${escaped(name)}</text><text y="30" fill="#666" font-size="11">${escaped(unit === 'nano/Mtoken' ? `${what}, GRAM` : what)}</text>`,
+    `<text y="14" font-weight="600">${escaped(name)}</text><text y="30" fill="#666" font-size="11">${escaped(captionOf(what, unit))}</text>`,
     ...grid,
     ...labels,
     ...marks,
   ].join('\n')
 }
 
-/** What an axis has room for: GRAM a million tokens are said above it. */
+/** What an axis has room for: GRAM are said above it. */
 function shortValue(value: number, unit: Unit | ''): string {
+  if (unit === 'GRAM') return significant(value)
   return unit === 'nano/Mtoken' ? significant(value / 1e9) : formatValue(value, unit)
+}
+
+/** What a panel is wide enough for. */
+const captionChars = 70
+
+function captionOf(what: string, unit: Unit | ''): string {
+  const said = what.length > captionChars ? (what.split(':')[0] ?? '') : what
+  return unit === 'GRAM' || unit === 'nano/Mtoken' ? `${said}, GRAM` : said
 }
 
 /** From 0 in steps of 1, 2 or 5 times a power of ten, four to eight of them. */
