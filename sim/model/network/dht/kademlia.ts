@@ -262,7 +262,7 @@ export class Kademlia {
       key,
       k,
       alpha,
-      start: member?.table.closest(key, k) ?? [],
+      start: member?.table.closest(key) ?? [],
       ask: (peer, answered) => {
         this.#ask(from, peer, key, name, (answer) => {
           if (member?.isOver) return
@@ -290,14 +290,14 @@ export class Kademlia {
     name: string | undefined,
     done: (answer: { closer: readonly number[]; providers: readonly number[] } | undefined) => void,
   ): void {
-    const { answerBytes, contactBytes, k, requestBytes } = this.#settings
+    const { answerBytes, contactBytes, requestBytes } = this.#settings
     let closer: readonly number[] = []
     let providers: readonly number[] = []
     const serve = (): number => {
       const member = this.#members[to]
       if (member && this.#lies(member, key)) closer = this.#ownKind(to, from, key)
       else {
-        closer = member?.table.closest(key, k, from) ?? []
+        closer = member?.table.closest(key, from) ?? []
         if (name !== undefined) providers = this.#providersAt(to, name)
       }
       return answerBytes + contactBytes * (closer.length + providers.length)

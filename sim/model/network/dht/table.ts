@@ -3,6 +3,8 @@
 
 import { bitsMax, type Key, type KeySpace } from './space.ts'
 
+const answersMax = 8
+
 interface Bucket {
   readonly peers: number[]
   /** When each was last known to answer. */
@@ -17,6 +19,8 @@ export class RoutingTable {
   readonly #prefixBits: number | undefined
   readonly #buckets: (Bucket | undefined)[] = []
   #size = 0
+  /** Answers of late, as long as nobody comes or goes: a whole mesh asks for the same few keys. */
+  readonly #answers = new Map<Key, readonly number[]>()
 
   constructor(space: KeySpace, own: number, k: number, prefixBits?: number) {
     this.#prefixBits = prefixBits
@@ -45,6 +49,7 @@ export class RoutingTable {
     bucket.peers.push(peer)
     bucket.seenMs.push(nowMs)
     this.#size += 1
+    this.#answers.clear()
   }
 
   drop(peer: number): void {
@@ -54,16 +59,27 @@ export class RoutingTable {
     bucket.peers.splice(known, 1)
     bucket.seenMs.splice(known, 1)
     this.#size -= 1
+    this.#answers.clear()
   }
 
   has(peer: number): boolean {
     return this.#buckets[this.#at(peer)]?.peers.includes(peer) ?? false
   }
 
-  /** Of all it knows the `count` closest to the key but one, the closest first. */
-  closest(key: Key, count: number, but = -1): number[] {
+  /** Of all it knows the k closest to the key but one, the closest first. */
+  closest(key: Key, but = -1): number[] {
+    let known = this.#answers.get(key)
+    if (!known) {
+      known = this.#closestTo(key, this.#k + 1)
+      if (this.#answers.size >= answersMax) this.#answers.clear()
+      this.#answers.set(key, known)
+    }
+    const at = but < 0 ? -1 : known.indexOf(but)
+    return at < 0 ? known.slice(0, this.#k) : known.toSpliced(at, 1)
+  }
+
+  #closestTo(key: Key, wanted: number): readonly number[] {
     const found: number[] = []
-    const wanted = but < 0 ? count : count + 1
     if (this.#prefixBits === undefined) this.#takeByDistance(key, wanted, found)
     else {
       const prefix = key.high >>> (32 - this.#prefixBits)
@@ -72,9 +88,6 @@ export class RoutingTable {
     }
     this.#space.sort(found, key)
     if (found.length > wanted) found.length = wanted
-    const at = but < 0 ? -1 : found.indexOf(but)
-    if (at >= 0) found.splice(at, 1)
-    if (found.length > count) found.length = count
     return found
   }
 
