@@ -92,7 +92,7 @@ async function said(engine: LlamaEngine, task: Partial<Task>, resumeTokenIds: re
 
 let dir: string
 const engines = new Map<string, LlamaEngine>()
-const engineOf = (name: 'tagged' | 'general'): LlamaEngine => {
+const engineOf = (name: 'tagged' | 'general' | 'thinking'): LlamaEngine => {
   const engine = engines.get(name)
   if (!engine) throw new Error(`no engine ${name}`)
   return engine
@@ -103,6 +103,8 @@ beforeAll(async () => {
   for (const [name, of] of [
     ['tagged', template],
     ['general', true],
+    // its prompt ends inside a thought
+    ['thinking', template.replace(/assistant\\n' }}{%- endif %}$/, "assistant\\n<think>\\n' }}{%- endif %}")],
   ] as const) {
     const path = join(dir, `${name}.gguf`)
     const size = { dim: 32, layers: 1, ffn: 32, headDim: 32, kvHeads: 1, vocabulary: 300 }
@@ -279,6 +281,15 @@ describe('a model that thinks', () => {
     expect([thinking.text, thinking.reasoning.length > 0]).toEqual(['', true])
     const answering = await said(engine, { sampling }, spelled('<think>\nhm\n</think>\n\nSo'))
     expect([answering.reasoning, answering.text.length > 0]).toEqual(['', true])
+  })
+
+  test('thinks from the beginning where its prompt begins a thought', async () => {
+    const engine = engineOf('thinking')
+    const thinking = await said(engine, { sampling: { seed: 3, tokensMax: 12 } })
+    expect([thinking.text, thinking.reasoning.length > 0]).toEqual(['', true])
+    const format = { type: 'json', schema: '{"const": 1}' } as const
+    const answering = await said(engine, { sampling: { seed: 3, format } }, spelled('hm\n</think>'))
+    expect([answering.text, answering.reasoning]).toEqual(['1', ''])
   })
 
   test('may think before an answer that must have a form, and not end there', async () => {

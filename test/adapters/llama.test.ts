@@ -19,7 +19,7 @@ import { decodeAheadTokens } from '../../node/adapters/llama/messages.ts'
 import { builtinModelPath } from '../../node/adapters/llama/model-file.ts'
 import { defaultRandomModel, writeRandomGguf } from '../../node/models/random-gguf.ts'
 import type { Delta, Prompt } from '../../node/ports.ts'
-import type { ChatMessage, Sampling } from '../../protocol/frames.ts'
+import type { ChatMessage, Sampling } from '../../protocol/task.ts'
 
 /** 25 kB of random weights: decoded greedily it never ends an answer by itself. */
 const endless = { ...defaultRandomModel, dim: 32, layers: 1, ffn: 32, headDim: 32, kvHeads: 1, vocabulary: 300 }
@@ -118,6 +118,22 @@ describe('a model that never stops', () => {
     expect(again.cachedTokens).toBe(again.promptTokens - 1)
   })
 
+  test('copies a long beginning from a slot at work, and says the same as if it had evaluated it', async () => {
+    const long = `instructions ${'that are long and the same '.repeat(10)}`
+    const second = await prepare(engine, `${long} second`, { tokensMax: 20 })
+    const alone = await whole(engine, second)
+    // Both slots forget them.
+    for (const other of ['x', 'y']) await whole(engine, await prepare(engine, `${other.repeat(300)}`, { tokensMax: 1 }))
+    for (const other of ['p', 'q']) await whole(engine, await prepare(engine, `${other.repeat(300)}`, { tokensMax: 1 }))
+    expect((await prepare(engine, `${long} second`)).cachedTokens).toBeLessThan(20)
+    const first = engine.generate(await prepare(engine, `${long} first`, { tokensMax: 100 }), never)
+    await first.next()
+    const again = await prepare(engine, `${long} second`, { tokensMax: 20 })
+    expect(again.cachedTokens).toBeGreaterThan(again.promptTokens / 2)
+    expect(idsOf(await whole(engine, again))).toEqual(idsOf(alone))
+    await first.return('length')
+  })
+
   test('lets as many wait as it has slots, refuses more, and serves who waited when a caller leaves', async () => {
     const prompt = await prepare(engine, 'hello', { tokensMax: 400 })
     const running = [engine.generate(prompt, never), engine.generate(prompt, never)]
@@ -139,6 +155,34 @@ describe('a model that never stops', () => {
     await expect(waits).rejects.toMatchObject({ code: 'cancelled' })
     for (const generation of running) await generation.return('length')
     expect(idsOf(await whole(engine, await prepare(engine, 'hello', { tokensMax: 2 })))).toHaveLength(2)
+  })
+
+  test('penalises what was said before a cut as if it had said it itself', async () => {
+    const sampling = { tokensMax: 40, frequencyPenalty: 0.3, presencePenalty: 0.2, repetitionPenalty: 1.1 }
+    const ids = idsOf(await whole(engine, await prepare(engine, 'hello', sampling)))
+    const plain = idsOf(await whole(engine, await prepare(engine, 'hello', { tokensMax: 40 })))
+    expect(ids).not.toEqual(plain)
+    const rest = await prepare(engine, 'hello', { ...sampling, tokensMax: 25 }, ids.slice(0, 15))
+    expect(idsOf(await whole(engine, rest))).toEqual(ids.slice(15))
+  })
+
+  test('tells the log probabilities of the model itself, whatever the sampling', async () => {
+    const firstOf = async (sampling: Sampling) => {
+      const deltas = await whole(engine, await prepare(engine, 'hello', { ...sampling, logprobs: 3, tokensMax: 1 }))
+      return deltas[0]?.logprobs?.[0]?.top
+    }
+    const top = await firstOf({})
+    expect(top).toHaveLength(3)
+    expect(await firstOf({ temperature: 2, topP: 0.1, topK: 2, seed: 4 })).toEqual(top)
+    expect(await firstOf({ logitBias: [{ tokenId: 50, bias: 100 }] })).toEqual(top)
+  })
+
+  test('refuses a bias on a token that its vocabulary does not have', async () => {
+    const logitBias = [{ tokenId: 300, bias: 1 }]
+    await expect(prepare(engine, 'hello', { logitBias })).rejects.toMatchObject({
+      code: 'bad-request',
+      param: 'logit_bias',
+    })
   })
 
   test('speaks in bytes that are no text, and its deltas are well formed all the same', async () => {
