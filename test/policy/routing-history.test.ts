@@ -8,7 +8,10 @@ import { featuresByDefault } from '../../protocol/task.ts'
 import { ManualClock } from '../manual-clock.ts'
 import { addressOfNumber, peerOf } from './peers.ts'
 
-function historyOf(conversationsMax = 4, halfLifeMs = 600_000): { readonly clock: ManualClock; readonly history: History } {
+function historyOf(
+  conversationsMax = 4,
+  halfLifeMs = 600_000,
+): { readonly clock: ManualClock; readonly history: History } {
   const clock = new ManualClock()
   return { clock, history: new History(clock, { halfLifeMs, conversationsMax }) }
 }
