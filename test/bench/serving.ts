@@ -32,7 +32,8 @@ export async function measure(wanted: readonly string[]): Promise<Figures> {
 const streamCounts = [1, 4, 8] as const
 /** Floor and mesh in turn, so that what else this machine does meets both. */
 const roundsMax = 5
-const contextTokens = 1_024
+/** What the built-in model was trained for. */
+const contextTokens = 512
 
 interface DecodeModel {
   readonly name: string
