@@ -113,7 +113,7 @@ async function decodeOf({ banned, name, path, tokens }: DecodeModel): Promise<Re
 }
 
 const latencyRequests = 600
-const rateRequests = 2_000
+const rateRequests = 1_800
 const rateConcurrency = 16
 
 /** First tokens one request after another, and requests a second with sixteen at once, each on four roads in turn. */
