@@ -31,7 +31,7 @@ const sampleMs = 5_000
 const faultMs = 6_000
 /** Longer than the silence a consumer allows, so that it must leave. */
 const stoppedMs = 8_000
-const prices = { prompt: '200', completion: '10000' }
+const prices = { prompt: '20', completion: '1000' }
 const creditTokens = 32
 const windowNano = (BigInt(creditTokens) * parseGram(prices.completion)) / 1_000_000n
 
