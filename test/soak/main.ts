@@ -25,6 +25,8 @@ const questions = [
 ] as const
 
 const readyMsMax = 120_000
+/** A shorter run is still warming up: its memory grows by nature. */
+const settledMinutes = 10
 const stopMsMax = 30_000
 const sampleMs = 5_000
 /** Between two faults, on average. */
@@ -251,7 +253,8 @@ class Soak {
       descriptors: median(last.map((each) => each.descriptors)) - median(middle.map((each) => each.descriptors)),
     }
     // a quarter of an hour apart: live data does not grow, an allocator may still keep a little
-    if (growth.rssMib > 24) this.#problems.push(`resident memory grew by ${growth.rssMib.toFixed(1)} MiB`)
+    if (this.#options.minutes >= settledMinutes && growth.rssMib > 24)
+      this.#problems.push(`resident memory grew by ${growth.rssMib.toFixed(1)} MiB`)
     if (growth.descriptors > 8) this.#problems.push(`descriptors grew by ${growth.descriptors}`)
     if (this.#answers === 0) this.#problems.push('no answer at all')
     const figures = {
