@@ -29,6 +29,7 @@ import {
   encodeModelKey,
   encodeVoucher,
   exactBytes,
+  optional,
   owned,
   printable,
   violation,
@@ -272,8 +273,4 @@ function encodeOpen(open: Open): WireOpen {
     resumeTokenIds: [...open.resumeTokenIds],
     ...optional('tokensBudget', open.tokensBudget),
   }
-}
-
-function optional<Name extends string, T>(name: Name, value: T | undefined): { [K in Name]?: T } {
-  return value === undefined ? {} : ({ [name]: value } as { [K in Name]?: T })
 }

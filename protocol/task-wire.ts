@@ -15,7 +15,7 @@ import type {
   ToolChoice,
   Tools,
 } from './task.ts'
-import { boundedCount, boundedText, owned, violation } from './wire.ts'
+import { boundedCount, boundedText, optional, owned, violation } from './wire.ts'
 
 const roles: readonly string[] = ['system', 'user', 'assistant', 'tool'] satisfies Role[]
 const choices = ['auto', 'none', 'required'] as const
@@ -255,8 +255,4 @@ export function decodeVector(bytes: Uint8Array): Float32Array {
   const vector = Float32Array.from({ length: values }, (_, at) => view.getFloat32(at * 4, true))
   if (!vector.every(Number.isFinite)) throw violation('embedding with a value that is no number')
   return vector
-}
-
-function optional<Name extends string, T>(name: Name, value: T | undefined): { [K in Name]?: T } {
-  return value === undefined ? {} : ({ [name]: value } as { [K in Name]?: T })
 }

@@ -114,3 +114,8 @@ export function decodeVoucher(wire: WireVoucher): Voucher {
     signature: exactBytes('voucher signature', wire.signature, 64),
   }
 }
+
+/** The field alone where it has a value: the generated encoders take an absent field, and no undefined one. */
+export function optional<Name extends string, T>(name: Name, value: T | undefined): { [K in Name]?: T } {
+  return value === undefined ? {} : ({ [name]: value } as { [K in Name]?: T })
+}

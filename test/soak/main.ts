@@ -13,6 +13,7 @@ import { openHome } from '../../node/cli/home.ts'
 import { Part } from '../../node/cli/part.ts'
 import { formatGram, parseGram } from '../../protocol/money.ts'
 import { pick, type SeededRandom, seededRandom } from '../../sim/random.ts'
+import { percentile } from '../bench/serving/client.ts'
 import { residentBytes } from '../bench/serving/mesh.ts'
 
 const questions = [
@@ -248,10 +249,9 @@ class Soak {
   #report(): boolean {
     const middle = this.#samples.slice(Math.floor(this.#samples.length / 4), Math.floor(this.#samples.length / 2))
     const last = this.#samples.slice(-Math.ceil(this.#samples.length / 4))
-    const growth = {
-      rssMib: (median(last.map((each) => each.rssBytes)) - median(middle.map((each) => each.rssBytes))) / 2 ** 20,
-      descriptors: median(last.map((each) => each.descriptors)) - median(middle.map((each) => each.descriptors)),
-    }
+    const grown = (of: (sample: (typeof last)[number]) => number): number =>
+      percentile(last.map(of), 0.5) - percentile(middle.map(of), 0.5)
+    const growth = { rssMib: grown((each) => each.rssBytes) / 2 ** 20, descriptors: grown((each) => each.descriptors) }
     // a quarter of an hour apart: live data does not grow, an allocator may still keep a little
     if (this.#options.minutes >= settledMinutes && growth.rssMib > 24)
       this.#problems.push(`resident memory grew by ${growth.rssMib.toFixed(1)} MiB`)
@@ -287,11 +287,6 @@ async function settledOnChain(endpoint: string, escrow: string, payee: string): 
   const response = await fetch(new URL('runGetMethod', endpoint), { method: 'POST', headers, body })
   const { result } = (await response.json()) as { result: { stack: [string, string][] } }
   return BigInt(result.stack[0]?.[1] ?? '')
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? 0
 }
 
 await new Command('soak')
