@@ -219,10 +219,29 @@ export const settings = {
     ),
   },
   chain: {
+    network: choice(
+      ['any', 'local', 'testnet', 'mainnet'],
+      'any',
+      "the chain: its endpoint where none is set, and no other chain's is believed; any takes what the endpoint says",
+    ),
     endpoint: text('', 'a toncenter v2 API, such as https://…/api/v2/jsonRPC; `silkmesh chain` runs a local one'),
     apiKey: text('', 'for that endpoint'),
+    endpoints: list(
+      [],
+      8,
+      'more of the same chain, asked while that one fails or is behind; a key goes into the URL as ?api_key=…',
+    ),
+    owner: text(
+      '',
+      "the TON account that owns this home's escrow, such as a phone's wallet; empty: this home's wallet",
+    ),
     unlockDelayS: integer(86_400, 3_600, 31_536_000, 'of a new escrow: how long providers may settle once it closes'),
-    requestsPerSecond: integer(25, 1, 1_000, 'bound on requests to the endpoint'),
+    requestsPerSecond: integer(
+      0,
+      0,
+      1_000,
+      "bound on requests to each endpoint; 0 takes toncenter's: 1 without a key, 10 with one",
+    ),
   },
   gateway: {
     host: text('127.0.0.1', 'where the API listens; anything but loopback also needs --allow-public'),

@@ -166,6 +166,14 @@ export type NodeEvent =
   /** Its owner took the escrow back; what vouchers covered and nobody settled is lost. */
   | { readonly type: 'channel-closed'; readonly peer: PeerId; readonly escrow: Address; readonly lostNano: Nano }
   | { readonly type: 'vouchers-handed-over'; readonly settler: PeerId; readonly vouchers: number }
+  // the chain's endpoint
+  /** One of its servers failed, shows what is older than what was seen, is of another chain, or answers again. */
+  | {
+      readonly type: 'chain-endpoint'
+      readonly endpoint: string
+      readonly state: 'ok' | 'failing' | 'behind' | 'wrong-chain'
+      readonly detail: string
+    }
   // the node
   | { readonly type: 'node-started'; readonly peer: PeerId; readonly roles: readonly string[] }
   | { readonly type: 'node-stopping'; readonly peer: PeerId }

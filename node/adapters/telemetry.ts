@@ -91,6 +91,7 @@ export function prometheus(): { readonly observe: Observe; readonly metrics: () 
   const fees = counter('settle_fees_nano_total', 'Network fees of settlements, in nano')
   const lostNano = counter('channels_closed_nano_total', 'Vouchers that were void before they were settled, in nano')
   const handedOver = counter('vouchers_handed_over_total', 'Vouchers given to another settler')
+  const endpoints = counter('chain_endpoint_changes_total', 'Times an endpoint of the chain changed', ['state'])
   const faults = counter('faults_total', 'Faults of the node itself', ['code'])
 
   const count = (tokens: Counter<'kind'>, { promptTokens, cachedTokens, completionTokens }: Usage) => {
@@ -166,6 +167,8 @@ export function prometheus(): { readonly observe: Observe; readonly metrics: () 
         return lostNano.inc(Number(event.lostNano))
       case 'vouchers-handed-over':
         return handedOver.inc(event.vouchers)
+      case 'chain-endpoint':
+        return endpoints.inc({ state: event.state })
       case 'fault':
         return faults.inc({ code: event.code })
       case 'node-started':
@@ -228,6 +231,8 @@ function describe(event: NodeEvent): string | undefined {
       return `started as ${event.roles.join(', ')}: ${event.peer}`
     case 'node-stopping':
       return 'stopping'
+    case 'chain-endpoint':
+      return `chain endpoint ${event.endpoint} ${event.state}: ${event.detail}`
     case 'fault':
       return `fault in ${event.where}: ${event.code}, ${event.message}`
     case 'advert-accepted':

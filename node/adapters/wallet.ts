@@ -1,6 +1,6 @@
 // The node's own TON wallet: holds its coins and has an escrow's owner's operations, each waited for until it is on chain.
 
-import type { Cell } from '@ton/core'
+import { type Cell, Address as TonAddress } from '@ton/core'
 import { mnemonicToPrivateKey, mnemonicValidate } from '@ton/crypto'
 import {
   cancelUnlockBody,
@@ -43,6 +43,8 @@ export interface EscrowTerms {
   readonly signer: Uint8Array
   /** Providers refuse less than a day. */
   readonly unlockDelaySec: number
+  /** Gets everything back in the end and alone gives orders; this wallet unless said otherwise. */
+  readonly owner?: Address | undefined
 }
 
 export interface WalletReservation {
@@ -171,8 +173,9 @@ export class Wallet {
     return { ...sentOf(trace), refundedNano }
   }
 
-  #escrowOf({ signer, unlockDelaySec }: EscrowTerms): Escrow {
-    return Escrow.fromParameters({ owner: this.#sender.address, signer, unlockDelaySec })
+  #escrowOf({ signer, unlockDelaySec, owner }: EscrowTerms): Escrow {
+    const ownedBy = owner === undefined ? this.#sender.address : TonAddress.parseRaw(owner)
+    return Escrow.fromParameters({ owner: ownedBy, signer, unlockDelaySec })
   }
 
   #order(what: string, escrow: Address, body: Cell, signal: AbortSignal | undefined): Promise<Trace> {

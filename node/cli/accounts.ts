@@ -4,22 +4,40 @@ import { MeshError } from '../../protocol/errors.ts'
 import { formatGram, type Nano } from '../../protocol/money.ts'
 import { systemClock, systemRandom } from '../adapters/system.ts'
 import { createTonChain, type TonChain } from '../adapters/ton/chain.ts'
+import { type Network, networks } from '../adapters/ton/networks.ts'
 import { type EscrowTerms, Wallet } from '../adapters/wallet.ts'
 import type { Config } from '../config.ts'
-import type { Identity } from '../ports.ts'
+import type { Identity, Observe } from '../ports.ts'
 import { rememberEscrow } from './escrows.ts'
 import type { Home } from './home.ts'
+import { accountOf } from './words.ts'
 
 /** Throws `bad-request` where none is set or it is no URL; asks it nothing yet. */
-export function openChain(config: Config): TonChain {
-  const { endpoint, apiKey, requestsPerSecond } = config.chain
-  if (endpoint === '') {
-    throw new MeshError(
-      'bad-request',
-      'no chain endpoint is set; start a local chain with `silkmesh chain` and pass --endpoint http://127.0.0.1:8081/api/v2/jsonRPC',
-    )
-  }
-  return createTonChain({ endpoint, apiKey, requestsPerSecond, clock: systemClock, random: systemRandom })
+export function openChain(config: Config, observe?: Observe): TonChain {
+  const { apiKey, endpoints, requestsPerSecond } = config.chain
+  const { endpoint, network } = chainOf(config)
+  return createTonChain({
+    endpoint,
+    apiKey,
+    others: endpoints,
+    globalId: network?.globalId,
+    requestsPerSecond,
+    clock: systemClock,
+    random: systemRandom,
+    observe,
+  })
+}
+
+/** Where the chain is asked, and which it must be; undefined where any will do. Throws `bad-request` where none is set. */
+export function chainOf({ chain }: Config): { readonly endpoint: string; readonly network: Network | undefined } {
+  const network = chain.network === 'any' ? undefined : networks[chain.network]
+  const endpoint = chain.endpoint === '' ? (network?.endpoint ?? '') : chain.endpoint
+  if (endpoint !== '') return { endpoint, network }
+  throw new MeshError(
+    'bad-request',
+    'no chain endpoint is set; start a local chain with `silkmesh chain` and pass --network local, ' +
+      'or --endpoint http://127.0.0.1:8081/api/v2/jsonRPC; --network testnet and mainnet are the public ones',
+  )
 }
 
 /** The chain's id is part of the address: a wallet of one chain is not that of another. */
@@ -28,7 +46,12 @@ export async function walletOf(home: Home, chain: TonChain, signal?: AbortSignal
 }
 
 export function escrowTermsOf(identity: Identity, config: Config): EscrowTerms {
-  return { signer: identity.publicKey, unlockDelaySec: config.chain.unlockDelayS }
+  const { owner, unlockDelayS } = config.chain
+  return {
+    signer: identity.publicKey,
+    unlockDelaySec: unlockDelayS,
+    ...(owner === '' ? {} : { owner: accountOf('chain.owner', owner) }),
+  }
 }
 
 /** What the wallet keeps back for the fees of one transfer. */

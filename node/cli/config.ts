@@ -10,7 +10,8 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   const rows = listSettings(invocation).map((row) => {
     const [group = '', name = ''] = row.name.split('.')
     const isSecret = name === 'apiKey' && row.value !== '–'
-    return { ...row, value: isSecret ? '(set)' : row.value, variable: variableOf(group, name) }
+    const value = isSecret ? '(set)' : row.value.replaceAll(/(?<=[?&]api_key=)[^&,]+/g, '(set)')
+    return { ...row, value, variable: variableOf(group, name) }
   })
   if (invocation.isJson) {
     printJson({ ok: true, home: invocation.home, settings: rows })

@@ -4,7 +4,9 @@ import { randomBytes } from 'node:crypto'
 import { formatGram } from '../../protocol/money.ts'
 import { identityFrom } from '../adapters/libp2p/identity.ts'
 import { systemClock } from '../adapters/system.ts'
-import { escrowTermsOf, openChain, walletOf } from './accounts.ts'
+import { chainName, networks } from '../adapters/ton/networks.ts'
+import type { Observe } from '../ports.ts'
+import { chainOf, escrowTermsOf, openChain, walletOf } from './accounts.ts'
 import { startEngine } from './engine.ts'
 import { type Invocation, invocationOf } from './flags.ts'
 import { graphicsAdvice, graphicsHere } from './graphics.ts'
@@ -186,19 +188,29 @@ function hostOf(address: string): string {
 }
 
 async function checkChain({ config }: Invocation): Promise<Finding> {
-  const id = await openChain(config).globalId()
-  return { state: 'ok', detail: `${config.chain.endpoint} answers for ${chainNames.get(id) ?? `chain ${id}`}` }
+  const said: string[] = []
+  const { network } = chainOf(config)
+  const observe: Observe = (event) => {
+    if (event.type === 'chain-endpoint' && event.state !== 'ok') said.push(`${event.endpoint} ${event.detail}`)
+  }
+  const chain = openChain(config, observe)
+  const id = await chain.globalId()
+  const more = config.chain.endpoints.length
+  const detail = `${chain.endpoint.name}${more === 0 ? '' : ` or one of ${more} more`} answers for ${chainName(id)}`
+  if (said.length > 0)
+    return { state: 'warn', detail: `${detail}; ${said.join('; ')}`, next: 'correct chain.endpoints' }
+  if (network === undefined && id === networks.mainnet.globalId) {
+    return { state: 'warn', detail, next: 'real coins: --network mainnet refuses an endpoint of any other chain' }
+  }
+  return { state: 'ok', detail }
 }
-
-const chainNames: ReadonlyMap<number, string> = new Map([
-  [-239, 'mainnet'],
-  [-3, 'testnet'],
-])
 
 async function checkClock({ config }: Invocation): Promise<Finding> {
   const next = 'with the --endpoint of a chain that answers, it is compared with that one'
-  if (config.chain.endpoint === '') return { state: 'warn', detail: 'nothing to compare it with', next }
-  const response = await fetch(new URL('/', config.chain.endpoint), { signal: AbortSignal.timeout(10_000) }).catch(
+  if (config.chain.endpoint === '' && config.chain.network === 'any') {
+    return { state: 'warn', detail: 'nothing to compare it with', next }
+  }
+  const response = await fetch(new URL('/', chainOf(config).endpoint), { signal: AbortSignal.timeout(10_000) }).catch(
     () => undefined,
   )
   if (!response) return { state: 'warn', detail: 'nothing to compare it with: the chain does not answer', next }

@@ -8,6 +8,8 @@ const settingOfFlag: Readonly<Record<string, string>> = {
   bootstrap: 'network.bootstrap',
   listen: 'network.listen',
   endpoint: 'chain.endpoint',
+  network: 'chain.network',
+  owner: 'chain.owner',
   model: 'engine.model',
   engineUrl: 'engine.url',
   slots: 'engine.slots',

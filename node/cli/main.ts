@@ -64,6 +64,7 @@ const mesh = (built: Command): Command =>
     .option('--bootstrap <multiaddr,…>', 'peers to dial first, each ending in /p2p/<peer id>')
     .option('--listen <multiaddr,…>', 'where to listen, such as /ip4/0.0.0.0/tcp/4001')
     .option('--endpoint <url>', 'toncenter v2 API of the chain')
+    .option('--network <name>', 'local, testnet or mainnet: no endpoint of another chain is believed')
 
 withParent(
   command('demo', 'a whole mesh on this machine: local chain, providers, settler, gateway', () => import('./demo.ts')),
@@ -188,7 +189,10 @@ const walletCommand = (words: string, summary: string): Command =>
       return { run: (flags, rest) => module.run(verb, flags, rest) }
     },
     wallet,
-  ).option('--endpoint <url>', 'toncenter v2 API of the chain')
+  )
+    .option('--endpoint <url>', 'toncenter v2 API of the chain')
+    .option('--network <name>', 'local, testnet or mainnet: no endpoint of another chain is believed')
+    .option('--owner <address>', "who owns the escrow, such as a phone's wallet (default: this home's wallet)")
 const escrowCommand = (words: string, summary: string): Command =>
   walletCommand(words, summary).option('--escrow <address>', 'an earlier escrow that `wallet balance` shows')
 walletCommand('address', 'the addresses of wallet and escrow')

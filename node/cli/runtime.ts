@@ -56,7 +56,9 @@ export async function startRuntime({
 }: RuntimeParts): Promise<Runtime> {
   const { config, home: path, isJson, terminal } = invocation
   assertUsable(config)
-  const chain = openChain(config)
+  const metrics = prometheus()
+  const observe = fanOut(metrics.observe, logOf(config, isJson), ...(listener ? [listener] : []))
+  const chain = openChain(config, observe)
   const home = openHome(path)
   const identity = identityFrom(home.identitySeed)
   const closing: (() => void | Promise<void>)[] = []
@@ -70,12 +72,10 @@ export async function startRuntime({
     const starting = startEngine?.(AbortSignal.any([signal, failed.signal]))
     closing.push(() => starting?.then((started) => started.stop()).catch(() => undefined))
     const [wanted, engine] = await Promise.all([roles({ home, identity, chain }), starting])
-    const metrics = prometheus()
     const network = await startNetwork(config, home.identitySeed)
     closing.push(() => network.stop())
     terminal.ok('identity', identity.peerId)
     for (const address of network.addresses()) terminal.ok('listening', address)
-    const observe = fanOut(metrics.observe, logOf(config, isJson), ...(listener ? [listener] : []))
     const ports = {
       clock: systemClock,
       random: systemRandom,

@@ -109,8 +109,7 @@ async function openEscrow({ invocation, home, identity, chain, depositNano, sign
   if (depositNano !== undefined && missingNano > depositNano / 10n) {
     const neededNano = missingNano + feesNano
     terminal.progress(`depositing ${formatGram(missingNano)} GRAM`)
-    if ((await wallet.balanceNano(signal)) < neededNano)
-      await askFaucet(wallet, config.chain.endpoint, neededNano, signal)
+    if ((await wallet.balanceNano(signal)) < neededNano) await askFaucet(wallet, chain.endpoint.url, neededNano, signal)
     await deposit({ wallet, terms, chain, home }, missingNano, signal)
     terminal.progress('')
     terminal.ok('escrow', `${escrow} holds ${formatGram((await chain.escrow(escrow)).freeNano)} GRAM`)

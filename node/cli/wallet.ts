@@ -57,10 +57,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     },
   faucet: ([text = '10']) => {
     const amountNano = amountOf('faucet', text)
-    return async ({ wallet, signal, invocation: { config, terminal } }) => {
+    return async ({ wallet, chain, signal, invocation: { terminal } }) => {
       terminal.progress('waiting for the coins')
-      if (!(await askFaucet(wallet, config.chain.endpoint, amountNano, signal))) {
-        throw new MeshError('bad-request', `${config.chain.endpoint} has no faucet; only a local chain does`)
+      if (!(await askFaucet(wallet, chain.endpoint.url, amountNano, signal))) {
+        throw new MeshError('bad-request', `${chain.endpoint.name} has no faucet; only a local chain does`)
       }
       const walletNano = await wallet.balanceNano(signal)
       terminal.ok('wallet', `${formatGram(walletNano)} GRAM of play money`)

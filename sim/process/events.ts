@@ -42,6 +42,7 @@ const types: Readonly<Record<NodeEvent['type'], true>> = {
   'settle-failed': true,
   'channel-closed': true,
   'vouchers-handed-over': true,
+  'chain-endpoint': true,
   'node-started': true,
   'node-stopping': true,
   fault: true,

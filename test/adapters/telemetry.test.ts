@@ -57,6 +57,7 @@ const each: { readonly [T in NodeEvent['type']]: Extract<NodeEvent, { type: T }>
   'vouchers-handed-over': { type: 'vouchers-handed-over', settler: peer, vouchers: 4 },
   'node-started': { type: 'node-started', peer, roles: ['provider'] },
   'node-stopping': { type: 'node-stopping', peer },
+  'chain-endpoint': { type: 'chain-endpoint', endpoint: 'http://127.0.0.1:1/', state: 'behind', detail: 'block 3' },
   fault: { type: 'fault', where: 'book', code: 'store-failed', message: 'disk full' },
 }
 const all = Object.values(each)

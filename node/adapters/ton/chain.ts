@@ -31,7 +31,7 @@ import { findByMessage, normalizedHash, readTrace } from './trace.ts'
 
 export interface TonChain extends Chain {
   readonly endpoint: TonEndpoint
-  /** The chain's global id: −239 mainnet, −3 testnet. */
+  /** Such as −239 for mainnet, see `networks`. */
   globalId(signal?: AbortSignal): Promise<number>
   /** An escrow's whole account; undefined where no account runs, or one with other code. */
   account(escrow: Address, signal?: AbortSignal): Promise<EscrowAccount | undefined>
@@ -53,8 +53,8 @@ const verifiedMax = 10_000
 /** The least that a voucher of ten at once must pay at mainnet's prices of August 2026 is 4 916 003; only until an escrow can be asked. */
 const settleNanoMin2026: Nano = 5_000_000n
 
-/** Prices change by a vote of the validators, announced days ahead. */
-const settleNanoMinAgeMsMax = 600_000
+/** Prices change by a vote of the validators, from one block to the next: until this is over the contract refuses what it must. */
+const settleNanoMinAgeMsMax = 60_000
 
 /** How long the payees' transactions are waited for, some blocks after the escrow's own. */
 const traceMs = 5_000
@@ -147,6 +147,7 @@ class Toncenter implements TonChain {
       const message = settleMessage(escrow, vouchers.slice(from))
       if (await this.#post(escrow, message)) return { messageHash: hashOf(message), outcome: 'posted' }
     }
+    this.#settleNanoMin = undefined // it may be the prices
     return { messageHash: hashOf(settleMessage(escrow, vouchers)), outcome: 'nothing-due' }
   }
 

@@ -1,20 +1,32 @@
-// One toncenter v2 API: an unmodified TonClient whose HTTP exchanges are paced, bounded, retried and can be abandoned.
+// The chain's endpoint: one or several servers with toncenter's v2 API behind an unmodified TonClient. Exchanges are paced,
+// bounded, retried, moved to another server, and can be abandoned; a state older than one seen already is not believed.
 
 import { Cell } from '@ton/core'
 import { TonClient } from '@ton/ton'
 import { MeshError } from '../../../protocol/errors.ts'
-import type { Clock, Random } from '../../ports.ts'
+import type { Clock, Observe, Random } from '../../ports.ts'
 import { cancelled } from '../../waits.ts'
+import { Freshness } from './freshness.ts'
+import { chainName } from './networks.ts'
+import { brief, isRecord, NotAccepted, NotFound, TonServer, type Trouble, trouble } from './server.ts'
+
+export { NotAccepted, NotFound } from './server.ts'
 
 export interface TonEndpointOptions {
   /** Such as `http://127.0.0.1:8081/api/v2/jsonRPC`. */
   readonly endpoint: string
+  /** For that one only: keys of others are in their own URLs, as `?api_key=…`. */
   readonly apiKey?: string | undefined
-  /** toncenter allows 1 without a key and 10 with a free one. */
+  /** Asked while that one fails, refuses or is behind, in this order. */
+  readonly others?: readonly string[] | undefined
+  /** A server of another chain is never believed. Without it, all servers must be of the chain that the first to answer is of. */
+  readonly globalId?: number | undefined
+  /** Of each server; 0 takes toncenter's limits: 1 without a key, 10 with a free one. */
   readonly requestsPerSecond: number
   readonly clock: Clock
   readonly random: Random
   readonly timeouts?: Partial<TonTimeouts> | undefined
+  readonly observe?: Observe | undefined
 }
 
 export interface TonTimeouts {
@@ -26,48 +38,26 @@ export interface TonTimeouts {
 
 export const tonTimeouts: TonTimeouts = { requestMs: 10_000, callMs: 30_000 }
 
-/** Tries of one exchange; with pauses of up to 0.5, 1, 2 and 4 seconds they reach over a restart of the endpoint. */
-const triesMax = 5
+/** Times every server is tried for one exchange; with pauses of up to 0.5, 1, 2 and 4 s they reach over a restart. */
+const roundsMax = 5
 const pauseMsMin = 500
 const pauseMsMax = 8_000
 
-/** Calls that wait for their turn at the endpoint. */
+/** Calls that wait for their turn at a server. */
 const waitingMax = 1_000
 
-/** Twenty of our transactions are some 60 kB; one hundred of the largest the chain allows would be 6.5 MB. */
-const replyBytesMax = 8_388_608
-
-/** What of an endpoint's own words goes into an error. */
-const causeCharsMax = 300
-
-/** The endpoint ran an external message and the account did not accept it. Not a failure of the endpoint. */
-export class NotAccepted extends Error {
-  override readonly name = 'NotAccepted'
-  /** Undefined where no code ran: no account there, or nothing on it. */
-  readonly exitCode: number | undefined
-
-  constructor(message: string) {
-    super(message)
-    const match = /exit ?code[=: ]+(-?\d{1,10})/i.exec(message)
-    this.exitCode = match ? Number(match[1]) : undefined
-  }
-}
-
-/** The endpoint looked and does not have it. */
-export class NotFound extends Error {
-  override readonly name = 'NotFound'
-}
-
-type Exchange =
-  | { readonly kind: 'reply'; readonly reply: unknown }
-  | {
-      readonly kind: 'trouble'
-      readonly cause: string
-      readonly canRetry: boolean
-      readonly retryAfterMs?: number | undefined
-    }
+/** Servers are asked for their last block so often, to see which of them lag; only where there are several. */
+const compareMs = 30_000
+const compareRequestMs = 3_000
 
 type HttpAdapter = NonNullable<ConstructorParameters<typeof TonClient>[0]['httpAdapter']>
+
+interface Asking {
+  readonly what: string
+  readonly body: string
+  readonly deadlineMs: number
+  readonly signal: AbortSignal | undefined
+}
 
 export class TonEndpoint {
   readonly url: string
@@ -75,27 +65,33 @@ export class TonEndpoint {
   readonly name: string
   readonly #options: TonEndpointOptions
   readonly #timeouts: TonTimeouts
-  /** When the next exchange may begin, in the clock's milliseconds. */
-  #freeAtMs = 0
+  readonly #servers: readonly TonServer[]
+  readonly #freshness = new Freshness()
+  #globalId: number | undefined
+  #comparedAtMs: number | undefined
   #waiting = 0
 
   /** Throws `MeshError` `bad-request` for what is not an HTTP URL. */
   constructor(options: TonEndpointOptions) {
-    const url = checkedUrl(options.endpoint)
-    this.url = url.href
-    this.name = `${url.origin}${url.pathname}`
+    const { endpoint, apiKey = '', others = [], requestsPerSecond } = options
+    const first = new TonServer(endpoint, apiKey, requestsPerSecond)
+    this.#servers = [first, ...others.map((other) => new TonServer(other, '', requestsPerSecond))]
+    this.url = first.url
+    this.name = first.name
     this.#options = options
+    this.#globalId = options.globalId
     this.#timeouts = { ...tonTimeouts, ...options.timeouts }
   }
 
   /**
    * Runs one call. `work` may catch `NotAccepted` and `NotFound`, which are answers. Throws `MeshError`: what `work` throws
-   * as one, `cancelled` after the signal, otherwise `chain-unavailable` naming the endpoint and the cause.
+   * as one, `cancelled` after the signal, `bad-request` where every server is of another chain, otherwise
+   * `chain-unavailable` naming the servers and the cause.
    */
   async call<T>(what: string, work: (client: TonClient) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const deadlineMs = this.#options.clock.now() + this.#timeouts.callMs
     const httpAdapter: HttpAdapter = async (config) => {
-      const data = await this.#exchange(what, String(config.data), deadlineMs, signal)
+      const data = await this.#exchange({ what, body: String(config.data), deadlineMs, signal })
       return { data, status: 200, statusText: 'OK', headers: {}, config }
     }
     try {
@@ -109,47 +105,160 @@ export class TonEndpoint {
   async configParam(id: number, signal?: AbortSignal): Promise<Cell> {
     const what = `getConfigParam ${id}`
     const deadlineMs = this.#options.clock.now() + this.#timeouts.callMs
-    const request = { id: '1', jsonrpc: '2.0', method: 'getConfigParam', params: { config_id: id } }
+    const body = requestOf('getConfigParam', { config_id: id })
     try {
-      return Cell.fromBase64(bytesOfConfig(await this.#exchange(what, JSON.stringify(request), deadlineMs, signal)))
+      return Cell.fromBase64(bytesOfConfig(await this.#exchange({ what, body, deadlineMs, signal })))
     } catch (error) {
       throw this.#failure(what, error)
     }
   }
 
-  /** One exchange, retried where that may help: on silence, 429 and the API's own failures. */
-  async #exchange(what: string, body: string, deadlineMs: number, signal: AbortSignal | undefined): Promise<unknown> {
+  /** One exchange with whichever server answers it; all of them again, later, where that may help. */
+  async #exchange(asking: Asking): Promise<unknown> {
     const { clock, random } = this.#options
-    for (let tries = 1; ; tries += 1) {
-      await this.#turn(what, deadlineMs, signal)
-      const outcome = await this.#post(body, deadlineMs, signal)
-      if (outcome.kind === 'reply') return outcome.reply
-      const backoffMs = Math.min(pauseMsMax, pauseMsMin * 2 ** (tries - 1)) * (0.5 + random.next() / 2)
-      const pauseMs = Math.max(backoffMs, Math.min(outcome.retryAfterMs ?? 0, pauseMsMax))
-      if (!outcome.canRetry || tries === triesMax || clock.now() + pauseMs >= deadlineMs) {
-        throw this.#unavailable(`did not answer ${what} (${outcome.cause})${tries > 1 ? ` in ${tries} tries` : ''}`)
+    if (this.#servers.length > 1) await this.#compare(asking.signal)
+    const causes = new Map<TonServer, string>()
+    const hopeless = new Set<TonServer>()
+    for (let round = 1; ; round += 1) {
+      let retryAfterMs = Number.POSITIVE_INFINITY
+      for (const server of this.#inOrder(hopeless)) {
+        const outcome = await this.#ask(server, asking)
+        if (outcome.kind === 'reply') return outcome.reply
+        causes.set(server, outcome.cause)
+        if (outcome.canRetry) retryAfterMs = Math.min(retryAfterMs, outcome.retryAfterMs ?? 0)
+        else hopeless.add(server)
       }
-      await this.#sleep(pauseMs, signal)
+      const backoffMs = Math.min(pauseMsMax, pauseMsMin * 2 ** (round - 1)) * (0.5 + random.next() / 2)
+      const pauseMs = Math.max(backoffMs, Math.min(retryAfterMs, pauseMsMax))
+      const isOver = round === roundsMax || clock.now() + pauseMs >= asking.deadlineMs
+      if (isOver || hopeless.size === this.#servers.length) throw this.#unanswered(asking.what, causes, round)
+      await this.#sleep(pauseMs, asking.signal)
     }
   }
 
-  /** Exchanges begin at least a rate's step apart, in the order they were asked for. */
-  async #turn(what: string, deadlineMs: number, signal: AbortSignal | undefined): Promise<void> {
-    if (signal?.aborted) throw cancelled(signal)
-    const { clock, requestsPerSecond } = this.#options
-    const nowMs = clock.now()
-    const startMs = Math.max(nowMs, this.#freeAtMs)
-    if (startMs >= deadlineMs || this.#waiting >= waitingMax) {
-      throw this.#unavailable(`was not asked ${what} (${this.#waiting} calls wait for ${requestsPerSecond} a second)`)
+  /** As configured; those that failed of late come last. */
+  #inOrder(hopeless: ReadonlySet<TonServer>): readonly TonServer[] {
+    const nowMs = this.#options.clock.now()
+    const rank = (server: TonServer): number => Number(server.isResting(nowMs))
+    return this.#servers.filter((server) => !hopeless.has(server)).toSorted((a, b) => rank(a) - rank(b))
+  }
+
+  async #ask(
+    server: TonServer,
+    asking: Asking,
+  ): Promise<{ readonly kind: 'reply'; readonly reply: unknown } | Trouble> {
+    const stranger = await this.#admit(server, asking)
+    if (stranger) return stranger
+    const seen = this.#freshness.seen(asking.body)
+    const outcome = await this.#post(server, asking)
+    if (outcome.kind === 'trouble') return outcome
+    const stale = this.#freshness.staleness(outcome.reply, seen)
+    if (stale === undefined) {
+      this.#recovered(server)
+      return outcome
     }
-    this.#freeAtMs = startMs + 1_000 / requestsPerSecond
-    if (startMs === nowMs) return
+    if (stale.isLagging) this.#failed(server, 'behind', stale.cause)
+    return trouble(stale.cause, true)
+  }
+
+  /** A server of another chain would show other escrows at the same addresses. Asked once. */
+  async #admit(server: TonServer, { deadlineMs, signal }: Asking): Promise<Trouble | undefined> {
+    if (server.wrongChain !== undefined) return trouble(server.wrongChain, false)
+    if (server.isKnown || (this.#options.globalId === undefined && this.#servers.length === 1)) return undefined
+    const body = requestOf('getConfigParam', { config_id: 19 }) // _ global_id:int32 = ConfigParam 19;
+    let globalId: number
+    try {
+      const outcome = await this.#post(server, { what: 'getConfigParam 19', body, deadlineMs, signal })
+      if (outcome.kind === 'trouble') return outcome
+      globalId = Cell.fromBase64(bytesOfConfig(outcome.reply)).beginParse().loadInt(32)
+    } catch (error) {
+      if (error instanceof MeshError) throw error
+      return trouble(`a reply to getConfigParam 19 that cannot be read (${brief(error)})`, false)
+    }
+    this.#globalId ??= globalId
+    if (globalId === this.#globalId) {
+      server.isKnown = true
+      return undefined
+    }
+    server.wrongChain = `it is of ${chainName(globalId)}, expected ${chainName(this.#globalId)}`
+    this.#say(server, 'wrong-chain', server.wrongChain)
+    return trouble(server.wrongChain, false)
+  }
+
+  /** One exchange in its turn, its outcome noted. */
+  async #post(server: TonServer, { what, body, deadlineMs, signal }: Asking) {
+    const late = await this.#turn(server, what, deadlineMs, signal)
+    if (late) return late
+    const { clock } = this.#options
+    const requestMs = Math.max(1, Math.min(this.#timeouts.requestMs, deadlineMs - clock.now()))
+    const outcome = await server.post(body, clock.now(), requestMs, signal)
+    if (outcome.kind === 'trouble') this.#failed(server, 'failing', outcome.cause)
+    return outcome
+  }
+
+  /** Exchanges begin at least a rate's step apart, in the order they were asked for. */
+  async #turn(
+    server: TonServer,
+    what: string,
+    deadlineMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Trouble | undefined> {
+    if (signal?.aborted) throw cancelled(signal)
+    const nowMs = this.#options.clock.now()
+    const startMs = server.turnMs(nowMs)
+    if (startMs >= deadlineMs || this.#waiting >= waitingMax) {
+      return trouble(
+        `was not asked ${what}: ${this.#waiting} calls wait for ${server.requestsPerSecond} a second`,
+        false,
+      )
+    }
+    server.takeTurn(startMs)
+    if (startMs === nowMs) return undefined
     this.#waiting += 1
     try {
       await this.#sleep(startMs - nowMs, signal)
     } finally {
       this.#waiting -= 1
     }
+    return undefined
+  }
+
+  /** Which server lags shows only beside the others. One that does not answer is left for the next time. */
+  async #compare(signal: AbortSignal | undefined): Promise<void> {
+    const nowMs = this.#options.clock.now()
+    if (this.#comparedAtMs !== undefined && nowMs - this.#comparedAtMs < compareMs) return
+    this.#comparedAtMs = nowMs
+    const what = 'getMasterchainInfo'
+    const asking: Asking = { what, body: requestOf(what, {}), deadlineMs: nowMs + compareRequestMs, signal }
+    const fit = this.#servers.filter((server) => server.wrongChain === undefined && !server.isResting(nowMs))
+    const ask = async (server: TonServer) => {
+      if (await this.#admit(server, asking)) return undefined
+      const outcome = await this.#post(server, asking)
+      return outcome.kind === 'reply' ? { server, reply: outcome.reply } : undefined
+    }
+    const shown = (await Promise.all(fit.map(ask))).flatMap((answer) => answer ?? [])
+    // the newest first is learnt from any of them, and then asked of each
+    for (const { reply } of shown) this.#freshness.staleness(reply, this.#freshness.seen(asking.body))
+    for (const { server, reply } of shown) {
+      const stale = this.#freshness.staleness(reply, this.#freshness.seen(asking.body))
+      if (stale) this.#failed(server, 'behind', stale.cause)
+    }
+  }
+
+  #failed(server: TonServer, state: 'failing' | 'behind', cause: string): void {
+    const isNews = !server.isFailing
+    server.failed(this.#options.clock.now())
+    if (isNews) this.#say(server, state, cause)
+  }
+
+  #recovered(server: TonServer): void {
+    if (!server.isFailing) return
+    server.recovered()
+    this.#say(server, 'ok', 'it answers')
+  }
+
+  #say(server: TonServer, state: 'ok' | 'failing' | 'behind' | 'wrong-chain', detail: string): void {
+    this.#options.observe?.({ type: 'chain-endpoint', endpoint: server.name, state, detail })
   }
 
   async #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
@@ -160,87 +269,38 @@ export class TonEndpoint {
     }
   }
 
-  async #post(body: string, deadlineMs: number, signal: AbortSignal | undefined): Promise<Exchange> {
-    const { clock, apiKey } = this.#options
-    const requestMs = Math.max(1, Math.min(this.#timeouts.requestMs, deadlineMs - clock.now()))
-    const expiry = AbortSignal.timeout(requestMs)
-    const key = apiKey === undefined || apiKey === '' ? {} : { 'X-API-Key': apiKey }
-    try {
-      const response = await fetch(this.url, {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json', ...key },
-        body,
-        redirect: 'error', // a redirected POST becomes a GET without its body
-        signal: signal ? AbortSignal.any([signal, expiry]) : expiry,
-      })
-      const text = await readText(response)
-      return text === undefined
-        ? trouble(`a reply of more than ${replyBytesMax} bytes`, false)
-        : readReply(response, text)
-    } catch (error) {
-      if (error instanceof NotAccepted || error instanceof NotFound) throw error
-      if (signal?.aborted) throw cancelled(signal)
-      return trouble(expiry.aborted ? `no answer within ${requestMs} ms` : brief(error), true)
+  #unanswered(what: string, causes: ReadonlyMap<TonServer, string>, rounds: number): MeshError {
+    const [first] = this.#servers
+    if (first !== undefined && this.#servers.every(({ wrongChain }) => wrongChain !== undefined)) {
+      return new MeshError(
+        'bad-request',
+        `chain endpoint ${first.name}: ${first.wrongChain}; choose an endpoint of that chain, or its own with --network`,
+      )
     }
+    const times = rounds > 1 ? ` in ${rounds} tries` : ''
+    if (causes.size === 1) {
+      const [[server, cause] = [first, 'not asked']] = causes
+      const isUnasked = cause.startsWith('was not asked')
+      return this.#unavailable(server, isUnasked ? cause : `did not answer ${what} (${cause})${times}`)
+    }
+    const each = [...causes].map(([{ name }, cause]) => `${name} (${cause})`).join(', ')
+    return new MeshError('chain-unavailable', `no chain endpoint answered ${what}${times}: ${each}`)
   }
 
   #failure(what: string, error: unknown): MeshError {
     if (error instanceof MeshError) return error
     const isAnswer = error instanceof NotAccepted || error instanceof NotFound
     const problem = isAnswer ? `refused ${what}` : `gave a reply to ${what} that cannot be read`
-    return this.#unavailable(`${problem} (${brief(error)})`, error)
+    return this.#unavailable(this.#servers[0], `${problem} (${brief(error)})`, error)
   }
 
-  #unavailable(problem: string, cause?: unknown): MeshError {
-    return new MeshError('chain-unavailable', `chain endpoint ${this.name} ${problem}`, { cause })
+  #unavailable(server: TonServer | undefined, problem: string, cause?: unknown): MeshError {
+    return new MeshError('chain-unavailable', `chain endpoint ${server?.name ?? this.name} ${problem}`, { cause })
   }
 }
 
-function checkedUrl(endpoint: string): URL {
-  const url = URL.parse(endpoint)
-  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
-  throw new MeshError(
-    'bad-request',
-    `chain endpoint "${endpoint.slice(0, 80)}", expected an http or https URL such as http://127.0.0.1:8081/api/v2/jsonRPC`,
-  )
-}
-
-/** Undefined where it is too long. */
-async function readText(response: Response): Promise<string | undefined> {
-  const chunks: Uint8Array[] = []
-  let length = 0
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length
-    if (length > replyBytesMax) return undefined
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
-}
-
-/** The envelope of toncenter's API: `{ok:true, result}` or `{ok:false, error, code}`, whatever the HTTP status. */
-function readReply(response: Response, text: string): Exchange {
-  const { status } = response
-  const reply = parsedJson(text)
-  if (status === 200 && isRecord(reply) && reply['ok'] === true) return { kind: 'reply', reply }
-  const stated = isRecord(reply) && typeof reply['error'] === 'string' ? reply['error'] : undefined
-  const cause = `HTTP ${status}${stated === undefined ? '' : `: ${stated}`}`
-  if (stated !== undefined && /cannot apply external message|message was not accepted/i.test(stated)) {
-    throw new NotAccepted(stated)
-  }
-  if (stated !== undefined && /not found|cannot locate|not in db/i.test(stated)) throw new NotFound(stated)
-  if (status === 401 || status === 403) return trouble(`${cause}; check chain.apiKey`, false)
-  if (status === 200 && stated === undefined) return trouble(`a reply that is not toncenter's: ${text}`, false)
-  const canRetry = status === 408 || status === 429 || status >= 500
-  return trouble(cause, canRetry, retryAfterMsOf(response))
-}
-
-function trouble(cause: string, canRetry: boolean, retryAfterMs?: number): Exchange {
-  return { kind: 'trouble', cause: cause.replaceAll(/\s+/g, ' ').slice(0, causeCharsMax), canRetry, retryAfterMs }
-}
-
-function retryAfterMsOf(response: Response): number | undefined {
-  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
-  return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1_000 : undefined
+function requestOf(method: string, params: Record<string, unknown>): string {
+  return JSON.stringify({ id: '1', jsonrpc: '2.0', method, params })
 }
 
 function bytesOfConfig(reply: unknown): string {
@@ -249,26 +309,4 @@ function bytesOfConfig(reply: unknown): string {
   const bytes = isRecord(config) ? config['bytes'] : undefined
   if (typeof bytes !== 'string') throw new TypeError('no cell in it')
   return bytes
-}
-
-function parsedJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** The innermost cause says what happened: `fetch failed` alone does not. */
-function brief(error: unknown): string {
-  let innermost = error
-  for (let depth = 0; depth < 5 && innermost instanceof Error && innermost.cause !== undefined; depth += 1) {
-    innermost = innermost.cause
-  }
-  const text = innermost instanceof Error ? innermost.message || innermost.name : String(innermost)
-  return text.slice(0, causeCharsMax)
 }
