@@ -1,10 +1,11 @@
 /** The chain itself: externals wait in a mempool, each block delivers the messages of earlier blocks, then runs the mempool. */
 import { createHash, randomBytes } from 'node:crypto'
 import { type Address, Cell, loadShardAccount, type ShardAccount, type TupleItem } from '@ton/core'
+import { type FeeSchedule, mainnet2026Fees, sandboxConfig, scaleBasechainPrices, withGlobalId } from '../fees.ts'
 import { Block, nextBlockLt } from './block.ts'
 import { ApiError, LocalnetError } from './errors.ts'
 import { decodeExternal, type External } from './message.ts'
-import type { Head, Store, StoredTransaction } from './store.ts'
+import type { Head, Store, StoredTransaction, Undo } from './store.ts'
 import type { GetMethodOutcome, MessageOutcome, Tvm } from './tvm.ts'
 
 /** Configuration parameter 19, an id no public chain has: what wallets and peers sign for play money is void elsewhere. */
@@ -20,11 +21,28 @@ export const blocksAtOnceMax = 64
 /** The chain's time is a `uint32`; wallets and contracts add their own terms to it. */
 const utimeMax = 2 ** 32 - 1 - 366 * 86_400
 const vmLogCharsMax = 256
+/** Blocks with transactions that can be taken back, or looked back at. */
+export const undoMax = 256
+/** Prices were six times as high until May 2026. */
+export const priceFactorMax = 1_000
 
 export interface Submitted {
   readonly external: External
   /** Resolves when its block is committed: with the transaction, or undefined where the message was no longer accepted. */
   readonly included: Promise<StoredTransaction | undefined>
+}
+
+/** What the API reads and writes: the chain, as it is or as it was some blocks ago. */
+export interface ChainView {
+  readonly head: Head
+  readonly store: Store
+  readonly tvm: Tvm
+  account(address: Address): ShardAccount | undefined
+  /** Undefined where there is no code to run. */
+  get(address: Address, methodId: number, stack: readonly TupleItem[]): Promise<GetMethodOutcome | undefined>
+  submit(boc: Buffer): Promise<Submitted>
+  estimate(to: Address, message: Cell, ignoreSignatures: boolean): Promise<Cell>
+  blockHash(kind: 'root' | 'file' | 'state', workchain: number, seqno: number): Buffer
 }
 
 interface Pending extends Submitted {
@@ -37,6 +55,12 @@ export class Chain {
   readonly blockMs: number
   readonly secret: Buffer
   #head: Head
+  #fees: FeeSchedule = mainnet2026Fees
+  /** How to take back the last blocks made since the start, the oldest first. */
+  readonly #undo: Undo[] = []
+  /** The first block that can be gone back to. */
+  #undoFrom: number
+  #forks = 0
   readonly #mempool = new Map<string, Pending>()
   #mining: Promise<unknown> = Promise.resolve()
   #failure: LocalnetError | undefined
@@ -56,10 +80,20 @@ export class Chain {
       this.secret = stored.secret
       this.#head = { ...stored.head, seqno: stored.head.seqno + blocksSince(stored.head, stored.blockMs) }
     }
+    this.#undoFrom = this.#head.seqno
   }
 
   get head(): Head {
     return this.#head
+  }
+
+  get fees(): FeeSchedule {
+    return this.#fees
+  }
+
+  /** Times that blocks were taken back. */
+  get forks(): number {
+    return this.#forks
   }
 
   get waiting(): number {
@@ -81,10 +115,15 @@ export class Chain {
 
   /** Runs the external against the current state, as a node does, and keeps it for the next block if the account accepts it. */
   async submit(boc: Buffer): Promise<Submitted> {
+    return this.enqueue(await this.check(boc))
+  }
+
+  /** Refuses what the account does not accept now. */
+  async check(boc: Buffer): Promise<External> {
     const external = decodeExternal(boc)
     const outcome = await this.#try(external.to, external.cell, { trace: true })
     if (outcome.kind === 'refused') throw notAccepted(external.to, outcome)
-    return this.enqueue(external)
+    return external
   }
 
   /** Without the pre-check, which knows nothing of externals still in the mempool: for several of one sender in a block. */
@@ -108,13 +147,38 @@ export class Chain {
   }
 
   account(address: Address): ShardAccount | undefined {
-    const state = this.store.account(address.toRawString())
-    return state === undefined ? undefined : loadShardAccount(Cell.fromBase64(state).beginParse())
+    return loaded(this.store.account(address.toRawString()))
   }
 
-  /** Undefined where there is no code to run. */
-  async get(address: Address, methodId: number, stack: readonly TupleItem[]): Promise<GetMethodOutcome | undefined> {
-    const storage = this.account(address)?.account?.storage
+  /** The chain as it was so many blocks ago: the accounts and their transactions, not what is in flight. */
+  asOf(blocksAgo: number): ChainView {
+    const seqno = Math.max(this.#undoFrom, this.#head.seqno - blocksAgo)
+    const later = this.#undo.filter((block) => block.seqno > seqno)
+    const head = { ...(later[0]?.before ?? this.#head), seqno }
+    const account = (address: Address): ShardAccount | undefined => {
+      const raw = address.toRawString()
+      const changed = later.find(({ accounts }) => accounts.has(raw))
+      return changed ? loaded(changed.accounts.get(raw)) : this.account(address)
+    }
+    return {
+      head,
+      account,
+      store: this.store,
+      tvm: this.tvm,
+      get: (address, methodId, stack) => this.#get(account(address), address, methodId, stack),
+      submit: (boc) => this.submit(boc),
+      estimate: (to, message, ignoreSignatures) => this.estimate(to, message, ignoreSignatures),
+      blockHash: (kind, workchain, past) => this.blockHash(kind, workchain, past),
+    }
+  }
+
+  async #get(
+    account: ShardAccount | undefined,
+    address: Address,
+    methodId: number,
+    stack: readonly TupleItem[],
+  ): Promise<GetMethodOutcome | undefined> {
+    const storage = account?.account?.storage
     if (storage?.state.type !== 'active') return undefined
     const { code, data } = storage.state.state
     if (!code) return undefined
@@ -134,6 +198,38 @@ export class Chain {
   /** One block on the clock; an empty one costs no write. */
   tick(): Promise<void> {
     return this.#inTurn(() => this.#mineBlock())
+  }
+
+  /**
+   * Another branch wins: what the last `blocks` blocks did has not happened, and the chain goes on, one block higher, from
+   * the one before them. Their externals are gone, and may be sent again.
+   */
+  async fork(blocks: number): Promise<void> {
+    await this.#inTurn(async () => {
+      const seqno = this.#head.seqno - blocks
+      if (seqno < this.#undoFrom) {
+        throw new ApiError(422, `${blocks} blocks cannot be undone: those up to ${this.#undoFrom} are for good`)
+      }
+      const undone = this.#undo.filter((block) => block.seqno > seqno)
+      this.#undo.length -= undone.length
+      // time and logical time go on: nothing of the other branch is ever seen under the same name
+      const head = { ...this.#head, seqno: this.#head.seqno + 1 }
+      this.store.undo(undone.toReversed(), head, this.blockMs)
+      this.#head = head
+      this.#forks += 1
+    })
+    if (this.blockMs === 0) await this.mineUntilQuiet()
+  }
+
+  /** Gas, forwarding and storage cost so many times what they cost on mainnet in 2026, from the next block on. */
+  setPrices(factor: number): Promise<void> {
+    if (!(factor > 0) || factor > priceFactorMax) {
+      throw new ApiError(422, `factor is ${factor}, expected more than 0 and at most ${priceFactorMax}`)
+    }
+    return this.#inTurn(async () => {
+      this.#fees = scaleBasechainPrices(mainnet2026Fees, BigInt(Math.round(factor * 1_000)), 1_000n)
+      this.tvm.use(withGlobalId(sandboxConfig(this.#fees), localGlobalId))
+    })
   }
 
   mineUntilQuiet(): Promise<void> {
@@ -216,7 +312,7 @@ export class Chain {
         pending.push(entry)
         await block.accept(entry.external)
       }
-      if (block.changed) this.store.commit(block.changes(), this.blockMs)
+      if (block.changed) this.#commit(block)
     } catch (error) {
       this.#failure = new LocalnetError('stopped', stoppedMessage(this.#head.seqno + 1, error), error)
       for (const entry of pending) entry.settle(undefined)
@@ -227,10 +323,22 @@ export class Chain {
     for (const { external, settle } of pending) settle(block.inclusionOf(external))
   }
 
+  #commit(block: Block): void {
+    const changes = block.changes()
+    const undo = this.store.undoOf(changes, this.#head)
+    this.store.commit(changes, this.blockMs)
+    this.#undo.push(undo)
+    if (this.#undo.length > undoMax) this.#undoFrom = this.#undo.shift()?.seqno ?? this.#undoFrom
+  }
+
   #abandonMempool(): void {
     for (const { settle } of this.#mempool.values()) settle(undefined)
     this.#mempool.clear()
   }
+}
+
+function loaded(state: string | undefined): ShardAccount | undefined {
+  return state === undefined ? undefined : loadShardAccount(Cell.fromBase64(state).beginParse())
 }
 
 /** The wording of a liteserver behind toncenter, which clients parse for `exitcode=`. */

@@ -22,4 +22,4 @@ export class ApiError extends Error {
   }
 }
 
-export type ApiStatus = 403 | 404 | 405 | 413 | 416 | 422 | 500 | 503
+export type ApiStatus = 403 | 404 | 405 | 413 | 416 | 422 | 429 | 500 | 502 | 503

@@ -22,6 +22,8 @@ export class Faucet {
   readonly #wallet: WalletContractV5R1
   readonly #keys: KeyPair
   #nextSeqno: number | undefined
+  /** Of the chain, when that was counted: a fork may have undone transfers. */
+  #forks = 0
 
   constructor(chain: Chain, maxNano: bigint) {
     this.#chain = chain
@@ -44,6 +46,8 @@ export class Faucet {
     if (amountNano <= 0n || amountNano > this.maxNano) {
       throw new ApiError(422, `amountNano is ${amountNano}, expected 1 to ${this.maxNano} nano a request`)
     }
+    if (this.#forks !== this.#chain.forks) this.#nextSeqno = undefined
+    this.#forks = this.#chain.forks
     const seqno = this.#nextSeqno ?? this.#storedSeqno()
     const body = this.#wallet.createTransfer({
       seqno,

@@ -1,10 +1,10 @@
 /** The chain over HTTP: toncenter's routes and error shape, the faucet, and who may ask. */
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
-import { mainnet2026Fees } from '../fees.ts'
-import { type Chain, localGlobalId } from './chain.ts'
+import { type Chain, type ChainView, localGlobalId } from './chain.ts'
 import { ApiError, type ApiStatus, LocalnetError } from './errors.ts'
 import type { Faucet } from './faucet.ts'
+import { type FaultyDoor, faultsOf } from './faults.ts'
 import { METHODS } from './methods.ts'
 import { Params } from './params.ts'
 import { brief } from './stack.ts'
@@ -15,16 +15,21 @@ export const bodyBytesMax = 256 * 1024
 /** A year a step: the longest terms of the escrow are 30 days. */
 export const advanceSecMax = 366 * 86_400
 
+const forkBlocksMax = 1_000_000
+/** What a limited caller is told to wait, in seconds. */
+const retryAfterSec = '1'
+
 export interface HttpOptions {
   readonly chain: Chain
   readonly faucet: Faucet
+  readonly door: FaultyDoor
   /** Host names a request may name; undefined where the server is bound beyond loopback on purpose. */
   readonly hosts: ReadonlySet<string> | undefined
 }
 
 export const loopbackHosts: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
 
-export function localnetHttp({ chain, faucet, hosts }: HttpOptions): Hono {
+export function localnetHttp({ chain, faucet, door, hosts }: HttpOptions): Hono {
   const app = new Hono()
   // No error is reported in another shape than toncenter's, or clients show "Received error: undefined".
   app.onError((error, context) => failure(context, error))
@@ -35,6 +40,11 @@ export function localnetHttp({ chain, faucet, hosts }: HttpOptions): Hono {
     await next()
   })
   app.use(bodyLimit({ maxSize: bodyBytesMax, onError: (context) => failure(context, tooLarge()) }))
+
+  app.use('/api/*', async (_context, next) => {
+    await door.pass()
+    await next()
+  })
 
   app.get('/', (context) => context.json(statusJson(chain, faucet, new URL(context.req.url).origin)))
 
@@ -48,16 +58,19 @@ export function localnetHttp({ chain, faucet, hosts }: HttpOptions): Hono {
         throw new ApiError(422, `Validation error: method: expected a string, got ${brief(method)}`)
       if (!isRecord(params))
         throw new ApiError(422, `Validation error: params: expected an object, got ${brief(params)}`)
-      return context.json({ ok: true, result: await call(chain, method, params), ...envelope })
+      return context.json({ ok: true, result: await call(door.view(), method, params), ...envelope })
     } catch (error) {
       return failure(context, error, envelope)
     }
   })
   app.get('/api/v2/:method', async (context) => {
-    return context.json({ ok: true, result: await call(chain, context.req.param('method'), context.req.query()) })
+    return context.json({ ok: true, result: await call(door.view(), context.req.param('method'), context.req.query()) })
   })
   app.post('/api/v2/:method', async (context) => {
-    return context.json({ ok: true, result: await call(chain, context.req.param('method'), await jsonBody(context)) })
+    return context.json({
+      ok: true,
+      result: await call(door.view(), context.req.param('method'), await jsonBody(context)),
+    })
   })
 
   app.get('/api/v3/transactionsByMessage', (context) => {
@@ -83,10 +96,24 @@ export function localnetHttp({ chain, faucet, hosts }: HttpOptions): Hono {
     return context.json({ ok: true, result: { seqno: chain.head.seqno, utime: chain.head.utimeSec } })
   })
 
+  app.get('/faults', (context) => context.json({ ok: true, result: door.faults }))
+  app.post('/faults', async (context) => {
+    door.set(faultsOf(new Params(await jsonBody(context))))
+    return context.json({ ok: true, result: door.faults })
+  })
+  app.post('/fork', async (context) => {
+    await chain.fork(new Params(await jsonBody(context)).int('blocks', { min: 1, max: forkBlocksMax }))
+    return context.json({ ok: true, result: { seqno: chain.head.seqno, utime: chain.head.utimeSec } })
+  })
+  app.post('/prices', async (context) => {
+    await chain.setPrices(Number((await jsonBody(context))['factor']))
+    return context.json({ ok: true, result: statusJson(chain, faucet, '').feesNano })
+  })
+
   return app
 }
 
-async function call(chain: Chain, method: string, params: Record<string, unknown>): Promise<unknown> {
+async function call(chain: ChainView, method: string, params: Record<string, unknown>): Promise<unknown> {
   const run = Object.hasOwn(METHODS, method) ? METHODS[method] : undefined
   if (run === undefined) {
     throw new ApiError(422, `Unknown method ${brief(method)}, this chain has: ${Object.keys(METHODS).join(', ')}`)
@@ -121,6 +148,10 @@ function refuseStrangers(context: Context, hosts: ReadonlySet<string> | undefine
 
 function failure(context: Context, error: unknown, envelope: object = {}): Response {
   const { status, message } = refusalOf(error)
+  if (status === 429) {
+    context.header('Retry-After', retryAfterSec)
+    return context.json({ ok: false, result: message, code: status, ...envelope }, status)
+  }
   return context.json({ ok: false, error: message, code: status, ...envelope }, status)
 }
 
@@ -135,7 +166,7 @@ function tooLarge(): ApiError {
 }
 
 function statusJson(chain: Chain, faucet: Faucet, origin: string) {
-  const { gasBasechain, forwardBasechain, storage } = mainnet2026Fees
+  const { gasBasechain, forwardBasechain, storage } = chain.fees
   const { inFlight, undeliverable } = chain.store.queued()
   const perUnit = (q16: bigint) => Number(q16) / 65_536
   return {

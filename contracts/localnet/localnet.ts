@@ -12,6 +12,7 @@ import { mainnet2026Config, withGlobalId } from '../fees.ts'
 import { Chain, localGlobalId } from './chain.ts'
 import { LocalnetError } from './errors.ts'
 import { Faucet, faucetNanoMax } from './faucet.ts'
+import { type Faults, FaultyDoor } from './faults.ts'
 import { localnetHttp, loopbackHosts } from './http.ts'
 import { Store } from './store.ts'
 import { Tvm } from './tvm.ts'
@@ -35,15 +36,29 @@ export interface LocalnetOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-export interface Localnet {
+/** One HTTP server of the chain. */
+export interface Door {
   readonly url: string
   /** What `TonClient` takes. */
   readonly endpoint: string
+  /** Does wrong from now on what is named here; the rest stays as it is. */
+  fault(changes: Partial<Faults>): void
+}
+
+export interface Localnet extends Door {
   readonly faucetUrl: string
+  /** The last block's. */
+  readonly seqno: number
   /** Makes one block now, whatever the clock says. */
   mine(): Promise<void>
   /** Moves the chain's clock forward and makes a block there. */
   advance(seconds: number): Promise<void>
+  /** The last blocks have not happened: another branch goes on from before them, one block higher. */
+  fork(blocks: number): Promise<void>
+  /** From the next block on everything costs so many times what it costs on mainnet. */
+  setPrices(factor: number): Promise<void>
+  /** One more server of the same chain, with faults of its own. It closes with the chain. */
+  openDoor(): Promise<Door>
   /** Runs what was accepted, writes the state and frees the port; calling it again waits for the same end. */
   close(): Promise<void>
 }
@@ -76,15 +91,30 @@ export async function startLocalnet(options: LocalnetOptions): Promise<Localnet>
     )
     const faucet = new Faucet(chain, options.faucetMaxNano ?? faucetNanoMax)
     const hosts = isLoopback(host) ? new Set([...loopbackHosts, host]) : undefined
-    const server = await listen(getRequestListener(localnetHttp({ chain, faucet, hosts }).fetch), host, port)
-    return run(chain, server, urlOf(server, host), signal)
+    const open = async (at: number): Promise<OpenDoor> => {
+      const door = new FaultyDoor(chain)
+      const server = await listen(getRequestListener(localnetHttp({ chain, faucet, door, hosts }).fetch), host, at)
+      const url = urlOf(server, host)
+      return { server, url, endpoint: `${url}/api/v2/jsonRPC`, fault: (changes) => door.set(changes) }
+    }
+    return run(chain, await open(port), open, signal)
   } catch (error) {
     store.close()
     throw error
   }
 }
 
-function run(chain: Chain, server: Server, url: string, signal: AbortSignal | undefined): Localnet {
+interface OpenDoor extends Door {
+  readonly server: Server
+}
+
+function run(
+  chain: Chain,
+  first: OpenDoor,
+  open: (port: number) => Promise<OpenDoor>,
+  signal: AbortSignal | undefined,
+): Localnet {
+  const doors = [first]
   const stopping = new AbortController()
   const clock = chain.blockMs === 0 ? Promise.resolve() : blocksOnTheClock(chain, stopping.signal)
   let closing: Promise<void> | undefined
@@ -97,8 +127,8 @@ function run(chain: Chain, server: Server, url: string, signal: AbortSignal | un
     signal?.removeEventListener('abort', onAbort)
     stopping.abort()
     await clock
-    const closed = once(server, 'close')
-    server.close()
+    const closed = Promise.all(doors.map(({ server }) => once(server, 'close')))
+    for (const { server } of doors) server.close()
     try {
       await chain.close()
     } finally {
@@ -106,7 +136,7 @@ function run(chain: Chain, server: Server, url: string, signal: AbortSignal | un
       const answered = sleep(closeGraceMs, undefined, { signal: grace.signal }).catch(() => undefined)
       await Promise.race([closed, answered])
       grace.abort()
-      server.closeAllConnections()
+      for (const { server } of doors) server.closeAllConnections()
       await closed
     }
   }
@@ -116,11 +146,22 @@ function run(chain: Chain, server: Server, url: string, signal: AbortSignal | un
   if (signal?.aborted === true) onAbort()
 
   return {
-    url,
-    endpoint: `${url}/api/v2/jsonRPC`,
-    faucetUrl: `${url}/faucet`,
+    url: first.url,
+    endpoint: first.endpoint,
+    faucetUrl: `${first.url}/faucet`,
+    fault: first.fault,
+    get seqno() {
+      return chain.head.seqno
+    },
     mine: () => chain.mine(),
     advance: (seconds) => chain.advance(seconds),
+    fork: (blocks) => chain.fork(blocks),
+    setPrices: async (factor) => chain.setPrices(factor),
+    openDoor: async () => {
+      const door = await open(0)
+      doors.push(door)
+      return door
+    },
     close,
   }
 }

@@ -1,7 +1,7 @@
 /** The methods of toncenter's API v2, by name: each takes the chain and the parameters of one call and returns its result. */
 import { Address, beginCell, type Cell, external, getMethodId, storeMessage } from '@ton/core'
 import { loadParameters } from '../fees.ts'
-import type { Chain } from './chain.ts'
+import type { ChainView } from './chain.ts'
 import { ApiError } from './errors.ts'
 import { type Params, parseAddress } from './params.ts'
 import {
@@ -26,7 +26,7 @@ const blockPageMax = 1_000
 const seqnoMax = 2 ** 31 - 1
 const INT32 = { min: -(2 ** 31), max: 2 ** 31 - 1 }
 
-export type Method = (chain: Chain, params: Params) => unknown
+export type Method = (chain: ChainView, params: Params) => unknown
 
 export const METHODS: Readonly<Record<string, Method>> = {
   getMasterchainInfo(chain) {
@@ -208,9 +208,10 @@ export const METHODS: Readonly<Record<string, Method>> = {
 /** TVM's answer for an account with no code. */
 const notInitialized = -13
 
-function locateByIncoming(chain: Chain, params: Params) {
+function locateByIncoming(chain: ChainView, params: Params) {
   const { source, destination, createdLt } = messageKey(params)
   for (const stored of chain.store.transactionByIncoming(destination, createdLt)) {
+    if (stored.lt > chain.head.lt) continue
     const json = transactionJson(stored)
     if (json.in_msg !== undefined && sameAddress(json.in_msg.source, source)) return json
   }
@@ -229,7 +230,7 @@ function sameAddress(friendly: string, raw: string): boolean {
   return friendly !== '' && Address.isFriendly(friendly) && Address.parse(friendly).toRawString() === raw
 }
 
-function blockTransactions(chain: Chain, params: Params) {
+function blockTransactions(chain: ChainView, params: Params) {
   const workchain = knownShard(params)
   const seqno = pastSeqno(chain, params)
   // Whole blocks unless asked otherwise: `TonClient` gives no count and refuses an incomplete list.
@@ -258,14 +259,14 @@ function knownShard(params: Params): number {
   return workchain
 }
 
-function pastSeqno(chain: Chain, params: Params): number {
+function pastSeqno(chain: ChainView, params: Params): number {
   const seqno = params.int('seqno', { min: 0, max: seqnoMax })
   if (seqno > chain.head.seqno) throw unknownBlock(`seqno ${seqno} (the last block is ${chain.head.seqno})`)
   return seqno
 }
 
 /** State is kept as of the last block only. */
-function currentAddress(chain: Chain, params: Params): Address {
+function currentAddress(chain: ChainView, params: Params): Address {
   const address = params.address('address')
   const seqno = params.optionalInt('seqno', { min: 0, max: seqnoMax })
   if (seqno !== undefined && seqno !== chain.head.seqno) {

@@ -8,7 +8,7 @@ import {
   type ShardAccount,
   type Transaction,
 } from '@ton/core'
-import type { Chain } from './chain.ts'
+import type { ChainView } from './chain.ts'
 import { normalizedHash, transactionMessages } from './message.ts'
 import type { StoredTransaction } from './store.ts'
 
@@ -18,7 +18,7 @@ export const wholeShard = '-9223372036854775808'
 
 const noHash = Buffer.alloc(32).toString('base64')
 
-export function blockId(chain: Chain, workchain: number, seqno: number) {
+export function blockId(chain: ChainView, workchain: number, seqno: number) {
   return {
     '@type': 'ton.blockIdExt',
     workchain,

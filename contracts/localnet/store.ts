@@ -46,6 +46,19 @@ export interface BlockChanges {
   readonly sent: readonly Cell[]
 }
 
+/** What takes one block back. */
+export interface Undo {
+  readonly seqno: number
+  readonly before: Head
+  readonly startLt: bigint
+  /** As they were; undefined where there was none. */
+  readonly accounts: ReadonlyMap<string, string | undefined>
+  readonly queued: readonly QueuedMessage[]
+  readonly undeliverable: readonly number[]
+  /** Of the last message that was in flight before it. */
+  readonly lastQueueId: number
+}
+
 export class Store {
   readonly #db: DatabaseSync
   readonly #historyMax: number
@@ -120,6 +133,41 @@ export class Store {
       this.saveHead(head, blockMs)
     })
     this.#transactions = Math.min(this.#transactions + block.transactions.length, this.#historyMax)
+  }
+
+  /** To be asked before the block is committed. */
+  undoOf(block: BlockChanges, before: Head): Undo {
+    const delivered = new Set(block.delivered)
+    const accounts = [...block.accounts.keys()].map((address) => [address, this.account(address)] as const)
+    return {
+      seqno: block.head.seqno,
+      before,
+      startLt: block.startLt,
+      accounts: new Map(accounts),
+      queued: this.queue(delivered.size + block.undeliverable.length).filter(({ id }) => delivered.has(id)),
+      undeliverable: block.undeliverable.map(({ id }) => id),
+      lastQueueId: Number(this.#one('SELECT seq FROM sqlite_sequence WHERE name = ?', ['queue'])?.['seq'] ?? 0),
+    }
+  }
+
+  /** Takes blocks back, the last one first. What the history had forgotten for them stays forgotten. */
+  undo(blocks: readonly Undo[], head: Head, blockMs: number): void {
+    this.#atomically(() => {
+      for (const { seqno, startLt, accounts, queued, undeliverable, lastQueueId } of blocks) {
+        for (const [address, state] of accounts) {
+          if (state === undefined) this.#run('DELETE FROM accounts WHERE address = ?', [address])
+          else this.#putAccount(address, state)
+        }
+        this.#run('DELETE FROM queue WHERE id > ?', [lastQueueId])
+        for (const id of undeliverable) this.#run('UPDATE queue SET undeliverable = NULL WHERE id = ?', [id])
+        for (const { id, cell } of queued) this.#run('INSERT INTO queue (id, boc) VALUES (?, ?)', [id, cell.toBoc()])
+        this.#run('DELETE FROM transactions WHERE lt >= ?', [startLt])
+        this.#run('DELETE FROM messages WHERE lt >= ?', [startLt])
+        this.#run('DELETE FROM blocks WHERE seqno = ?', [seqno])
+      }
+      this.saveHead(head, blockMs)
+    })
+    this.#transactions = Number(this.#one('SELECT count(*) AS n FROM transactions')?.['n'] ?? 0)
   }
 
   account(address: string): string | undefined {

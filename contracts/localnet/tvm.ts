@@ -43,18 +43,28 @@ export interface GetMethodOutcome {
  * and leaves the messages of a pre-check in its queue.
  */
 export class Tvm {
-  readonly config: Cell
-  readonly #configBoc: string
+  #config: Cell
+  #configBoc: string
   #executor: Executor
 
   private constructor(config: Cell, executor: Executor) {
-    this.config = config
+    this.#config = config
     this.#configBoc = config.toBoc().toString('base64')
     this.#executor = executor
   }
 
   static async create(config: Cell): Promise<Tvm> {
     return new Tvm(config, await Executor.create())
+  }
+
+  get config(): Cell {
+    return this.#config
+  }
+
+  /** From the next message on. */
+  use(config: Cell): void {
+    this.#config = config
+    this.#configBoc = config.toBoc().toString('base64')
   }
 
   async run(run: MessageRun): Promise<MessageOutcome> {
