@@ -40,6 +40,49 @@ export function settleInternalBody(voucher: Voucher, queryId = 0n): Cell {
   return beginCell().storeUint(0x5e771e01, 32).storeUint(queryId, 64).storeSlice(voucherHead(voucher)).endCell()
 }
 
+/** Messages that a wallet v5 sends in one transfer. */
+export const transferMessagesMax = 255
+
+/** Goes with a settle by wallet; about a fifteenth of it is used at the prices of 2026, and the rest comes back. */
+export const settleAttachedNano = 10_000_000n
+
+/** One message of a transfer by wallet. */
+export interface SettleTransfer {
+  readonly to: RawAddress
+  readonly amountNano: bigint
+  readonly bounce: true
+  readonly body: Cell
+}
+
+/**
+ * Everything a payee holds, of all escrows and of whatever small amount, as messages of its own wallet: one list a transfer.
+ * A settle by wallet pays out all that is due, from 133 334 nano on, where an external message needs some two million; its sender
+ * pays the fees, more than a million nano a voucher. Of several vouchers of one tab only the highest is sent; one
+ * that cannot be paid fails alone, and its coins come back.
+ */
+export function settleAllTransfers(
+  vouchers: readonly Voucher[],
+  attachedNano = settleAttachedNano,
+): readonly (readonly SettleTransfer[])[] {
+  const best = new Map<string, Voucher>()
+  for (const voucher of vouchers) {
+    const { amountNano, epoch, escrow, globalId, payee } = voucher.terms
+    const tab = `${globalId} ${escrow} ${epoch} ${payee}`
+    if (amountNano > (best.get(tab)?.terms.amountNano ?? -1n)) best.set(tab, voucher)
+  }
+  const transfers = [...best.values()].map(
+    (voucher): SettleTransfer => ({
+      to: voucher.terms.escrow,
+      amountNano: attachedNano,
+      bounce: true,
+      body: settleInternalBody(voucher),
+    }),
+  )
+  return Array.from({ length: Math.ceil(transfers.length / transferMessagesMax) }, (_, index) =>
+    transfers.slice(index * transferMessagesMax, (index + 1) * transferMessagesMax),
+  )
+}
+
 export type ControlAction =
   | { readonly kind: 'unlock' }
   | { readonly kind: 'finalize' }
