@@ -127,6 +127,13 @@ export const settings = {
     escrowCheckMs: integer(60_000, 100, 10 * minutes, 'how old the view of the own escrow may be'),
     cooldownMs: integer(30_000, 0, 60 * minutes, 'a provider that failed is tried last for this long'),
     cancelMs: integer(2_000, 100, 60_000, 'how long a cancelled stream may take to account for itself'),
+    hub: text('', 'peer id of a hub to pay through; empty pays providers directly'),
+    hubFeePpmMax: integer(10_000, 0, 1_000_000, 'a hub that takes more millionths is not used'),
+    hubIncrementNanoMax: nano(
+      20_000_000n,
+      'the most that is paid to a hub before it has granted it: what it can take; a dearer prompt is paid directly',
+    ),
+    hubMs: integer(3_000, 100, 60_000, 'a hub that has not granted by then is left; a provider holds its slot for 5 s'),
   },
   provider: {
     promptPriceNano: nano(20_000_000n, 'a million prompt tokens'),
@@ -154,7 +161,7 @@ export const settings = {
       parseSchedule([], zone)
     }),
     coalesceMs: integer(
-      10,
+      30,
       0,
       100,
       'deltas of one answer that follow each other this closely are sent as one, and more so with many answers at once; the first never waits; 0 sends each',
@@ -187,6 +194,15 @@ export const settings = {
     ),
     drainMs: integer(30_000, 0, 600_000, 'streams may finish this long when the node stops'),
   },
+  hub: {
+    feePpm: integer(5_000, 0, 1_000_000, 'what this hub takes, in millionths of what it grants'),
+    incrementNanoMax: nano(
+      20_000_000n,
+      'the most that one grant may add: what a consumer can lose to this hub, so few would ask for more',
+    ),
+    idleMs: integer(10 * minutes, 1_000, 24 * 60 * minutes, 'a consumer that asks for nothing this long is let go'),
+    consumersMax: integer(4_096, 1, 100_000, 'consumers connected at once; each holds a stream'),
+  },
   settlement: {
     thresholdNano: nano(
       60_000_000n,
@@ -203,13 +219,47 @@ export const settings = {
     confirmMs: integer(60_000, 1_000, 60 * minutes, 'a posted batch is confirmed within this, or posted again'),
     confirmPollMs: integer(1_000, 50, 60_000, 'how often the contract is read meanwhile'),
     handoverMs: integer(15_000, 100, 10 * minutes, 'handing vouchers to another settler'),
+    recordHalfLifeMs: integer(
+      24 * 60 * minutes,
+      1_000,
+      30 * 24 * 60 * minutes,
+      'what was seen of a settler counts half after this',
+    ),
     settlerTrustMs: integer(
       120_000,
       1_000,
       60 * minutes,
       'a settler that took vouchers has this long before they are posted from here',
     ),
-    settler: text('', 'peer id of a settler to hand vouchers to; empty posts from here'),
+    settler: text(
+      '',
+      'peer id of a settler to hand vouchers to, or market for the best of those that advertise; empty posts from here',
+    ),
+    feePpmMax: integer(
+      5_000,
+      0,
+      100_000,
+      'a settler that asks more, in millionths of what it settles, is not used; the network itself takes about 14 000',
+    ),
+    settlerFeePpm: integer(
+      0,
+      0,
+      100_000,
+      'what this settler asks of providers, in millionths of what it settles; `silkmesh settle --fee 0.5%` says it shorter',
+    ),
+    settlerValueNanoMin: nano(0n, 'vouchers that would pay less now are not posted by this settler, only watched over'),
+    settlerWatches: flag(true, 'this settler contests an unlock with the vouchers it holds'),
+    feeCreditNano: nano(
+      3_000_000n,
+      'fees a settler lends one provider, those of vouchers it has yet to settle included: ten at the threshold, at 0.5 %',
+    ),
+    watchEscrowsMax: integer(1_000, 0, 100_000, 'escrows a settler watches over: each is read every watchMs'),
+    watchHandoverMs: integer(
+      60_000,
+      1_000,
+      60 * minutes,
+      'vouchers that are not due are handed over for watching this often, ten at most',
+    ),
     queueMax: integer(100_000, 10, 10_000_000, 'vouchers a settler holds for others'),
     retryMsMax: integer(
       5 * minutes,
@@ -230,6 +280,12 @@ export const settings = {
       [],
       8,
       'more of the same chain, asked while that one fails or is behind; a key goes into the URL as ?api_key=…',
+    ),
+    finalityMs: integer(
+      0,
+      0,
+      600_000,
+      "a payment counts once the chain has shown it so long; 0 takes the network's: 5000, and none on this machine",
     ),
     owner: text(
       '',

@@ -14,13 +14,15 @@ import { accountOf } from './words.ts'
 
 /** Throws `bad-request` where none is set or it is no URL; asks it nothing yet. */
 export function openChain(config: Config, observe?: Observe): TonChain {
-  const { apiKey, endpoints, requestsPerSecond } = config.chain
+  const { apiKey, endpoints, finalityMs, requestsPerSecond } = config.chain
   const { endpoint, network } = chainOf(config)
   return createTonChain({
     endpoint,
     apiKey,
     others: endpoints,
     globalId: network?.globalId,
+    finalityMs:
+      finalityMs === 0 ? (network ?? networks[isLocal(endpoint) ? 'local' : 'mainnet']).finalityMs : finalityMs,
     requestsPerSecond,
     clock: systemClock,
     random: systemRandom,

@@ -27,6 +27,7 @@ import {
   type SettleTransaction,
 } from '../../ports.ts'
 import { NotAccepted, TonEndpoint, type TonEndpointOptions } from './endpoint.ts'
+import { Finality } from './finality.ts'
 import { findByMessage, normalizedHash, readTrace } from './trace.ts'
 
 export interface TonChain extends Chain {
@@ -38,12 +39,18 @@ export interface TonChain extends Chain {
   /**
    * `voucher-invalid` where the contract found the first voucher to be of another chain, escrow, epoch, payee or key.
    * Later ones that cannot be paid are passed over by the contract. The hash is of the message with all vouchers where
-   * nothing was due: another post of the same, one whose answer was lost for instance, may have come first.
+   * nothing was due: somebody may have posted the same. `posted` also where nothing was due after a post whose answer was
+   * lost: that one may have paid them, which the state will show or not.
    */
   postSettle(escrow: Address, vouchers: readonly Voucher[]): Promise<Posted>
 }
 
-export function createTonChain(options: TonEndpointOptions): TonChain {
+export interface TonChainOptions extends TonEndpointOptions {
+  /** A payment counts once the chain has shown it so long; 0, the default, believes it at once. */
+  readonly finalityMs?: number | undefined
+}
+
+export function createTonChain(options: TonChainOptions): TonChain {
   return new Toncenter(options)
 }
 
@@ -67,14 +74,16 @@ const nothingDueExit = 103
 class Toncenter implements TonChain {
   readonly endpoint: TonEndpoint
   readonly #clock: Clock
+  readonly #finality: Finality
   /** In order of first use: the oldest is forgotten first. */
   readonly #verified = new Set<Address>()
   #globalId: number | undefined
   #settleNanoMin: { readonly nano: Nano; readonly atMs: number } | undefined
 
-  constructor(options: TonEndpointOptions) {
+  constructor(options: TonChainOptions) {
     this.endpoint = new TonEndpoint(options)
     this.#clock = options.clock
+    this.#finality = new Finality(options.clock, options.finalityMs ?? 0)
   }
 
   async globalId(signal?: AbortSignal): Promise<number> {
@@ -115,7 +124,7 @@ class Toncenter implements TonChain {
       this.#read(client, escrow, (contract) => contract.getPayee(payee)),
     )
     const { settledNano, reservedNano, payableNano } = state ?? noPayee
-    return { settledNano, reservedNano, payableNano }
+    return this.#finality.settled(`${escrow}/${payee}`, { settledNano, reservedNano, payableNano })
   }
 
   /** As any escrow computes it for the largest batch: what each voucher of a batch needs grows with the batch. */
@@ -182,7 +191,7 @@ class Toncenter implements TonChain {
         return true
       } catch (error) {
         if (!(error instanceof NotAccepted)) throw error
-        if (error.exitCode === nothingDueExit) return false
+        if (error.exitCode === nothingDueExit) return error.wasSentBefore
         throw refusalOf(escrow, error)
       }
     })

@@ -122,7 +122,10 @@ export class TonEndpoint {
     for (let round = 1; ; round += 1) {
       let retryAfterMs = Number.POSITIVE_INFINITY
       for (const server of this.#inOrder(hopeless)) {
-        const outcome = await this.#ask(server, asking)
+        const outcome = await this.#ask(server, asking).catch((error: unknown) => {
+          if (error instanceof NotAccepted && causes.size > 0) throw new NotAccepted(error.message, true)
+          throw error
+        })
         if (outcome.kind === 'reply') return outcome.reply
         causes.set(server, outcome.cause)
         if (outcome.canRetry) retryAfterMs = Math.min(retryAfterMs, outcome.retryAfterMs ?? 0)

@@ -5,14 +5,16 @@ export interface Network {
   readonly globalId: number
   /** toncenter's public servers; `silkmesh chain` for the local one. */
   readonly endpoint: string
+  /** How long a payment must be shown to count, in ms. A masterchain block is final a second after it is made; endpoints differ. */
+  readonly finalityMs: number
   /** Test coins are worth nothing, and wallets mark addresses of such a chain. */
   readonly isTest: boolean
 }
 
 export const networks = {
-  local: { globalId: 31_337, endpoint: 'http://127.0.0.1:8081/api/v2/jsonRPC', isTest: true },
-  testnet: { globalId: -3, endpoint: 'https://testnet.toncenter.com/api/v2/jsonRPC', isTest: true },
-  mainnet: { globalId: -239, endpoint: 'https://toncenter.com/api/v2/jsonRPC', isTest: false },
+  local: { globalId: 31_337, endpoint: 'http://127.0.0.1:8081/api/v2/jsonRPC', finalityMs: 0, isTest: true },
+  testnet: { globalId: -3, endpoint: 'https://testnet.toncenter.com/api/v2/jsonRPC', finalityMs: 5_000, isTest: true },
+  mainnet: { globalId: -239, endpoint: 'https://toncenter.com/api/v2/jsonRPC', finalityMs: 5_000, isTest: false },
 } as const satisfies Readonly<Record<string, Network>>
 
 export type NetworkName = keyof typeof networks

@@ -27,9 +27,12 @@ export class NotAccepted extends Error {
   override readonly name = 'NotAccepted'
   /** Undefined where no code ran: no account there, or nothing on it. */
   readonly exitCode: number | undefined
+  /** The message was sent before, and what became of that was not heard: the account may have taken it then. */
+  readonly wasSentBefore: boolean
 
-  constructor(message: string) {
+  constructor(message: string, wasSentBefore = false) {
     super(message)
+    this.wasSentBefore = wasSentBefore
     const match = /exit ?code[=: ]+(-?\d{1,10})/i.exec(message)
     this.exitCode = match ? Number(match[1]) : undefined
   }
