@@ -97,6 +97,8 @@ export type NodeEvent =
       readonly elapsedMs: number
       readonly failovers: number
     }
+  /** Providers are paid directly for a while. */
+  | { readonly type: 'hub-left'; readonly peer: PeerId; readonly code: ErrorCode; readonly message: string }
   | { readonly type: 'tab-recovered'; readonly peer: PeerId; readonly amountNano: Nano }
   // provider
   | {
@@ -163,9 +165,55 @@ export type NodeEvent =
       readonly feeNano: Nano | undefined
     }
   | { readonly type: 'settle-failed'; readonly escrow: Address; readonly code: ErrorCode; readonly message: string }
+  /** A hub has promised a provider more, for a consumer that has paid for it. Amounts are what it added. */
+  | {
+      readonly type: 'hub-granted'
+      readonly peer: PeerId
+      readonly payee: Address
+      readonly incrementNano: Nano
+      readonly feeNano: Nano
+    }
   /** Its owner took the escrow back; what vouchers covered and nobody settled is lost. */
   | { readonly type: 'channel-closed'; readonly peer: PeerId; readonly escrow: Address; readonly lostNano: Nano }
   | { readonly type: 'vouchers-handed-over'; readonly settler: PeerId; readonly vouchers: number }
+  /** Settle or wait, and why, whenever that changes. `feeNano` is about what the network would take. */
+  | {
+      readonly type: 'settle-decided'
+      readonly escrow: Address
+      readonly isDue: boolean
+      readonly reason: string
+      readonly unsettledNano: Nano
+      readonly feeNano: Nano
+    }
+  /** A settler saw an escrow begin to close: it posts what it holds of it. */
+  | { readonly type: 'unlock-seen'; readonly escrow: Address; readonly unlockAtMs: number; readonly vouchers: number }
+  // settlers
+  | {
+      readonly type: 'settler-advertised'
+      readonly sequence: number
+      readonly feePpm: number
+      readonly placesFree: number
+    }
+  | { readonly type: 'settler-heard'; readonly peer: PeerId; readonly feePpm: number }
+  | { readonly type: 'settler-dropped'; readonly peer: PeerId; readonly reason: string }
+  | {
+      readonly type: 'settler-chosen'
+      readonly settler: PeerId
+      readonly feePpm: number
+      readonly candidates: number
+      readonly score: number
+    }
+  /** Whether it settled in time what it took. */
+  | { readonly type: 'settler-judged'; readonly settler: PeerId; readonly isInTime: boolean; readonly score: number }
+  /** At a provider and at its settler: the chain has paid what the settler posted. */
+  | {
+      readonly type: 'settle-fee-counted'
+      readonly peer: PeerId
+      readonly feeNano: Nano
+      readonly unpaidNano: Nano
+    }
+  | { readonly type: 'settle-fee-signed'; readonly settler: PeerId; readonly amountNano: Nano }
+  | { readonly type: 'settle-fee-taken'; readonly peer: PeerId; readonly amountNano: Nano; readonly addedNano: Nano }
   // the chain's endpoint
   /** One of its servers failed, shows what is older than what was seen, is of another chain, or answers again. */
   | {

@@ -1,18 +1,24 @@
 // The composition root: configuration and ports in, a running node out. Nothing else knows every part.
 
-import { asMeshError } from '../protocol/errors.ts'
+import { asMeshError, MeshError } from '../protocol/errors.ts'
 import {
   type Address,
   advertProtocol,
   capacityTopic,
+  hubProtocol,
   inferProtocol,
   settleProtocol,
+  settlerProtocol,
+  settlerTopic,
   vocabularyProtocol,
 } from '../protocol/ids.ts'
 import type { Config } from './config.ts'
 import { Directory } from './consumer/directory.ts'
 import { Router } from './consumer/router.ts'
 import { Tabs } from './consumer/tab.ts'
+import { Hub } from './hub/hub.ts'
+import { Ledger } from './hub/ledger.ts'
+import { Liquidity } from './hub/liquidity.ts'
 import type { Inference } from './inference.ts'
 import type { Ports } from './ports.ts'
 import { Accounts } from './provider/accounts.ts'
@@ -23,19 +29,36 @@ import { Prices } from './provider/prices.ts'
 import { parseSchedule } from './provider/schedule.ts'
 import { Service } from './provider/service.ts'
 import { Vocabularies } from './provider/vocabularies.ts'
+import { Announcer, type SettlerAccount } from './settlement/announcer.ts'
 import { Book } from './settlement/book.ts'
 import { type Channel, unsettledNano } from './settlement/channel.ts'
-import { Collector } from './settlement/collector.ts'
+import { Collector, type CollectorParts } from './settlement/collector.ts'
+import { Desk } from './settlement/desk.ts'
+import { Fees } from './settlement/fees.ts'
+import { Market } from './settlement/market.ts'
+import { Purse } from './settlement/purse.ts'
 import { Settler } from './settlement/settler.ts'
 
 /** What this node does; any mix. */
 export interface Roles {
   /** Serves the engine's models, unless it begins paused, and is paid to this account. Needs the engine port. */
-  readonly provider?: { readonly payout: Address; readonly isPaused?: boolean | undefined } | undefined
+  readonly provider?:
+    | {
+        readonly payout: Address
+        readonly isPaused?: boolean | undefined
+        /** Its own, whose signer is this node's key: what settlers ask is paid from it. Without one, free settlers are used. */
+        readonly escrow?: Address | undefined
+      }
+    | undefined
   /** Buys inference, paying from this escrow, whose signer is this node's key. */
   readonly consumer?: { readonly escrow: Address } | undefined
-  /** Settles vouchers that others hand over. */
-  readonly settler?: boolean | undefined
+  /**
+   * Pays providers for consumers out of this escrow, whose signer is this node's key, and is paid by them to this account. Neither
+   * is the escrow or the payout of another role: what one of two counts promises the other would count as its own.
+   */
+  readonly hub?: { readonly escrow: Address; readonly payout: Address } | undefined
+  /** Settles vouchers that others hand over. With an account it tells the mesh, and may ask a fee. */
+  readonly settler?: boolean | SettlerAccount | undefined
 }
 
 /** What a provider does with requests, for whoever runs it. */
@@ -56,7 +79,7 @@ export interface MeshNode {
   /** Present on a provider. */
   readonly serving: Serving | undefined
   readonly directory: Directory
-  /** A provider's channels; empty otherwise. */
+  /** A provider's and a hub's channels; empty otherwise. */
   channels(): readonly Channel[]
   /** Hands over and posts everything the chain would take now. Resolves when that was tried once. */
   settleNow(signal: AbortSignal): Promise<void>
@@ -69,14 +92,17 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
   const ended = new AbortController()
   const loops: Promise<void>[] = []
 
-  const settler = new Settler(config, forked(ports, 'settler'))
-  await settler.recover()
+  const account = typeof roles.settler === 'object' ? roles.settler : undefined
+  const settler = await composeSettler(config, ports, roles, account)
+  const trade = await composeTrade(config, ports, roles)
   const directory: Directory = new Directory(
     config,
     forked(ports, 'directory'),
     (peer) => void consumer?.debts.pay(peer),
   )
-  const provider = roles.provider && (await composeProvider(config, ports, roles.provider, settler))
+  const provider =
+    roles.provider && (await composeProvider(config, ports, roles.provider, { settler: settler.settler, ...trade }))
+  const hub = roles.hub && (await composeHub(config, ports, roles, roles.hub, { settler: settler.settler, ...trade }))
   const consumer = roles.consumer && (await composeConsumer(config, ports, roles.consumer.escrow, directory))
 
   network.subscribe(capacityTopic, (from, message) => directory.validate(from, message))
@@ -90,8 +116,23 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
       provider.opening.run(ended.signal),
     )
   }
-  if (roles.settler) network.handle(settleProtocol, (stream) => settler.serve(stream))
-  if (provider || roles.settler) loops.push(settler.run(ended.signal))
+  if (hub) {
+    network.handle(hubProtocol, (stream) => hub.hub.serve(stream))
+    loops.push(hub.collector.run(ended.signal))
+  }
+  if (roles.settler) network.handle(settleProtocol, (stream) => settler.desk.serve(stream))
+  if (settler.announcer) {
+    const { announcer } = settler
+    network.handle(settlerProtocol, (stream) => announcer.serve(stream))
+    loops.push(announcer.run(ended.signal))
+  }
+  const isTrading = (provider || hub) && config.settlement.settler !== ''
+  // a settler forwards what it hears of others; who deals with none does not listen
+  if (isTrading || settler.announcer) {
+    network.subscribe(settlerTopic, (from, message) => trade.market.validate(from, message))
+  }
+  if (isTrading && config.settlement.settler === 'market') loops.push(trade.market.run(ended.signal))
+  if (provider || hub || roles.settler) loops.push(settler.settler.run(ended.signal))
   if (consumer) loops.push(directory.run(ended.signal))
   observe({
     type: 'node-started',
@@ -101,7 +142,8 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
 
   const settleNow = async (signal: AbortSignal): Promise<void> => {
     await provider?.collector.collect(true, signal)
-    await settler.settleAll(signal)
+    await hub?.collector.collect(true, signal)
+    await settler.settler.settleAll(signal)
   }
 
   const drain = async (): Promise<void> => {
@@ -109,6 +151,7 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
     consumer?.drain()
     provider?.admission.drain()
     await provider?.advertiser.withdraw().catch(() => undefined) // it expires by itself, too
+    await settler.announcer?.withdraw().catch(() => undefined)
     const deadlineMs = clock.now() + config.provider.drainMs
     const isBusy = (): boolean => (consumer?.active ?? 0) > 0 || (provider?.admission.requests ?? 0) > 0
     while (isBusy() && clock.now() < deadlineMs) await clock.sleep(Math.min(100, config.provider.drainMs))
@@ -118,14 +161,15 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
     while ((consumer?.active ?? 0) > 0 && clock.now() < accountedMs)
       await clock.sleep(Math.min(100, config.consumer.cancelMs))
     await consumer?.debts.payAll(ended.signal)
-    consumer?.debts.stop()
-    if (provider) {
-      await provider.collector.collect(true, ended.signal).catch((error: unknown) => {
+    consumer?.close()
+    hub?.hub.stop()
+    for (const collector of [provider?.collector, hub?.collector]) {
+      await collector?.collect(true, ended.signal).catch((error: unknown) => {
         const { code, message } = asMeshError(error)
         observe({ type: 'fault', where: 'handing vouchers over at the end', code, message }) // they stay in the book
       })
     }
-    if (settler.heldVouchers > 0) await settler.settleAll(ended.signal)
+    if (settler.settler.heldVouchers > 0) await settler.settler.settleAll(ended.signal)
     ended.abort()
     await Promise.all(loops)
   }
@@ -135,7 +179,7 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
     inference: consumer,
     serving: provider && servingOf(provider),
     directory,
-    channels: () => provider?.book.channels() ?? [],
+    channels: () => [...(provider?.book.channels() ?? []), ...(hub?.book.channels() ?? [])],
     settleNow,
     stop: () => {
       stopping ??= drain()
@@ -145,9 +189,9 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
 }
 
 async function composeConsumer(config: Config, ports: Ports, escrow: Address, directory: Directory): Promise<Router> {
-  const tabs = new Tabs(escrow, ports)
-  await tabs.recover()
-  return new Router(config, escrow, forked(ports, 'requests'), directory, tabs)
+  const router = new Router(config, escrow, forked(ports, 'requests'), directory, new Tabs(escrow, ports))
+  await router.recover()
+  return router
 }
 
 /** A random stream of its own for each concern: a new draw in one place shifts no other. */
@@ -155,11 +199,36 @@ function forked(ports: Ports, concern: string): Ports {
   return { ...ports, random: ports.random.fork(concern) }
 }
 
+/** A provider posts by a settler, too; only one with an account is paid for it. */
+async function composeSettler(config: Config, ports: Ports, roles: Roles, account: SettlerAccount | undefined) {
+  if (account && [roles.provider?.payout, roles.hub?.payout].includes(account.payout)) {
+    throw new MeshError(
+      'bad-request',
+      `${account.payout} is paid as a provider or hub, too: a settler needs a payout of its own, or it is paid once for both`,
+    )
+  }
+  const fees = account && new Fees('settler-fees', ports.store)
+  await fees?.recover()
+  const { identity } = ports
+  const settler = new Settler(config, forked(ports, 'settler'), fees && { fees, peer: identity.peerId })
+  await settler.recover()
+  const desk = new Desk(config, ports, settler, account && fees && { account, fees })
+  const announcer = account && new Announcer(config, account, () => settler.placesFree, forked(ports, 'announcer'))
+  return { announcer, desk, settler }
+}
+
+/** What a provider needs to deal with settlers of others. */
+async function composeTrade(config: Config, ports: Ports, { provider }: Roles) {
+  const fees = new Fees('fees', ports.store)
+  await fees.recover()
+  return { market: new Market(config, forked(ports, 'market')), purse: new Purse(provider?.escrow, fees, ports) }
+}
+
 async function composeProvider(
   config: Config,
   ports: Ports,
   { isPaused, payout }: NonNullable<Roles['provider']>,
-  settler: Settler,
+  trade: Pick<CollectorParts, 'settler' | 'market' | 'purse'>,
 ) {
   const { engine } = ports
   if (!engine) throw new TypeError('a provider needs the engine port')
@@ -181,8 +250,30 @@ async function composeProvider(
   const silentNanoMax = 2n * config.settlement.thresholdNano
   const accounts = new Accounts(payout, { ...config.provider, silentNanoMax }, ports)
   const service = new Service({ ...parts, accounts, book, ports })
-  const collector = new Collector(config, forked(ports, 'collector'), book, settler)
+  const collector = new Collector({ config, book, ...trade }, forked(ports, 'collector'))
   return { admission, advertiser, book, collector, opening, service, vocabularies }
+}
+
+async function composeHub(
+  config: Config,
+  ports: Ports,
+  { consumer, provider }: Roles,
+  { escrow, payout }: NonNullable<Roles['hub']>,
+  trade: Pick<CollectorParts, 'settler' | 'market' | 'purse'>,
+) {
+  if (consumer?.escrow === escrow) throw new TypeError(`${escrow} pays as a consumer: a hub needs an escrow of its own`)
+  if (provider?.payout === payout)
+    throw new TypeError(`${payout} is paid as a provider: a hub needs a payout of its own`)
+  const book = new Book(payout, ports, 'hub-book')
+  await book.recover()
+  const ledger = new Ledger(ports)
+  await ledger.recover()
+  const silentNanoMax = 2n * config.settlement.thresholdNano
+  const accounts = new Accounts(payout, { ...config.provider, silentNanoMax }, ports)
+  const liquidity = new Liquidity(escrow, ledger, config.provider.escrowCheckMs, ports)
+  const hub = new Hub({ config, payout, accounts, book, ledger, liquidity, ports })
+  const collector = new Collector({ config, book, ...trade }, forked(ports, 'hub-collector'))
+  return { book, collector, hub }
 }
 
 function servingOf({ admission, opening }: { readonly admission: Admission; readonly opening: Opening }): Serving {

@@ -2,9 +2,9 @@
 // rewritten before they grow without bound.
 
 import { MeshError } from '../protocol/errors.ts'
-import { type PeerId, parseAddress, parsePeerId } from '../protocol/ids.ts'
+import { type Address, type PeerId, parseAddress, parsePeerId } from '../protocol/ids.ts'
 import { type Nano, nanoMax } from '../protocol/money.ts'
-import type { Voucher } from '../protocol/voucher.ts'
+import type { Grant, Voucher } from '../protocol/voucher.ts'
 import type { Store } from './ports.ts'
 
 export interface VoucherRecord {
@@ -15,38 +15,52 @@ export interface VoucherRecord {
   readonly atMs: number
   /** What a provider may claim beyond this voucher should the stream break now. */
   readonly creditNano?: Nano | undefined
+  /** A settler keeps it for the day that its escrow begins to close. */
+  readonly isWatch?: true | undefined
+  /** In a consumer's account with a hub: what this voucher is to buy, and has not bought yet. */
+  readonly wants?: { readonly payee: Address; readonly creditNano: Nano } | undefined
+  /** In a hub's books: whom it charged for the grant, and how much it has in all. */
+  readonly charged?: { readonly escrow: Address; readonly epoch: number; readonly owedNano: Nano } | undefined
 }
 
 /** A log is rewritten when it holds this many entries more than there are live ones: some 5 MB. */
 const staleEntriesMax = 10_000
 
-export class VoucherLog {
+interface Codec<T> {
+  readonly encode: (record: T) => Uint8Array
+  readonly decode: (log: string, entry: Uint8Array) => T
+}
+
+/** A log that forgets what no longer matters. */
+export class RecordLog<T> {
   readonly #name: string
   readonly #store: Store
-  readonly #live: () => Iterable<VoucherRecord>
+  readonly #codec: Codec<T>
+  readonly #live: () => Iterable<T>
   /** On their way to disk: a rewrite that starts meanwhile must not lose them. */
-  readonly #pending = new Set<VoucherRecord>()
+  readonly #pending = new Set<T>()
   #entries = 0
   #isRewriting = false
 
   /** `live` tells the records that matter now; the log may forget all others. */
-  constructor(name: string, store: Store, live: () => Iterable<VoucherRecord>) {
+  constructor(name: string, store: Store, codec: Codec<T>, live: () => Iterable<T>) {
     this.#name = name
     this.#store = store
+    this.#codec = codec
     this.#live = live
   }
 
-  async read(): Promise<readonly VoucherRecord[]> {
+  async read(): Promise<readonly T[]> {
     const entries = await this.#store.read(this.#name)
     this.#entries = entries.length
-    return entries.map((entry) => decodeRecord(this.#name, entry))
+    return entries.map((entry) => this.#codec.decode(this.#name, entry))
   }
 
   /** `apply` runs once the record would survive a power cut, in the same instant: persist, then act. */
-  async append(record: VoucherRecord, apply: () => void): Promise<void> {
+  async append(record: T, apply: () => void): Promise<void> {
     this.#pending.add(record)
     try {
-      await this.#store.append(this.#name, encodeRecord(record))
+      await this.#store.append(this.#name, this.#codec.encode(record))
       this.#entries += 1
       apply()
     } finally {
@@ -62,15 +76,22 @@ export class VoucherLog {
     this.#isRewriting = true
     try {
       this.#entries = kept.length
-      await this.#store.rewrite(this.#name, kept.map(encodeRecord))
+      await this.#store.rewrite(this.#name, kept.map(this.#codec.encode))
     } finally {
       this.#isRewriting = false
     }
   }
 }
 
+export class VoucherLog extends RecordLog<VoucherRecord> {
+  constructor(name: string, store: Store, live: () => Iterable<VoucherRecord>) {
+    super(name, store, { encode: encodeRecord, decode: decodeRecord }, live)
+  }
+}
+
 export function encodeRecord(record: VoucherRecord): Uint8Array {
-  const { terms, signature } = record.voucher
+  const { grant, signature, terms } = record.voucher
+  const { charged, wants } = record
   return new TextEncoder().encode(
     JSON.stringify({
       peer: record.peer,
@@ -79,6 +100,18 @@ export function encodeRecord(record: VoucherRecord): Uint8Array {
       signature: Buffer.from(signature).toString('hex'),
       atMs: record.atMs,
       creditNano: record.creditNano?.toString(),
+      isWatch: record.isWatch,
+      ...(grant && {
+        grantConsumer: grant.consumer,
+        grantNano: grant.amountNano.toString(),
+        grantSignature: Buffer.from(grant.signature).toString('hex'),
+      }),
+      ...(wants && { wantedPayee: wants.payee, wantedNano: wants.creditNano.toString() }),
+      ...(charged && {
+        chargedEscrow: charged.escrow,
+        chargedEpoch: charged.epoch,
+        chargedNano: charged.owedNano.toString(),
+      }),
     }),
   )
 }
@@ -97,10 +130,14 @@ export function decodeRecord(log: string, entry: Uint8Array): VoucherRecord {
           payee: parseAddress(String(raw['payee'])),
           amountNano: nano(raw, 'amountNano'),
         },
-        signature: signature(raw),
+        signature: signature(raw, 'signature'),
+        ...grant(raw),
       },
       atMs: integer(raw, 'atMs', 0, Number.MAX_SAFE_INTEGER),
       ...(raw['creditNano'] === undefined ? {} : { creditNano: nano(raw, 'creditNano') }),
+      ...(raw['isWatch'] === true ? { isWatch: true } : {}),
+      ...(raw['wantedPayee'] === undefined ? {} : { wants: wanted(raw) }),
+      ...(raw['chargedEscrow'] === undefined ? {} : { charged: charged(raw) }),
     }
   } catch (error) {
     throw new MeshError('store-failed', `an entry of the log "${log}" cannot be read: ${String(error)}`, {
@@ -109,24 +146,38 @@ export function decodeRecord(log: string, entry: Uint8Array): VoucherRecord {
   }
 }
 
-type Raw = Readonly<Record<string, unknown>>
+export type Raw = Readonly<Record<string, unknown>>
 
-function integer(raw: Raw, name: string, min: number, max: number): number {
+export function integer(raw: Raw, name: string, min: number, max: number): number {
   const value = raw[name]
   if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
   throw new RangeError(`${name} ${JSON.stringify(value)}, expected a whole number from ${min} to ${max}`)
 }
 
-function nano(raw: Raw, name: string): Nano {
+export function nano(raw: Raw, name: string): Nano {
   const value = raw[name]
   const amount = typeof value === 'string' && /^\d{1,20}$/.test(value) ? BigInt(value) : undefined
   if (amount !== undefined && amount <= nanoMax) return amount
   throw new RangeError(`${name} ${JSON.stringify(value)}, expected decimal digits up to ${nanoMax}`)
 }
 
-function signature({ signature }: Raw): Uint8Array {
-  if (typeof signature === 'string' && /^[0-9a-f]{128}$/.test(signature)) {
-    return Uint8Array.from(Buffer.from(signature, 'hex'))
-  }
-  throw new RangeError(`signature ${JSON.stringify(signature)}, expected 128 hex digits`)
+function signature(raw: Raw, name: string): Uint8Array {
+  const value = raw[name]
+  if (typeof value === 'string' && /^[0-9a-f]{128}$/.test(value)) return Uint8Array.from(Buffer.from(value, 'hex'))
+  throw new RangeError(`${name} ${JSON.stringify(value)}, expected 128 hex digits`)
+}
+
+function grant(raw: Raw): { readonly grant?: Grant } {
+  if (raw['grantConsumer'] === undefined) return {}
+  const consumer = parsePeerId(String(raw['grantConsumer']))
+  return { grant: { consumer, amountNano: nano(raw, 'grantNano'), signature: signature(raw, 'grantSignature') } }
+}
+
+function wanted(raw: Raw): NonNullable<VoucherRecord['wants']> {
+  return { payee: parseAddress(String(raw['wantedPayee'])), creditNano: nano(raw, 'wantedNano') }
+}
+
+function charged(raw: Raw): NonNullable<VoucherRecord['charged']> {
+  const escrow = parseAddress(String(raw['chargedEscrow']))
+  return { escrow, epoch: integer(raw, 'chargedEpoch', 0, 0xffffffff), owedNano: nano(raw, 'chargedNano') }
 }

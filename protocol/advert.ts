@@ -45,6 +45,8 @@ export interface Advert {
   /** Unix milliseconds. */
   readonly validUntilMs: number
   readonly payout: Address
+  /** Takes vouchers of hubs. */
+  readonly takesHubs?: boolean | undefined
   readonly offers: readonly Offer[]
   readonly addresses: readonly string[]
   /** Name and version of the software, for statistics. */
@@ -74,6 +76,7 @@ export function encodeAdvert(advert: Advert, publicKey: Uint8Array, sign: (m: Ui
     })),
     addresses: [...advert.addresses],
     agent: advert.agent,
+    hubs: advert.takesHubs === true,
   })
   return WireAdvert.encode({ body, signature: owned(sign(Buffer.concat([domain, body]))) })
 }
@@ -146,6 +149,7 @@ function verifiedAdvert(bytes: Uint8Array): Advert {
       sequence: safeNumber('sequence', wire.sequence),
       validUntilMs: safeNumber('validity', wire.validUntilMs),
       payout: decodeAddress('payout', wire.payout),
+      ...(wire.hubs && { takesHubs: true }),
       offers: Object.freeze(offers),
       addresses: Object.freeze(addresses),
       agent: printable(boundedText('agent', wire.agent, limits.agentCharsMax)),
@@ -154,7 +158,11 @@ function verifiedAdvert(bytes: Uint8Array): Advert {
 }
 
 /** Why an advert with a good signature is not believed now, or undefined where it is. */
-export function staleness(advert: Advert, nowMs: number, sequenceSeen: number | undefined): string | undefined {
+export function staleness(
+  advert: Pick<Advert, 'sequence' | 'validUntilMs'>,
+  nowMs: number,
+  sequenceSeen: number | undefined,
+): string | undefined {
   if (advert.validUntilMs < nowMs) return `expired ${nowMs - advert.validUntilMs} ms ago`
   if (advert.validUntilMs > nowMs + advertLifeMsMax + clockSkewMsMax) {
     return `claims validity for ${advert.validUntilMs - nowMs} ms, at most ${advertLifeMsMax}`
@@ -181,7 +189,7 @@ function decodeDigest(bytes: Uint8Array): string | undefined {
   return Buffer.from(exactBytes('vocabulary digest', bytes, 32)).toString('hex')
 }
 
-function safeNumber(what: string, value: bigint): number {
+export function safeNumber(what: string, value: bigint): number {
   if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw violation(`${what} ${value} is beyond a safe integer`)
   return Number(value)
 }

@@ -49,6 +49,8 @@ export interface Open extends Task {
   /** From receipt of this frame; the provider ends the request by then. */
   readonly deadlineMs: number
   readonly best: Voucher | undefined
+  /** Paid through a hub: `escrow` is the hub's, and vouchers come with grants. */
+  readonly isHub?: true | undefined
   readonly resumeText: string
   readonly resumeTokenIds: readonly number[]
   /** What the consumer can pay for: the answer ends with `length` before it would have more tokens. */
@@ -99,12 +101,14 @@ export type ProviderFrame =
       readonly vector: Float32Array
     }
   | { readonly type: 'end'; readonly finish: EndReason; readonly receipt: Receipt }
-  | {
-      readonly type: 'fail'
-      readonly code: ErrorCode
-      readonly message: string
-      readonly retryAfterMs: number | undefined
-    }
+  | Fail
+
+export interface Fail {
+  readonly type: 'fail'
+  readonly code: ErrorCode
+  readonly message: string
+  readonly retryAfterMs: number | undefined
+}
 
 export type Frame = ConsumerFrame | ProviderFrame
 
@@ -186,6 +190,7 @@ function decodeOpen(wire: WireOpen): Open {
     escrow: decodeAddress('escrow', wire.escrow),
     deadlineMs: boundedCount('deadline', wire.deadlineMs, limits.deadlineMsMax),
     best: wire.best && decodeVoucher(wire.best),
+    ...(wire.hub && { isHub: true }),
     resumeText: wire.resumeText,
     resumeTokenIds: wire.resumeTokenIds,
     ...optional('tokensBudget', wire.tokensBudget && boundedCount('token budget', wire.tokensBudget, limits.tokensMax)),
@@ -202,7 +207,7 @@ function decodeEnd(wire: WireEnd): ProviderFrame {
   return { type: 'end', finish, receipt: decodeReceipt(wire.receipt) }
 }
 
-function decodeFail(wire: WireFail): ProviderFrame {
+export function decodeFail(wire: WireFail): Fail {
   return {
     type: 'fail',
     code: codeOfWire(wire.code),
@@ -211,7 +216,7 @@ function decodeFail(wire: WireFail): ProviderFrame {
   }
 }
 
-function decodeTab(wire: WireTab | undefined): Tab {
+export function decodeTab(wire: WireTab | undefined): Tab {
   if (!wire) throw violation('tab is missing')
   return {
     globalId: wire.globalId,
@@ -222,7 +227,7 @@ function decodeTab(wire: WireTab | undefined): Tab {
   }
 }
 
-function encodeTab(tab: Tab): WireTab {
+export function encodeTab(tab: Tab): WireTab {
   const { globalId, epoch, payee, owedNano, best } = tab
   return { globalId, epoch, payee: encodeAccount(payee), owedNano, ...(best && { best: encodeVoucher(best) }) }
 }
@@ -250,13 +255,15 @@ function wireOf(frame: Frame): Partial<WireFrame> {
     case 'end':
       return { end: { finish: endReasons.indexOf(frame.finish) + 1, receipt: encodeReceipt(frame.receipt) } }
     case 'fail':
-      return {
-        fail: {
-          code: failures[frame.code].wire,
-          message: frame.message.slice(0, limits.reasonCharsMax),
-          ...optional('retryAfterMs', frame.retryAfterMs),
-        },
-      }
+      return { fail: failOf(frame) }
+  }
+}
+
+export function failOf({ code, message, retryAfterMs }: Fail): WireFail {
+  return {
+    code: failures[code].wire,
+    message: message.slice(0, limits.reasonCharsMax),
+    ...optional('retryAfterMs', retryAfterMs),
   }
 }
 
@@ -269,6 +276,7 @@ function encodeOpen(open: Open): WireOpen {
     escrow: encodeAccount(open.escrow),
     deadlineMs: open.deadlineMs,
     ...(open.best && { best: encodeVoucher(open.best) }),
+    ...optional('hub', open.isHub),
     resumeText: open.resumeText,
     resumeTokenIds: [...open.resumeTokenIds],
     ...optional('tokensBudget', open.tokensBudget),

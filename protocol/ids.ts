@@ -19,16 +19,21 @@ export type Address = Branded<'Address'>
 export const inferProtocol = '/silkmesh/infer/1.0.0'
 export const advertProtocol = '/silkmesh/advert/1.0.0'
 export const settleProtocol = '/silkmesh/settle/1.0.0'
+export const settlerProtocol = '/silkmesh/settler/1.0.0'
+export const hubProtocol = '/silkmesh/hub/1.0.0'
 export const vocabularyProtocol = '/silkmesh/vocabulary/1.0.0'
 export const kadProtocol = '/silkmesh/kad/1.0.0'
 export const capacityTopic = '/silkmesh/capacity/1'
+export const settlerTopic = '/silkmesh/settlers/1'
 
 export type ProtocolId =
   | typeof inferProtocol
   | typeof advertProtocol
   | typeof settleProtocol
+  | typeof settlerProtocol
+  | typeof hubProtocol
   | typeof vocabularyProtocol
-export type Topic = typeof capacityTopic
+export type Topic = typeof capacityTopic | typeof settlerTopic
 
 /** An Ed25519 peer id is the identity multihash (00 24) of the protobuf public key (08 01 12 20 ‖ 32 bytes). */
 const ed25519PeerIdPrefix = Uint8Array.of(0x00, 0x24, 0x08, 0x01, 0x12, 0x20)
@@ -121,3 +126,6 @@ function sha256Hex(domain: string, ...parts: readonly Uint8Array[]): ModelKey {
 
 /** Where every provider is found, whatever it serves: for a peer that asks what the mesh has. */
 export const meshKey: ModelKey = declaredModelKeyOf('silkmesh')
+
+/** Where every settler that takes vouchers of anybody is found. */
+export const settlerKey: ModelKey = declaredModelKeyOf('silkmesh/settler')

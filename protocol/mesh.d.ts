@@ -73,6 +73,7 @@ export interface WireAdvertBody {
     offers: WireOffer[];
     addresses: string[];
     agent: string;
+    hubs: boolean;
 }
 export declare namespace WireAdvertBody {
     const codec: () => Codec<WireAdvertBody>;
@@ -166,9 +167,13 @@ export declare namespace WireAdvertBody {
         field: '$.agent';
         value: string;
     }
+    interface WireAdvertBodyHubsFieldEvent {
+        field: '$.hubs';
+        value: boolean;
+    }
     function encode(obj: Partial<WireAdvertBody>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireAdvertBody>): WireAdvertBody;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireAdvertBody>): Generator<WireAdvertBodyPublicKeyFieldEvent | WireAdvertBodySequenceFieldEvent | WireAdvertBodyValidUntilMsFieldEvent | WireAdvertBodyPayoutFieldEvent | WireAdvertBodyOffersModelKeyFieldEvent | WireAdvertBodyOffersNameFieldEvent | WireAdvertBodyOffersContextTokensFieldEvent | WireAdvertBodyOffersPricePromptNanoFieldEvent | WireAdvertBodyOffersPriceCompletionNanoFieldEvent | WireAdvertBodyOffersPriceCachedNanoFieldEvent | WireAdvertBodyOffersSlotsFieldEvent | WireAdvertBodyOffersSlotsFreeFieldEvent | WireAdvertBodyOffersQueuedFieldEvent | WireAdvertBodyOffersPrefillTokensPerSecondFieldEvent | WireAdvertBodyOffersDecodeTokensPerSecondFieldEvent | WireAdvertBodyOffersFeaturesFieldEvent | WireAdvertBodyOffersVocabularySha256FieldEvent | WireAdvertBodyAddressesFieldEvent | WireAdvertBodyAgentFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireAdvertBody>): Generator<WireAdvertBodyPublicKeyFieldEvent | WireAdvertBodySequenceFieldEvent | WireAdvertBodyValidUntilMsFieldEvent | WireAdvertBodyPayoutFieldEvent | WireAdvertBodyOffersModelKeyFieldEvent | WireAdvertBodyOffersNameFieldEvent | WireAdvertBodyOffersContextTokensFieldEvent | WireAdvertBodyOffersPricePromptNanoFieldEvent | WireAdvertBodyOffersPriceCompletionNanoFieldEvent | WireAdvertBodyOffersPriceCachedNanoFieldEvent | WireAdvertBodyOffersSlotsFieldEvent | WireAdvertBodyOffersSlotsFreeFieldEvent | WireAdvertBodyOffersQueuedFieldEvent | WireAdvertBodyOffersPrefillTokensPerSecondFieldEvent | WireAdvertBodyOffersDecodeTokensPerSecondFieldEvent | WireAdvertBodyOffersFeaturesFieldEvent | WireAdvertBodyOffersVocabularySha256FieldEvent | WireAdvertBodyAddressesFieldEvent | WireAdvertBodyAgentFieldEvent | WireAdvertBodyHubsFieldEvent>;
 }
 export interface WireOffer {
     modelKey: Uint8Array<ArrayBuffer>;
@@ -397,6 +402,18 @@ export declare namespace WireFrame {
         field: '$.open.best.signature';
         value: Uint8Array<ArrayBuffer>;
     }
+    interface WireFrameOpenBestGrantConsumerFieldEvent {
+        field: '$.open.best.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireFrameOpenBestGrantAmountNanoFieldEvent {
+        field: '$.open.best.grant.amountNano';
+        value: bigint;
+    }
+    interface WireFrameOpenBestGrantSignatureFieldEvent {
+        field: '$.open.best.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
     interface WireFrameOpenResumeTextFieldEvent {
         field: '$.open.resumeText';
         value: string;
@@ -446,6 +463,10 @@ export declare namespace WireFrame {
         index: number;
         value: string;
     }
+    interface WireFrameOpenHubFieldEvent {
+        field: '$.open.hub';
+        value: boolean;
+    }
     interface WireFrameVoucherGlobalIdFieldEvent {
         field: '$.voucher.globalId';
         value: number;
@@ -468,6 +489,18 @@ export declare namespace WireFrame {
     }
     interface WireFrameVoucherSignatureFieldEvent {
         field: '$.voucher.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireFrameVoucherGrantConsumerFieldEvent {
+        field: '$.voucher.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireFrameVoucherGrantAmountNanoFieldEvent {
+        field: '$.voucher.grant.amountNano';
+        value: bigint;
+    }
+    interface WireFrameVoucherGrantSignatureFieldEvent {
+        field: '$.voucher.grant.signature';
         value: Uint8Array<ArrayBuffer>;
     }
     interface WireFrameAcceptPricePromptNanoFieldEvent {
@@ -520,6 +553,18 @@ export declare namespace WireFrame {
     }
     interface WireFrameAcceptTabBestSignatureFieldEvent {
         field: '$.accept.tab.best.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireFrameAcceptTabBestGrantConsumerFieldEvent {
+        field: '$.accept.tab.best.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireFrameAcceptTabBestGrantAmountNanoFieldEvent {
+        field: '$.accept.tab.best.grant.amountNano';
+        value: bigint;
+    }
+    interface WireFrameAcceptTabBestGrantSignatureFieldEvent {
+        field: '$.accept.tab.best.grant.signature';
         value: Uint8Array<ArrayBuffer>;
     }
     interface WireFrameAcceptTabEpochFieldEvent {
@@ -687,6 +732,18 @@ export declare namespace WireFrame {
         field: '$.tab.best.signature';
         value: Uint8Array<ArrayBuffer>;
     }
+    interface WireFrameTabBestGrantConsumerFieldEvent {
+        field: '$.tab.best.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireFrameTabBestGrantAmountNanoFieldEvent {
+        field: '$.tab.best.grant.amountNano';
+        value: bigint;
+    }
+    interface WireFrameTabBestGrantSignatureFieldEvent {
+        field: '$.tab.best.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
     interface WireFrameTabEpochFieldEvent {
         field: '$.tab.epoch';
         value: number;
@@ -709,7 +766,7 @@ export declare namespace WireFrame {
     }
     function encode(obj: Partial<WireFrame>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireFrame>): WireFrame;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireFrame>): Generator<WireFrameOpenRequestIdFieldEvent | WireFrameOpenModelKeyFieldEvent | WireFrameOpenMessagesRoleFieldEvent | WireFrameOpenMessagesContentFieldEvent | WireFrameOpenMessagesToolCallsIdFieldEvent | WireFrameOpenMessagesToolCallsNameFieldEvent | WireFrameOpenMessagesToolCallsArgumentsFieldEvent | WireFrameOpenMessagesToolCallIdFieldEvent | WireFrameOpenSamplingTemperatureFieldEvent | WireFrameOpenSamplingTopPFieldEvent | WireFrameOpenSamplingSeedFieldEvent | WireFrameOpenSamplingStopFieldEvent | WireFrameOpenSamplingTokensMaxFieldEvent | WireFrameOpenSamplingTopKFieldEvent | WireFrameOpenSamplingMinPFieldEvent | WireFrameOpenSamplingPresencePenaltyFieldEvent | WireFrameOpenSamplingFrequencyPenaltyFieldEvent | WireFrameOpenSamplingRepetitionPenaltyFieldEvent | WireFrameOpenSamplingLogitBiasTokenIdFieldEvent | WireFrameOpenSamplingLogitBiasBiasFieldEvent | WireFrameOpenSamplingFormatSchemaFieldEvent | WireFrameOpenSamplingLogprobsFieldEvent | WireFrameOpenPriceMaxPromptNanoFieldEvent | WireFrameOpenPriceMaxCompletionNanoFieldEvent | WireFrameOpenPriceMaxCachedNanoFieldEvent | WireFrameOpenEscrowFieldEvent | WireFrameOpenDeadlineMsFieldEvent | WireFrameOpenBestGlobalIdFieldEvent | WireFrameOpenBestEscrowFieldEvent | WireFrameOpenBestEpochFieldEvent | WireFrameOpenBestPayeeFieldEvent | WireFrameOpenBestAmountNanoFieldEvent | WireFrameOpenBestSignatureFieldEvent | WireFrameOpenResumeTextFieldEvent | WireFrameOpenResumeTokenIdsFieldEvent | WireFrameOpenTokensBudgetFieldEvent | WireFrameOpenToolsListNameFieldEvent | WireFrameOpenToolsListDescriptionFieldEvent | WireFrameOpenToolsListParametersFieldEvent | WireFrameOpenToolsChoiceFieldEvent | WireFrameOpenToolsNameFieldEvent | WireFrameOpenToolsParallelFieldEvent | WireFrameOpenTextFieldEvent | WireFrameOpenInputsFieldEvent | WireFrameVoucherGlobalIdFieldEvent | WireFrameVoucherEscrowFieldEvent | WireFrameVoucherEpochFieldEvent | WireFrameVoucherPayeeFieldEvent | WireFrameVoucherAmountNanoFieldEvent | WireFrameVoucherSignatureFieldEvent | WireFrameAcceptPricePromptNanoFieldEvent | WireFrameAcceptPriceCompletionNanoFieldEvent | WireFrameAcceptPriceCachedNanoFieldEvent | WireFrameAcceptPromptTokensFieldEvent | WireFrameAcceptCachedTokensFieldEvent | WireFrameAcceptCreditTokensFieldEvent | WireFrameAcceptTabOwedNanoFieldEvent | WireFrameAcceptTabBestGlobalIdFieldEvent | WireFrameAcceptTabBestEscrowFieldEvent | WireFrameAcceptTabBestEpochFieldEvent | WireFrameAcceptTabBestPayeeFieldEvent | WireFrameAcceptTabBestAmountNanoFieldEvent | WireFrameAcceptTabBestSignatureFieldEvent | WireFrameAcceptTabEpochFieldEvent | WireFrameAcceptTabPayeeFieldEvent | WireFrameAcceptTabGlobalIdFieldEvent | WireFrameQueuedPositionFieldEvent | WireFrameQueuedEtaMsFieldEvent | WireFrameFailCodeFieldEvent | WireFrameFailMessageFieldEvent | WireFrameFailRetryAfterMsFieldEvent | WireFrameDeltaIndexFieldEvent | WireFrameDeltaTextFieldEvent | WireFrameDeltaTokensFieldEvent | WireFrameDeltaTokenIdsFieldEvent | WireFrameDeltaReasoningFieldEvent | WireFrameDeltaToolCallsIndexFieldEvent | WireFrameDeltaToolCallsIdFieldEvent | WireFrameDeltaToolCallsNameFieldEvent | WireFrameDeltaToolCallsArgumentsFieldEvent | WireFrameDeltaLogprobsBytesFieldEvent | WireFrameDeltaLogprobsLogprobFieldEvent | WireFrameDeltaLogprobsTopBytesFieldEvent | WireFrameDeltaLogprobsTopLogprobFieldEvent | WireFrameEndFinishFieldEvent | WireFrameEndReceiptRequestDigestFieldEvent | WireFrameEndReceiptModelKeyFieldEvent | WireFrameEndReceiptPricePromptNanoFieldEvent | WireFrameEndReceiptPriceCompletionNanoFieldEvent | WireFrameEndReceiptPriceCachedNanoFieldEvent | WireFrameEndReceiptUsagePromptTokensFieldEvent | WireFrameEndReceiptUsageCachedTokensFieldEvent | WireFrameEndReceiptUsageCompletionTokensFieldEvent | WireFrameEndReceiptCostNanoFieldEvent | WireFrameEndReceiptSignatureFieldEvent | WireFrameTabOwedNanoFieldEvent | WireFrameTabBestGlobalIdFieldEvent | WireFrameTabBestEscrowFieldEvent | WireFrameTabBestEpochFieldEvent | WireFrameTabBestPayeeFieldEvent | WireFrameTabBestAmountNanoFieldEvent | WireFrameTabBestSignatureFieldEvent | WireFrameTabEpochFieldEvent | WireFrameTabPayeeFieldEvent | WireFrameTabGlobalIdFieldEvent | WireFrameEmbeddingIndexFieldEvent | WireFrameEmbeddingVectorFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireFrame>): Generator<WireFrameOpenRequestIdFieldEvent | WireFrameOpenModelKeyFieldEvent | WireFrameOpenMessagesRoleFieldEvent | WireFrameOpenMessagesContentFieldEvent | WireFrameOpenMessagesToolCallsIdFieldEvent | WireFrameOpenMessagesToolCallsNameFieldEvent | WireFrameOpenMessagesToolCallsArgumentsFieldEvent | WireFrameOpenMessagesToolCallIdFieldEvent | WireFrameOpenSamplingTemperatureFieldEvent | WireFrameOpenSamplingTopPFieldEvent | WireFrameOpenSamplingSeedFieldEvent | WireFrameOpenSamplingStopFieldEvent | WireFrameOpenSamplingTokensMaxFieldEvent | WireFrameOpenSamplingTopKFieldEvent | WireFrameOpenSamplingMinPFieldEvent | WireFrameOpenSamplingPresencePenaltyFieldEvent | WireFrameOpenSamplingFrequencyPenaltyFieldEvent | WireFrameOpenSamplingRepetitionPenaltyFieldEvent | WireFrameOpenSamplingLogitBiasTokenIdFieldEvent | WireFrameOpenSamplingLogitBiasBiasFieldEvent | WireFrameOpenSamplingFormatSchemaFieldEvent | WireFrameOpenSamplingLogprobsFieldEvent | WireFrameOpenPriceMaxPromptNanoFieldEvent | WireFrameOpenPriceMaxCompletionNanoFieldEvent | WireFrameOpenPriceMaxCachedNanoFieldEvent | WireFrameOpenEscrowFieldEvent | WireFrameOpenDeadlineMsFieldEvent | WireFrameOpenBestGlobalIdFieldEvent | WireFrameOpenBestEscrowFieldEvent | WireFrameOpenBestEpochFieldEvent | WireFrameOpenBestPayeeFieldEvent | WireFrameOpenBestAmountNanoFieldEvent | WireFrameOpenBestSignatureFieldEvent | WireFrameOpenBestGrantConsumerFieldEvent | WireFrameOpenBestGrantAmountNanoFieldEvent | WireFrameOpenBestGrantSignatureFieldEvent | WireFrameOpenResumeTextFieldEvent | WireFrameOpenResumeTokenIdsFieldEvent | WireFrameOpenTokensBudgetFieldEvent | WireFrameOpenToolsListNameFieldEvent | WireFrameOpenToolsListDescriptionFieldEvent | WireFrameOpenToolsListParametersFieldEvent | WireFrameOpenToolsChoiceFieldEvent | WireFrameOpenToolsNameFieldEvent | WireFrameOpenToolsParallelFieldEvent | WireFrameOpenTextFieldEvent | WireFrameOpenInputsFieldEvent | WireFrameOpenHubFieldEvent | WireFrameVoucherGlobalIdFieldEvent | WireFrameVoucherEscrowFieldEvent | WireFrameVoucherEpochFieldEvent | WireFrameVoucherPayeeFieldEvent | WireFrameVoucherAmountNanoFieldEvent | WireFrameVoucherSignatureFieldEvent | WireFrameVoucherGrantConsumerFieldEvent | WireFrameVoucherGrantAmountNanoFieldEvent | WireFrameVoucherGrantSignatureFieldEvent | WireFrameAcceptPricePromptNanoFieldEvent | WireFrameAcceptPriceCompletionNanoFieldEvent | WireFrameAcceptPriceCachedNanoFieldEvent | WireFrameAcceptPromptTokensFieldEvent | WireFrameAcceptCachedTokensFieldEvent | WireFrameAcceptCreditTokensFieldEvent | WireFrameAcceptTabOwedNanoFieldEvent | WireFrameAcceptTabBestGlobalIdFieldEvent | WireFrameAcceptTabBestEscrowFieldEvent | WireFrameAcceptTabBestEpochFieldEvent | WireFrameAcceptTabBestPayeeFieldEvent | WireFrameAcceptTabBestAmountNanoFieldEvent | WireFrameAcceptTabBestSignatureFieldEvent | WireFrameAcceptTabBestGrantConsumerFieldEvent | WireFrameAcceptTabBestGrantAmountNanoFieldEvent | WireFrameAcceptTabBestGrantSignatureFieldEvent | WireFrameAcceptTabEpochFieldEvent | WireFrameAcceptTabPayeeFieldEvent | WireFrameAcceptTabGlobalIdFieldEvent | WireFrameQueuedPositionFieldEvent | WireFrameQueuedEtaMsFieldEvent | WireFrameFailCodeFieldEvent | WireFrameFailMessageFieldEvent | WireFrameFailRetryAfterMsFieldEvent | WireFrameDeltaIndexFieldEvent | WireFrameDeltaTextFieldEvent | WireFrameDeltaTokensFieldEvent | WireFrameDeltaTokenIdsFieldEvent | WireFrameDeltaReasoningFieldEvent | WireFrameDeltaToolCallsIndexFieldEvent | WireFrameDeltaToolCallsIdFieldEvent | WireFrameDeltaToolCallsNameFieldEvent | WireFrameDeltaToolCallsArgumentsFieldEvent | WireFrameDeltaLogprobsBytesFieldEvent | WireFrameDeltaLogprobsLogprobFieldEvent | WireFrameDeltaLogprobsTopBytesFieldEvent | WireFrameDeltaLogprobsTopLogprobFieldEvent | WireFrameEndFinishFieldEvent | WireFrameEndReceiptRequestDigestFieldEvent | WireFrameEndReceiptModelKeyFieldEvent | WireFrameEndReceiptPricePromptNanoFieldEvent | WireFrameEndReceiptPriceCompletionNanoFieldEvent | WireFrameEndReceiptPriceCachedNanoFieldEvent | WireFrameEndReceiptUsagePromptTokensFieldEvent | WireFrameEndReceiptUsageCachedTokensFieldEvent | WireFrameEndReceiptUsageCompletionTokensFieldEvent | WireFrameEndReceiptCostNanoFieldEvent | WireFrameEndReceiptSignatureFieldEvent | WireFrameTabOwedNanoFieldEvent | WireFrameTabBestGlobalIdFieldEvent | WireFrameTabBestEscrowFieldEvent | WireFrameTabBestEpochFieldEvent | WireFrameTabBestPayeeFieldEvent | WireFrameTabBestAmountNanoFieldEvent | WireFrameTabBestSignatureFieldEvent | WireFrameTabBestGrantConsumerFieldEvent | WireFrameTabBestGrantAmountNanoFieldEvent | WireFrameTabBestGrantSignatureFieldEvent | WireFrameTabEpochFieldEvent | WireFrameTabPayeeFieldEvent | WireFrameTabGlobalIdFieldEvent | WireFrameEmbeddingIndexFieldEvent | WireFrameEmbeddingVectorFieldEvent>;
 }
 export interface WireMessage {
     role: string;
@@ -961,6 +1018,7 @@ export interface WireOpen {
     tools?: WireTools;
     text?: string;
     inputs: string[];
+    hub?: boolean;
 }
 export declare namespace WireOpen {
     const codec: () => Codec<WireOpen>;
@@ -1105,6 +1163,18 @@ export declare namespace WireOpen {
         field: '$.best.signature';
         value: Uint8Array<ArrayBuffer>;
     }
+    interface WireOpenBestGrantConsumerFieldEvent {
+        field: '$.best.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireOpenBestGrantAmountNanoFieldEvent {
+        field: '$.best.grant.amountNano';
+        value: bigint;
+    }
+    interface WireOpenBestGrantSignatureFieldEvent {
+        field: '$.best.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
     interface WireOpenResumeTextFieldEvent {
         field: '$.resumeText';
         value: string;
@@ -1154,9 +1224,36 @@ export declare namespace WireOpen {
         index: number;
         value: string;
     }
+    interface WireOpenHubFieldEvent {
+        field: '$.hub';
+        value: boolean;
+    }
     function encode(obj: Partial<WireOpen>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireOpen>): WireOpen;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireOpen>): Generator<WireOpenRequestIdFieldEvent | WireOpenModelKeyFieldEvent | WireOpenMessagesRoleFieldEvent | WireOpenMessagesContentFieldEvent | WireOpenMessagesToolCallsIdFieldEvent | WireOpenMessagesToolCallsNameFieldEvent | WireOpenMessagesToolCallsArgumentsFieldEvent | WireOpenMessagesToolCallIdFieldEvent | WireOpenSamplingTemperatureFieldEvent | WireOpenSamplingTopPFieldEvent | WireOpenSamplingSeedFieldEvent | WireOpenSamplingStopFieldEvent | WireOpenSamplingTokensMaxFieldEvent | WireOpenSamplingTopKFieldEvent | WireOpenSamplingMinPFieldEvent | WireOpenSamplingPresencePenaltyFieldEvent | WireOpenSamplingFrequencyPenaltyFieldEvent | WireOpenSamplingRepetitionPenaltyFieldEvent | WireOpenSamplingLogitBiasTokenIdFieldEvent | WireOpenSamplingLogitBiasBiasFieldEvent | WireOpenSamplingFormatSchemaFieldEvent | WireOpenSamplingLogprobsFieldEvent | WireOpenPriceMaxPromptNanoFieldEvent | WireOpenPriceMaxCompletionNanoFieldEvent | WireOpenPriceMaxCachedNanoFieldEvent | WireOpenEscrowFieldEvent | WireOpenDeadlineMsFieldEvent | WireOpenBestGlobalIdFieldEvent | WireOpenBestEscrowFieldEvent | WireOpenBestEpochFieldEvent | WireOpenBestPayeeFieldEvent | WireOpenBestAmountNanoFieldEvent | WireOpenBestSignatureFieldEvent | WireOpenResumeTextFieldEvent | WireOpenResumeTokenIdsFieldEvent | WireOpenTokensBudgetFieldEvent | WireOpenToolsListNameFieldEvent | WireOpenToolsListDescriptionFieldEvent | WireOpenToolsListParametersFieldEvent | WireOpenToolsChoiceFieldEvent | WireOpenToolsNameFieldEvent | WireOpenToolsParallelFieldEvent | WireOpenTextFieldEvent | WireOpenInputsFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireOpen>): Generator<WireOpenRequestIdFieldEvent | WireOpenModelKeyFieldEvent | WireOpenMessagesRoleFieldEvent | WireOpenMessagesContentFieldEvent | WireOpenMessagesToolCallsIdFieldEvent | WireOpenMessagesToolCallsNameFieldEvent | WireOpenMessagesToolCallsArgumentsFieldEvent | WireOpenMessagesToolCallIdFieldEvent | WireOpenSamplingTemperatureFieldEvent | WireOpenSamplingTopPFieldEvent | WireOpenSamplingSeedFieldEvent | WireOpenSamplingStopFieldEvent | WireOpenSamplingTokensMaxFieldEvent | WireOpenSamplingTopKFieldEvent | WireOpenSamplingMinPFieldEvent | WireOpenSamplingPresencePenaltyFieldEvent | WireOpenSamplingFrequencyPenaltyFieldEvent | WireOpenSamplingRepetitionPenaltyFieldEvent | WireOpenSamplingLogitBiasTokenIdFieldEvent | WireOpenSamplingLogitBiasBiasFieldEvent | WireOpenSamplingFormatSchemaFieldEvent | WireOpenSamplingLogprobsFieldEvent | WireOpenPriceMaxPromptNanoFieldEvent | WireOpenPriceMaxCompletionNanoFieldEvent | WireOpenPriceMaxCachedNanoFieldEvent | WireOpenEscrowFieldEvent | WireOpenDeadlineMsFieldEvent | WireOpenBestGlobalIdFieldEvent | WireOpenBestEscrowFieldEvent | WireOpenBestEpochFieldEvent | WireOpenBestPayeeFieldEvent | WireOpenBestAmountNanoFieldEvent | WireOpenBestSignatureFieldEvent | WireOpenBestGrantConsumerFieldEvent | WireOpenBestGrantAmountNanoFieldEvent | WireOpenBestGrantSignatureFieldEvent | WireOpenResumeTextFieldEvent | WireOpenResumeTokenIdsFieldEvent | WireOpenTokensBudgetFieldEvent | WireOpenToolsListNameFieldEvent | WireOpenToolsListDescriptionFieldEvent | WireOpenToolsListParametersFieldEvent | WireOpenToolsChoiceFieldEvent | WireOpenToolsNameFieldEvent | WireOpenToolsParallelFieldEvent | WireOpenTextFieldEvent | WireOpenInputsFieldEvent | WireOpenHubFieldEvent>;
+}
+export interface WireGrant {
+    consumer: Uint8Array<ArrayBuffer>;
+    amountNano: bigint;
+    signature: Uint8Array<ArrayBuffer>;
+}
+export declare namespace WireGrant {
+    const codec: () => Codec<WireGrant>;
+    interface WireGrantConsumerFieldEvent {
+        field: '$.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireGrantAmountNanoFieldEvent {
+        field: '$.amountNano';
+        value: bigint;
+    }
+    interface WireGrantSignatureFieldEvent {
+        field: '$.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    function encode(obj: Partial<WireGrant>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireGrant>): WireGrant;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireGrant>): Generator<WireGrantConsumerFieldEvent | WireGrantAmountNanoFieldEvent | WireGrantSignatureFieldEvent>;
 }
 export interface WireVoucher {
     globalId: number;
@@ -1165,6 +1262,7 @@ export interface WireVoucher {
     payee: Uint8Array<ArrayBuffer>;
     amountNano: bigint;
     signature: Uint8Array<ArrayBuffer>;
+    grant?: WireGrant;
 }
 export declare namespace WireVoucher {
     const codec: () => Codec<WireVoucher>;
@@ -1192,9 +1290,21 @@ export declare namespace WireVoucher {
         field: '$.signature';
         value: Uint8Array<ArrayBuffer>;
     }
+    interface WireVoucherGrantConsumerFieldEvent {
+        field: '$.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireVoucherGrantAmountNanoFieldEvent {
+        field: '$.grant.amountNano';
+        value: bigint;
+    }
+    interface WireVoucherGrantSignatureFieldEvent {
+        field: '$.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
     function encode(obj: Partial<WireVoucher>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireVoucher>): WireVoucher;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireVoucher>): Generator<WireVoucherGlobalIdFieldEvent | WireVoucherEscrowFieldEvent | WireVoucherEpochFieldEvent | WireVoucherPayeeFieldEvent | WireVoucherAmountNanoFieldEvent | WireVoucherSignatureFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireVoucher>): Generator<WireVoucherGlobalIdFieldEvent | WireVoucherEscrowFieldEvent | WireVoucherEpochFieldEvent | WireVoucherPayeeFieldEvent | WireVoucherAmountNanoFieldEvent | WireVoucherSignatureFieldEvent | WireVoucherGrantConsumerFieldEvent | WireVoucherGrantAmountNanoFieldEvent | WireVoucherGrantSignatureFieldEvent>;
 }
 export interface WireCancel {
 }
@@ -1265,6 +1375,18 @@ export declare namespace WireAccept {
         field: '$.tab.best.signature';
         value: Uint8Array<ArrayBuffer>;
     }
+    interface WireAcceptTabBestGrantConsumerFieldEvent {
+        field: '$.tab.best.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireAcceptTabBestGrantAmountNanoFieldEvent {
+        field: '$.tab.best.grant.amountNano';
+        value: bigint;
+    }
+    interface WireAcceptTabBestGrantSignatureFieldEvent {
+        field: '$.tab.best.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
     interface WireAcceptTabEpochFieldEvent {
         field: '$.tab.epoch';
         value: number;
@@ -1279,7 +1401,7 @@ export declare namespace WireAccept {
     }
     function encode(obj: Partial<WireAccept>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireAccept>): WireAccept;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireAccept>): Generator<WireAcceptPricePromptNanoFieldEvent | WireAcceptPriceCompletionNanoFieldEvent | WireAcceptPriceCachedNanoFieldEvent | WireAcceptPromptTokensFieldEvent | WireAcceptCachedTokensFieldEvent | WireAcceptCreditTokensFieldEvent | WireAcceptTabOwedNanoFieldEvent | WireAcceptTabBestGlobalIdFieldEvent | WireAcceptTabBestEscrowFieldEvent | WireAcceptTabBestEpochFieldEvent | WireAcceptTabBestPayeeFieldEvent | WireAcceptTabBestAmountNanoFieldEvent | WireAcceptTabBestSignatureFieldEvent | WireAcceptTabEpochFieldEvent | WireAcceptTabPayeeFieldEvent | WireAcceptTabGlobalIdFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireAccept>): Generator<WireAcceptPricePromptNanoFieldEvent | WireAcceptPriceCompletionNanoFieldEvent | WireAcceptPriceCachedNanoFieldEvent | WireAcceptPromptTokensFieldEvent | WireAcceptCachedTokensFieldEvent | WireAcceptCreditTokensFieldEvent | WireAcceptTabOwedNanoFieldEvent | WireAcceptTabBestGlobalIdFieldEvent | WireAcceptTabBestEscrowFieldEvent | WireAcceptTabBestEpochFieldEvent | WireAcceptTabBestPayeeFieldEvent | WireAcceptTabBestAmountNanoFieldEvent | WireAcceptTabBestSignatureFieldEvent | WireAcceptTabBestGrantConsumerFieldEvent | WireAcceptTabBestGrantAmountNanoFieldEvent | WireAcceptTabBestGrantSignatureFieldEvent | WireAcceptTabEpochFieldEvent | WireAcceptTabPayeeFieldEvent | WireAcceptTabGlobalIdFieldEvent>;
 }
 export interface WireTab {
     owedNano: bigint;
@@ -1318,6 +1440,18 @@ export declare namespace WireTab {
         field: '$.best.signature';
         value: Uint8Array<ArrayBuffer>;
     }
+    interface WireTabBestGrantConsumerFieldEvent {
+        field: '$.best.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireTabBestGrantAmountNanoFieldEvent {
+        field: '$.best.grant.amountNano';
+        value: bigint;
+    }
+    interface WireTabBestGrantSignatureFieldEvent {
+        field: '$.best.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
     interface WireTabEpochFieldEvent {
         field: '$.epoch';
         value: number;
@@ -1332,7 +1466,7 @@ export declare namespace WireTab {
     }
     function encode(obj: Partial<WireTab>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireTab>): WireTab;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireTab>): Generator<WireTabOwedNanoFieldEvent | WireTabBestGlobalIdFieldEvent | WireTabBestEscrowFieldEvent | WireTabBestEpochFieldEvent | WireTabBestPayeeFieldEvent | WireTabBestAmountNanoFieldEvent | WireTabBestSignatureFieldEvent | WireTabEpochFieldEvent | WireTabPayeeFieldEvent | WireTabGlobalIdFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireTab>): Generator<WireTabOwedNanoFieldEvent | WireTabBestGlobalIdFieldEvent | WireTabBestEscrowFieldEvent | WireTabBestEpochFieldEvent | WireTabBestPayeeFieldEvent | WireTabBestAmountNanoFieldEvent | WireTabBestSignatureFieldEvent | WireTabBestGrantConsumerFieldEvent | WireTabBestGrantAmountNanoFieldEvent | WireTabBestGrantSignatureFieldEvent | WireTabEpochFieldEvent | WireTabPayeeFieldEvent | WireTabGlobalIdFieldEvent>;
 }
 export interface WireQueued {
     position: number;
@@ -1654,6 +1788,9 @@ export declare namespace WireReceipt {
 }
 export interface WireSettleRequest {
     vouchers: WireVoucher[];
+    watch: boolean;
+    escrow: Uint8Array<ArrayBuffer>;
+    fee?: WireVoucher;
 }
 export declare namespace WireSettleRequest {
     const codec: () => Codec<WireSettleRequest>;
@@ -1687,14 +1824,74 @@ export declare namespace WireSettleRequest {
         value: Uint8Array<ArrayBuffer>;
         index: number;
     }
+    interface WireSettleRequestVouchersGrantConsumerFieldEvent {
+        field: '$.vouchers[].grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface WireSettleRequestVouchersGrantAmountNanoFieldEvent {
+        field: '$.vouchers[].grant.amountNano';
+        value: bigint;
+        index: number;
+    }
+    interface WireSettleRequestVouchersGrantSignatureFieldEvent {
+        field: '$.vouchers[].grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+        index: number;
+    }
+    interface WireSettleRequestWatchFieldEvent {
+        field: '$.watch';
+        value: boolean;
+    }
+    interface WireSettleRequestEscrowFieldEvent {
+        field: '$.escrow';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireSettleRequestFeeGlobalIdFieldEvent {
+        field: '$.fee.globalId';
+        value: number;
+    }
+    interface WireSettleRequestFeeEscrowFieldEvent {
+        field: '$.fee.escrow';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireSettleRequestFeeEpochFieldEvent {
+        field: '$.fee.epoch';
+        value: number;
+    }
+    interface WireSettleRequestFeePayeeFieldEvent {
+        field: '$.fee.payee';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireSettleRequestFeeAmountNanoFieldEvent {
+        field: '$.fee.amountNano';
+        value: bigint;
+    }
+    interface WireSettleRequestFeeSignatureFieldEvent {
+        field: '$.fee.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireSettleRequestFeeGrantConsumerFieldEvent {
+        field: '$.fee.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireSettleRequestFeeGrantAmountNanoFieldEvent {
+        field: '$.fee.grant.amountNano';
+        value: bigint;
+    }
+    interface WireSettleRequestFeeGrantSignatureFieldEvent {
+        field: '$.fee.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
     function encode(obj: Partial<WireSettleRequest>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSettleRequest>): WireSettleRequest;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSettleRequest>): Generator<WireSettleRequestVouchersGlobalIdFieldEvent | WireSettleRequestVouchersEscrowFieldEvent | WireSettleRequestVouchersEpochFieldEvent | WireSettleRequestVouchersPayeeFieldEvent | WireSettleRequestVouchersAmountNanoFieldEvent | WireSettleRequestVouchersSignatureFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSettleRequest>): Generator<WireSettleRequestVouchersGlobalIdFieldEvent | WireSettleRequestVouchersEscrowFieldEvent | WireSettleRequestVouchersEpochFieldEvent | WireSettleRequestVouchersPayeeFieldEvent | WireSettleRequestVouchersAmountNanoFieldEvent | WireSettleRequestVouchersSignatureFieldEvent | WireSettleRequestVouchersGrantConsumerFieldEvent | WireSettleRequestVouchersGrantAmountNanoFieldEvent | WireSettleRequestVouchersGrantSignatureFieldEvent | WireSettleRequestWatchFieldEvent | WireSettleRequestEscrowFieldEvent | WireSettleRequestFeeGlobalIdFieldEvent | WireSettleRequestFeeEscrowFieldEvent | WireSettleRequestFeeEpochFieldEvent | WireSettleRequestFeePayeeFieldEvent | WireSettleRequestFeeAmountNanoFieldEvent | WireSettleRequestFeeSignatureFieldEvent | WireSettleRequestFeeGrantConsumerFieldEvent | WireSettleRequestFeeGrantAmountNanoFieldEvent | WireSettleRequestFeeGrantSignatureFieldEvent>;
 }
 export interface WireSettleReply {
     accepted: number;
     code: number;
     message: string;
+    fee?: WireTab;
 }
 export declare namespace WireSettleReply {
     const codec: () => Codec<WireSettleReply>;
@@ -1710,7 +1907,649 @@ export declare namespace WireSettleReply {
         field: '$.message';
         value: string;
     }
+    interface WireSettleReplyFeeOwedNanoFieldEvent {
+        field: '$.fee.owedNano';
+        value: bigint;
+    }
+    interface WireSettleReplyFeeBestGlobalIdFieldEvent {
+        field: '$.fee.best.globalId';
+        value: number;
+    }
+    interface WireSettleReplyFeeBestEscrowFieldEvent {
+        field: '$.fee.best.escrow';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireSettleReplyFeeBestEpochFieldEvent {
+        field: '$.fee.best.epoch';
+        value: number;
+    }
+    interface WireSettleReplyFeeBestPayeeFieldEvent {
+        field: '$.fee.best.payee';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireSettleReplyFeeBestAmountNanoFieldEvent {
+        field: '$.fee.best.amountNano';
+        value: bigint;
+    }
+    interface WireSettleReplyFeeBestSignatureFieldEvent {
+        field: '$.fee.best.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireSettleReplyFeeBestGrantConsumerFieldEvent {
+        field: '$.fee.best.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireSettleReplyFeeBestGrantAmountNanoFieldEvent {
+        field: '$.fee.best.grant.amountNano';
+        value: bigint;
+    }
+    interface WireSettleReplyFeeBestGrantSignatureFieldEvent {
+        field: '$.fee.best.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireSettleReplyFeeEpochFieldEvent {
+        field: '$.fee.epoch';
+        value: number;
+    }
+    interface WireSettleReplyFeePayeeFieldEvent {
+        field: '$.fee.payee';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireSettleReplyFeeGlobalIdFieldEvent {
+        field: '$.fee.globalId';
+        value: number;
+    }
     function encode(obj: Partial<WireSettleReply>): Uint8Array<ArrayBuffer>;
     function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSettleReply>): WireSettleReply;
-    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSettleReply>): Generator<WireSettleReplyAcceptedFieldEvent | WireSettleReplyCodeFieldEvent | WireSettleReplyMessageFieldEvent>;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSettleReply>): Generator<WireSettleReplyAcceptedFieldEvent | WireSettleReplyCodeFieldEvent | WireSettleReplyMessageFieldEvent | WireSettleReplyFeeOwedNanoFieldEvent | WireSettleReplyFeeBestGlobalIdFieldEvent | WireSettleReplyFeeBestEscrowFieldEvent | WireSettleReplyFeeBestEpochFieldEvent | WireSettleReplyFeeBestPayeeFieldEvent | WireSettleReplyFeeBestAmountNanoFieldEvent | WireSettleReplyFeeBestSignatureFieldEvent | WireSettleReplyFeeBestGrantConsumerFieldEvent | WireSettleReplyFeeBestGrantAmountNanoFieldEvent | WireSettleReplyFeeBestGrantSignatureFieldEvent | WireSettleReplyFeeEpochFieldEvent | WireSettleReplyFeePayeeFieldEvent | WireSettleReplyFeeGlobalIdFieldEvent>;
+}
+export interface WireSettlerBody {
+    publicKey: Uint8Array<ArrayBuffer>;
+    sequence: bigint;
+    validUntilMs: bigint;
+    payout: Uint8Array<ArrayBuffer>;
+    feePpm: number;
+    valueNanoMin: bigint;
+    globalId: number;
+    placesFree: number;
+    watch: boolean;
+    addresses: string[];
+    agent: string;
+}
+export declare namespace WireSettlerBody {
+    const codec: () => Codec<WireSettlerBody>;
+    interface WireSettlerBodyPublicKeyFieldEvent {
+        field: '$.publicKey';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireSettlerBodySequenceFieldEvent {
+        field: '$.sequence';
+        value: bigint;
+    }
+    interface WireSettlerBodyValidUntilMsFieldEvent {
+        field: '$.validUntilMs';
+        value: bigint;
+    }
+    interface WireSettlerBodyPayoutFieldEvent {
+        field: '$.payout';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireSettlerBodyFeePpmFieldEvent {
+        field: '$.feePpm';
+        value: number;
+    }
+    interface WireSettlerBodyValueNanoMinFieldEvent {
+        field: '$.valueNanoMin';
+        value: bigint;
+    }
+    interface WireSettlerBodyGlobalIdFieldEvent {
+        field: '$.globalId';
+        value: number;
+    }
+    interface WireSettlerBodyPlacesFreeFieldEvent {
+        field: '$.placesFree';
+        value: number;
+    }
+    interface WireSettlerBodyWatchFieldEvent {
+        field: '$.watch';
+        value: boolean;
+    }
+    interface WireSettlerBodyAddressesFieldEvent {
+        field: '$.addresses[]';
+        index: number;
+        value: string;
+    }
+    interface WireSettlerBodyAgentFieldEvent {
+        field: '$.agent';
+        value: string;
+    }
+    function encode(obj: Partial<WireSettlerBody>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSettlerBody>): WireSettlerBody;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireSettlerBody>): Generator<WireSettlerBodyPublicKeyFieldEvent | WireSettlerBodySequenceFieldEvent | WireSettlerBodyValidUntilMsFieldEvent | WireSettlerBodyPayoutFieldEvent | WireSettlerBodyFeePpmFieldEvent | WireSettlerBodyValueNanoMinFieldEvent | WireSettlerBodyGlobalIdFieldEvent | WireSettlerBodyPlacesFreeFieldEvent | WireSettlerBodyWatchFieldEvent | WireSettlerBodyAddressesFieldEvent | WireSettlerBodyAgentFieldEvent>;
+}
+export interface WireHubFrame {
+    hello?: WireHubHello;
+    terms?: WireHubTerms;
+    want?: WireHubWant;
+    granted?: WireHubGranted;
+    fail?: WireFail;
+}
+export declare namespace WireHubFrame {
+    const codec: () => Codec<WireHubFrame>;
+    interface WireHubFrameHelloEscrowFieldEvent {
+        field: '$.hello.escrow';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameHelloBestGlobalIdFieldEvent {
+        field: '$.hello.best.globalId';
+        value: number;
+    }
+    interface WireHubFrameHelloBestEscrowFieldEvent {
+        field: '$.hello.best.escrow';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameHelloBestEpochFieldEvent {
+        field: '$.hello.best.epoch';
+        value: number;
+    }
+    interface WireHubFrameHelloBestPayeeFieldEvent {
+        field: '$.hello.best.payee';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameHelloBestAmountNanoFieldEvent {
+        field: '$.hello.best.amountNano';
+        value: bigint;
+    }
+    interface WireHubFrameHelloBestSignatureFieldEvent {
+        field: '$.hello.best.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameHelloBestGrantConsumerFieldEvent {
+        field: '$.hello.best.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameHelloBestGrantAmountNanoFieldEvent {
+        field: '$.hello.best.grant.amountNano';
+        value: bigint;
+    }
+    interface WireHubFrameHelloBestGrantSignatureFieldEvent {
+        field: '$.hello.best.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameTermsEscrowFieldEvent {
+        field: '$.terms.escrow';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameTermsEpochFieldEvent {
+        field: '$.terms.epoch';
+        value: number;
+    }
+    interface WireHubFrameTermsFeePpmFieldEvent {
+        field: '$.terms.feePpm';
+        value: number;
+    }
+    interface WireHubFrameTermsIncrementNanoMaxFieldEvent {
+        field: '$.terms.incrementNanoMax';
+        value: bigint;
+    }
+    interface WireHubFrameTermsTabOwedNanoFieldEvent {
+        field: '$.terms.tab.owedNano';
+        value: bigint;
+    }
+    interface WireHubFrameTermsTabBestGlobalIdFieldEvent {
+        field: '$.terms.tab.best.globalId';
+        value: number;
+    }
+    interface WireHubFrameTermsTabBestEscrowFieldEvent {
+        field: '$.terms.tab.best.escrow';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameTermsTabBestEpochFieldEvent {
+        field: '$.terms.tab.best.epoch';
+        value: number;
+    }
+    interface WireHubFrameTermsTabBestPayeeFieldEvent {
+        field: '$.terms.tab.best.payee';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameTermsTabBestAmountNanoFieldEvent {
+        field: '$.terms.tab.best.amountNano';
+        value: bigint;
+    }
+    interface WireHubFrameTermsTabBestSignatureFieldEvent {
+        field: '$.terms.tab.best.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameTermsTabBestGrantConsumerFieldEvent {
+        field: '$.terms.tab.best.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameTermsTabBestGrantAmountNanoFieldEvent {
+        field: '$.terms.tab.best.grant.amountNano';
+        value: bigint;
+    }
+    interface WireHubFrameTermsTabBestGrantSignatureFieldEvent {
+        field: '$.terms.tab.best.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameTermsTabEpochFieldEvent {
+        field: '$.terms.tab.epoch';
+        value: number;
+    }
+    interface WireHubFrameTermsTabPayeeFieldEvent {
+        field: '$.terms.tab.payee';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameTermsTabGlobalIdFieldEvent {
+        field: '$.terms.tab.globalId';
+        value: number;
+    }
+    interface WireHubFrameWantPayeeFieldEvent {
+        field: '$.want.payee';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameWantCreditNanoFieldEvent {
+        field: '$.want.creditNano';
+        value: bigint;
+    }
+    interface WireHubFrameWantVoucherGlobalIdFieldEvent {
+        field: '$.want.voucher.globalId';
+        value: number;
+    }
+    interface WireHubFrameWantVoucherEscrowFieldEvent {
+        field: '$.want.voucher.escrow';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameWantVoucherEpochFieldEvent {
+        field: '$.want.voucher.epoch';
+        value: number;
+    }
+    interface WireHubFrameWantVoucherPayeeFieldEvent {
+        field: '$.want.voucher.payee';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameWantVoucherAmountNanoFieldEvent {
+        field: '$.want.voucher.amountNano';
+        value: bigint;
+    }
+    interface WireHubFrameWantVoucherSignatureFieldEvent {
+        field: '$.want.voucher.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameWantVoucherGrantConsumerFieldEvent {
+        field: '$.want.voucher.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameWantVoucherGrantAmountNanoFieldEvent {
+        field: '$.want.voucher.grant.amountNano';
+        value: bigint;
+    }
+    interface WireHubFrameWantVoucherGrantSignatureFieldEvent {
+        field: '$.want.voucher.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameWantHeldGlobalIdFieldEvent {
+        field: '$.want.held.globalId';
+        value: number;
+    }
+    interface WireHubFrameWantHeldEscrowFieldEvent {
+        field: '$.want.held.escrow';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameWantHeldEpochFieldEvent {
+        field: '$.want.held.epoch';
+        value: number;
+    }
+    interface WireHubFrameWantHeldPayeeFieldEvent {
+        field: '$.want.held.payee';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameWantHeldAmountNanoFieldEvent {
+        field: '$.want.held.amountNano';
+        value: bigint;
+    }
+    interface WireHubFrameWantHeldSignatureFieldEvent {
+        field: '$.want.held.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameWantHeldGrantConsumerFieldEvent {
+        field: '$.want.held.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameWantHeldGrantAmountNanoFieldEvent {
+        field: '$.want.held.grant.amountNano';
+        value: bigint;
+    }
+    interface WireHubFrameWantHeldGrantSignatureFieldEvent {
+        field: '$.want.held.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameGrantedVoucherGlobalIdFieldEvent {
+        field: '$.granted.voucher.globalId';
+        value: number;
+    }
+    interface WireHubFrameGrantedVoucherEscrowFieldEvent {
+        field: '$.granted.voucher.escrow';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameGrantedVoucherEpochFieldEvent {
+        field: '$.granted.voucher.epoch';
+        value: number;
+    }
+    interface WireHubFrameGrantedVoucherPayeeFieldEvent {
+        field: '$.granted.voucher.payee';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameGrantedVoucherAmountNanoFieldEvent {
+        field: '$.granted.voucher.amountNano';
+        value: bigint;
+    }
+    interface WireHubFrameGrantedVoucherSignatureFieldEvent {
+        field: '$.granted.voucher.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameGrantedVoucherGrantConsumerFieldEvent {
+        field: '$.granted.voucher.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameGrantedVoucherGrantAmountNanoFieldEvent {
+        field: '$.granted.voucher.grant.amountNano';
+        value: bigint;
+    }
+    interface WireHubFrameGrantedVoucherGrantSignatureFieldEvent {
+        field: '$.granted.voucher.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubFrameGrantedOwedNanoFieldEvent {
+        field: '$.granted.owedNano';
+        value: bigint;
+    }
+    interface WireHubFrameFailCodeFieldEvent {
+        field: '$.fail.code';
+        value: number;
+    }
+    interface WireHubFrameFailMessageFieldEvent {
+        field: '$.fail.message';
+        value: string;
+    }
+    interface WireHubFrameFailRetryAfterMsFieldEvent {
+        field: '$.fail.retryAfterMs';
+        value: number;
+    }
+    function encode(obj: Partial<WireHubFrame>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHubFrame>): WireHubFrame;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHubFrame>): Generator<WireHubFrameHelloEscrowFieldEvent | WireHubFrameHelloBestGlobalIdFieldEvent | WireHubFrameHelloBestEscrowFieldEvent | WireHubFrameHelloBestEpochFieldEvent | WireHubFrameHelloBestPayeeFieldEvent | WireHubFrameHelloBestAmountNanoFieldEvent | WireHubFrameHelloBestSignatureFieldEvent | WireHubFrameHelloBestGrantConsumerFieldEvent | WireHubFrameHelloBestGrantAmountNanoFieldEvent | WireHubFrameHelloBestGrantSignatureFieldEvent | WireHubFrameTermsEscrowFieldEvent | WireHubFrameTermsEpochFieldEvent | WireHubFrameTermsFeePpmFieldEvent | WireHubFrameTermsIncrementNanoMaxFieldEvent | WireHubFrameTermsTabOwedNanoFieldEvent | WireHubFrameTermsTabBestGlobalIdFieldEvent | WireHubFrameTermsTabBestEscrowFieldEvent | WireHubFrameTermsTabBestEpochFieldEvent | WireHubFrameTermsTabBestPayeeFieldEvent | WireHubFrameTermsTabBestAmountNanoFieldEvent | WireHubFrameTermsTabBestSignatureFieldEvent | WireHubFrameTermsTabBestGrantConsumerFieldEvent | WireHubFrameTermsTabBestGrantAmountNanoFieldEvent | WireHubFrameTermsTabBestGrantSignatureFieldEvent | WireHubFrameTermsTabEpochFieldEvent | WireHubFrameTermsTabPayeeFieldEvent | WireHubFrameTermsTabGlobalIdFieldEvent | WireHubFrameWantPayeeFieldEvent | WireHubFrameWantCreditNanoFieldEvent | WireHubFrameWantVoucherGlobalIdFieldEvent | WireHubFrameWantVoucherEscrowFieldEvent | WireHubFrameWantVoucherEpochFieldEvent | WireHubFrameWantVoucherPayeeFieldEvent | WireHubFrameWantVoucherAmountNanoFieldEvent | WireHubFrameWantVoucherSignatureFieldEvent | WireHubFrameWantVoucherGrantConsumerFieldEvent | WireHubFrameWantVoucherGrantAmountNanoFieldEvent | WireHubFrameWantVoucherGrantSignatureFieldEvent | WireHubFrameWantHeldGlobalIdFieldEvent | WireHubFrameWantHeldEscrowFieldEvent | WireHubFrameWantHeldEpochFieldEvent | WireHubFrameWantHeldPayeeFieldEvent | WireHubFrameWantHeldAmountNanoFieldEvent | WireHubFrameWantHeldSignatureFieldEvent | WireHubFrameWantHeldGrantConsumerFieldEvent | WireHubFrameWantHeldGrantAmountNanoFieldEvent | WireHubFrameWantHeldGrantSignatureFieldEvent | WireHubFrameGrantedVoucherGlobalIdFieldEvent | WireHubFrameGrantedVoucherEscrowFieldEvent | WireHubFrameGrantedVoucherEpochFieldEvent | WireHubFrameGrantedVoucherPayeeFieldEvent | WireHubFrameGrantedVoucherAmountNanoFieldEvent | WireHubFrameGrantedVoucherSignatureFieldEvent | WireHubFrameGrantedVoucherGrantConsumerFieldEvent | WireHubFrameGrantedVoucherGrantAmountNanoFieldEvent | WireHubFrameGrantedVoucherGrantSignatureFieldEvent | WireHubFrameGrantedOwedNanoFieldEvent | WireHubFrameFailCodeFieldEvent | WireHubFrameFailMessageFieldEvent | WireHubFrameFailRetryAfterMsFieldEvent>;
+}
+export interface WireHubHello {
+    escrow: Uint8Array<ArrayBuffer>;
+    best?: WireVoucher;
+}
+export declare namespace WireHubHello {
+    const codec: () => Codec<WireHubHello>;
+    interface WireHubHelloEscrowFieldEvent {
+        field: '$.escrow';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubHelloBestGlobalIdFieldEvent {
+        field: '$.best.globalId';
+        value: number;
+    }
+    interface WireHubHelloBestEscrowFieldEvent {
+        field: '$.best.escrow';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubHelloBestEpochFieldEvent {
+        field: '$.best.epoch';
+        value: number;
+    }
+    interface WireHubHelloBestPayeeFieldEvent {
+        field: '$.best.payee';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubHelloBestAmountNanoFieldEvent {
+        field: '$.best.amountNano';
+        value: bigint;
+    }
+    interface WireHubHelloBestSignatureFieldEvent {
+        field: '$.best.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubHelloBestGrantConsumerFieldEvent {
+        field: '$.best.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubHelloBestGrantAmountNanoFieldEvent {
+        field: '$.best.grant.amountNano';
+        value: bigint;
+    }
+    interface WireHubHelloBestGrantSignatureFieldEvent {
+        field: '$.best.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    function encode(obj: Partial<WireHubHello>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHubHello>): WireHubHello;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHubHello>): Generator<WireHubHelloEscrowFieldEvent | WireHubHelloBestGlobalIdFieldEvent | WireHubHelloBestEscrowFieldEvent | WireHubHelloBestEpochFieldEvent | WireHubHelloBestPayeeFieldEvent | WireHubHelloBestAmountNanoFieldEvent | WireHubHelloBestSignatureFieldEvent | WireHubHelloBestGrantConsumerFieldEvent | WireHubHelloBestGrantAmountNanoFieldEvent | WireHubHelloBestGrantSignatureFieldEvent>;
+}
+export interface WireHubTerms {
+    escrow: Uint8Array<ArrayBuffer>;
+    epoch: number;
+    feePpm: number;
+    incrementNanoMax: bigint;
+    tab?: WireTab;
+}
+export declare namespace WireHubTerms {
+    const codec: () => Codec<WireHubTerms>;
+    interface WireHubTermsEscrowFieldEvent {
+        field: '$.escrow';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubTermsEpochFieldEvent {
+        field: '$.epoch';
+        value: number;
+    }
+    interface WireHubTermsFeePpmFieldEvent {
+        field: '$.feePpm';
+        value: number;
+    }
+    interface WireHubTermsIncrementNanoMaxFieldEvent {
+        field: '$.incrementNanoMax';
+        value: bigint;
+    }
+    interface WireHubTermsTabOwedNanoFieldEvent {
+        field: '$.tab.owedNano';
+        value: bigint;
+    }
+    interface WireHubTermsTabBestGlobalIdFieldEvent {
+        field: '$.tab.best.globalId';
+        value: number;
+    }
+    interface WireHubTermsTabBestEscrowFieldEvent {
+        field: '$.tab.best.escrow';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubTermsTabBestEpochFieldEvent {
+        field: '$.tab.best.epoch';
+        value: number;
+    }
+    interface WireHubTermsTabBestPayeeFieldEvent {
+        field: '$.tab.best.payee';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubTermsTabBestAmountNanoFieldEvent {
+        field: '$.tab.best.amountNano';
+        value: bigint;
+    }
+    interface WireHubTermsTabBestSignatureFieldEvent {
+        field: '$.tab.best.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubTermsTabBestGrantConsumerFieldEvent {
+        field: '$.tab.best.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubTermsTabBestGrantAmountNanoFieldEvent {
+        field: '$.tab.best.grant.amountNano';
+        value: bigint;
+    }
+    interface WireHubTermsTabBestGrantSignatureFieldEvent {
+        field: '$.tab.best.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubTermsTabEpochFieldEvent {
+        field: '$.tab.epoch';
+        value: number;
+    }
+    interface WireHubTermsTabPayeeFieldEvent {
+        field: '$.tab.payee';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubTermsTabGlobalIdFieldEvent {
+        field: '$.tab.globalId';
+        value: number;
+    }
+    function encode(obj: Partial<WireHubTerms>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHubTerms>): WireHubTerms;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHubTerms>): Generator<WireHubTermsEscrowFieldEvent | WireHubTermsEpochFieldEvent | WireHubTermsFeePpmFieldEvent | WireHubTermsIncrementNanoMaxFieldEvent | WireHubTermsTabOwedNanoFieldEvent | WireHubTermsTabBestGlobalIdFieldEvent | WireHubTermsTabBestEscrowFieldEvent | WireHubTermsTabBestEpochFieldEvent | WireHubTermsTabBestPayeeFieldEvent | WireHubTermsTabBestAmountNanoFieldEvent | WireHubTermsTabBestSignatureFieldEvent | WireHubTermsTabBestGrantConsumerFieldEvent | WireHubTermsTabBestGrantAmountNanoFieldEvent | WireHubTermsTabBestGrantSignatureFieldEvent | WireHubTermsTabEpochFieldEvent | WireHubTermsTabPayeeFieldEvent | WireHubTermsTabGlobalIdFieldEvent>;
+}
+export interface WireHubWant {
+    payee: Uint8Array<ArrayBuffer>;
+    creditNano: bigint;
+    voucher?: WireVoucher;
+    held?: WireVoucher;
+}
+export declare namespace WireHubWant {
+    const codec: () => Codec<WireHubWant>;
+    interface WireHubWantPayeeFieldEvent {
+        field: '$.payee';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubWantCreditNanoFieldEvent {
+        field: '$.creditNano';
+        value: bigint;
+    }
+    interface WireHubWantVoucherGlobalIdFieldEvent {
+        field: '$.voucher.globalId';
+        value: number;
+    }
+    interface WireHubWantVoucherEscrowFieldEvent {
+        field: '$.voucher.escrow';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubWantVoucherEpochFieldEvent {
+        field: '$.voucher.epoch';
+        value: number;
+    }
+    interface WireHubWantVoucherPayeeFieldEvent {
+        field: '$.voucher.payee';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubWantVoucherAmountNanoFieldEvent {
+        field: '$.voucher.amountNano';
+        value: bigint;
+    }
+    interface WireHubWantVoucherSignatureFieldEvent {
+        field: '$.voucher.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubWantVoucherGrantConsumerFieldEvent {
+        field: '$.voucher.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubWantVoucherGrantAmountNanoFieldEvent {
+        field: '$.voucher.grant.amountNano';
+        value: bigint;
+    }
+    interface WireHubWantVoucherGrantSignatureFieldEvent {
+        field: '$.voucher.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubWantHeldGlobalIdFieldEvent {
+        field: '$.held.globalId';
+        value: number;
+    }
+    interface WireHubWantHeldEscrowFieldEvent {
+        field: '$.held.escrow';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubWantHeldEpochFieldEvent {
+        field: '$.held.epoch';
+        value: number;
+    }
+    interface WireHubWantHeldPayeeFieldEvent {
+        field: '$.held.payee';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubWantHeldAmountNanoFieldEvent {
+        field: '$.held.amountNano';
+        value: bigint;
+    }
+    interface WireHubWantHeldSignatureFieldEvent {
+        field: '$.held.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubWantHeldGrantConsumerFieldEvent {
+        field: '$.held.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubWantHeldGrantAmountNanoFieldEvent {
+        field: '$.held.grant.amountNano';
+        value: bigint;
+    }
+    interface WireHubWantHeldGrantSignatureFieldEvent {
+        field: '$.held.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    function encode(obj: Partial<WireHubWant>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHubWant>): WireHubWant;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHubWant>): Generator<WireHubWantPayeeFieldEvent | WireHubWantCreditNanoFieldEvent | WireHubWantVoucherGlobalIdFieldEvent | WireHubWantVoucherEscrowFieldEvent | WireHubWantVoucherEpochFieldEvent | WireHubWantVoucherPayeeFieldEvent | WireHubWantVoucherAmountNanoFieldEvent | WireHubWantVoucherSignatureFieldEvent | WireHubWantVoucherGrantConsumerFieldEvent | WireHubWantVoucherGrantAmountNanoFieldEvent | WireHubWantVoucherGrantSignatureFieldEvent | WireHubWantHeldGlobalIdFieldEvent | WireHubWantHeldEscrowFieldEvent | WireHubWantHeldEpochFieldEvent | WireHubWantHeldPayeeFieldEvent | WireHubWantHeldAmountNanoFieldEvent | WireHubWantHeldSignatureFieldEvent | WireHubWantHeldGrantConsumerFieldEvent | WireHubWantHeldGrantAmountNanoFieldEvent | WireHubWantHeldGrantSignatureFieldEvent>;
+}
+export interface WireHubGranted {
+    voucher?: WireVoucher;
+    owedNano: bigint;
+}
+export declare namespace WireHubGranted {
+    const codec: () => Codec<WireHubGranted>;
+    interface WireHubGrantedVoucherGlobalIdFieldEvent {
+        field: '$.voucher.globalId';
+        value: number;
+    }
+    interface WireHubGrantedVoucherEscrowFieldEvent {
+        field: '$.voucher.escrow';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubGrantedVoucherEpochFieldEvent {
+        field: '$.voucher.epoch';
+        value: number;
+    }
+    interface WireHubGrantedVoucherPayeeFieldEvent {
+        field: '$.voucher.payee';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubGrantedVoucherAmountNanoFieldEvent {
+        field: '$.voucher.amountNano';
+        value: bigint;
+    }
+    interface WireHubGrantedVoucherSignatureFieldEvent {
+        field: '$.voucher.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubGrantedVoucherGrantConsumerFieldEvent {
+        field: '$.voucher.grant.consumer';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubGrantedVoucherGrantAmountNanoFieldEvent {
+        field: '$.voucher.grant.amountNano';
+        value: bigint;
+    }
+    interface WireHubGrantedVoucherGrantSignatureFieldEvent {
+        field: '$.voucher.grant.signature';
+        value: Uint8Array<ArrayBuffer>;
+    }
+    interface WireHubGrantedOwedNanoFieldEvent {
+        field: '$.owedNano';
+        value: bigint;
+    }
+    function encode(obj: Partial<WireHubGranted>): Uint8Array<ArrayBuffer>;
+    function decode(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHubGranted>): WireHubGranted;
+    function stream(buf: Uint8Array | Uint8ArrayList, opts?: DecodeOptions<WireHubGranted>): Generator<WireHubGrantedVoucherGlobalIdFieldEvent | WireHubGrantedVoucherEscrowFieldEvent | WireHubGrantedVoucherEpochFieldEvent | WireHubGrantedVoucherPayeeFieldEvent | WireHubGrantedVoucherAmountNanoFieldEvent | WireHubGrantedVoucherSignatureFieldEvent | WireHubGrantedVoucherGrantConsumerFieldEvent | WireHubGrantedVoucherGrantAmountNanoFieldEvent | WireHubGrantedVoucherGrantSignatureFieldEvent | WireHubGrantedOwedNanoFieldEvent>;
 }

@@ -333,6 +333,10 @@ export var WireAdvertBody;
                     w.uint32(58);
                     w.string(obj.agent);
                 }
+                if ((obj.hubs != null && obj.hubs !== false)) {
+                    w.uint32(64);
+                    w.bool(obj.hubs);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -344,7 +348,8 @@ export var WireAdvertBody;
                     payout: uint8ArrayAlloc(0),
                     offers: [],
                     addresses: [],
-                    agent: ''
+                    agent: '',
+                    hubs: false
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -384,6 +389,10 @@ export var WireAdvertBody;
                         }
                         case 7: {
                             obj.agent = reader.string();
+                            break;
+                        }
+                        case 8: {
+                            obj.hubs = reader.bool();
                             break;
                         }
                         default: {
@@ -461,6 +470,13 @@ export var WireAdvertBody;
                             yield {
                                 field: `${prefix}.agent`,
                                 value: reader.string()
+                            };
+                            break;
+                        }
+                        case 8: {
+                            yield {
+                                field: `${prefix}.hubs`,
+                                value: reader.bool()
                             };
                             break;
                         }
@@ -2146,6 +2162,10 @@ export var WireOpen;
                         w.string(value);
                     }
                 }
+                if (obj.hub != null) {
+                    w.uint32(120);
+                    w.bool(obj.hub);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -2237,6 +2257,10 @@ export var WireOpen;
                                 throw new MaxLengthError('Decode error - repeated field "inputs" had too many elements');
                             }
                             obj.inputs.push(reader.string());
+                            break;
+                        }
+                        case 15: {
+                            obj.hub = reader.bool();
                             break;
                         }
                         default: {
@@ -2368,6 +2392,13 @@ export var WireOpen;
                             obj.inputs++;
                             break;
                         }
+                        case 15: {
+                            yield {
+                                field: `${prefix}.hub`,
+                                value: reader.bool()
+                            };
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -2391,6 +2422,108 @@ export var WireOpen;
     }
     WireOpen.stream = stream;
 })(WireOpen || (WireOpen = {}));
+export var WireGrant;
+(function (WireGrant) {
+    let _codec;
+    WireGrant.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.consumer != null && obj.consumer.byteLength > 0)) {
+                    w.uint32(10);
+                    w.bytes(obj.consumer);
+                }
+                if ((obj.amountNano != null && obj.amountNano !== 0n)) {
+                    w.uint32(16);
+                    writeUint64(w, obj.amountNano);
+                }
+                if ((obj.signature != null && obj.signature.byteLength > 0)) {
+                    w.uint32(26);
+                    w.bytes(obj.signature);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    consumer: uint8ArrayAlloc(0),
+                    amountNano: 0n,
+                    signature: uint8ArrayAlloc(0)
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.consumer = reader.bytes();
+                            break;
+                        }
+                        case 2: {
+                            obj.amountNano = reader.uint64();
+                            break;
+                        }
+                        case 3: {
+                            obj.signature = reader.bytes();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.consumer`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.amountNano`,
+                                value: reader.uint64()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.signature`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireGrant.codec());
+    }
+    WireGrant.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireGrant.codec(), opts);
+    }
+    WireGrant.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireGrant.codec(), opts);
+    }
+    WireGrant.stream = stream;
+})(WireGrant || (WireGrant = {}));
 export var WireVoucher;
 (function (WireVoucher) {
     let _codec;
@@ -2423,6 +2556,10 @@ export var WireVoucher;
                 if ((obj.signature != null && obj.signature.byteLength > 0)) {
                     w.uint32(50);
                     w.bytes(obj.signature);
+                }
+                if (obj.grant != null) {
+                    w.uint32(58);
+                    WireGrant.codec().encode(obj.grant, w);
                 }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
@@ -2462,6 +2599,12 @@ export var WireVoucher;
                         }
                         case 6: {
                             obj.signature = reader.bytes();
+                            break;
+                        }
+                        case 7: {
+                            obj.grant = WireGrant.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.grant
+                            });
                             break;
                         }
                         default: {
@@ -2516,6 +2659,12 @@ export var WireVoucher;
                                 field: `${prefix}.signature`,
                                 value: reader.bytes()
                             };
+                            break;
+                        }
+                        case 7: {
+                            yield* WireGrant.codec().stream(reader, reader.uint32(), `${prefix}.grant`, {
+                                limits: opts.limits?.grant
+                            });
                             break;
                         }
                         default: {
@@ -3918,12 +4067,26 @@ export var WireSettleRequest;
                         WireVoucher.codec().encode(value, w);
                     }
                 }
+                if ((obj.watch != null && obj.watch !== false)) {
+                    w.uint32(16);
+                    w.bool(obj.watch);
+                }
+                if ((obj.escrow != null && obj.escrow.byteLength > 0)) {
+                    w.uint32(26);
+                    w.bytes(obj.escrow);
+                }
+                if (obj.fee != null) {
+                    w.uint32(34);
+                    WireVoucher.codec().encode(obj.fee, w);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
             }, (reader, length, opts = {}) => {
                 const obj = {
-                    vouchers: []
+                    vouchers: [],
+                    watch: false,
+                    escrow: uint8ArrayAlloc(0)
                 };
                 const end = length == null ? reader.len : reader.pos + length;
                 while (reader.pos < end) {
@@ -3936,6 +4099,20 @@ export var WireSettleRequest;
                             obj.vouchers.push(WireVoucher.codec().decode(reader, reader.uint32(), {
                                 limits: opts.limits?.vouchers$
                             }));
+                            break;
+                        }
+                        case 2: {
+                            obj.watch = reader.bool();
+                            break;
+                        }
+                        case 3: {
+                            obj.escrow = reader.bytes();
+                            break;
+                        }
+                        case 4: {
+                            obj.fee = WireVoucher.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.fee
+                            });
                             break;
                         }
                         default: {
@@ -3966,6 +4143,26 @@ export var WireSettleRequest;
                                 };
                             }
                             obj.vouchers++;
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.watch`,
+                                value: reader.bool()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.escrow`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield* WireVoucher.codec().stream(reader, reader.uint32(), `${prefix}.fee`, {
+                                limits: opts.limits?.fee
+                            });
                             break;
                         }
                         default: {
@@ -4012,6 +4209,10 @@ export var WireSettleReply;
                     w.uint32(26);
                     w.string(obj.message);
                 }
+                if (obj.fee != null) {
+                    w.uint32(34);
+                    WireTab.codec().encode(obj.fee, w);
+                }
                 if (opts.lengthDelimited !== false) {
                     w.ldelim();
                 }
@@ -4035,6 +4236,12 @@ export var WireSettleReply;
                         }
                         case 3: {
                             obj.message = reader.string();
+                            break;
+                        }
+                        case 4: {
+                            obj.fee = WireTab.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.fee
+                            });
                             break;
                         }
                         default: {
@@ -4070,6 +4277,12 @@ export var WireSettleReply;
                             };
                             break;
                         }
+                        case 4: {
+                            yield* WireTab.codec().stream(reader, reader.uint32(), `${prefix}.fee`, {
+                                limits: opts.limits?.fee
+                            });
+                            break;
+                        }
                         default: {
                             reader.skipType(tag & 7);
                             break;
@@ -4093,6 +4306,867 @@ export var WireSettleReply;
     }
     WireSettleReply.stream = stream;
 })(WireSettleReply || (WireSettleReply = {}));
+export var WireSettlerBody;
+(function (WireSettlerBody) {
+    let _codec;
+    WireSettlerBody.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.publicKey != null && obj.publicKey.byteLength > 0)) {
+                    w.uint32(10);
+                    w.bytes(obj.publicKey);
+                }
+                if ((obj.sequence != null && obj.sequence !== 0n)) {
+                    w.uint32(16);
+                    writeUint64(w, obj.sequence);
+                }
+                if ((obj.validUntilMs != null && obj.validUntilMs !== 0n)) {
+                    w.uint32(24);
+                    writeUint64(w, obj.validUntilMs);
+                }
+                if ((obj.payout != null && obj.payout.byteLength > 0)) {
+                    w.uint32(34);
+                    w.bytes(obj.payout);
+                }
+                if ((obj.feePpm != null && obj.feePpm !== 0)) {
+                    w.uint32(40);
+                    w.uint32(obj.feePpm);
+                }
+                if ((obj.valueNanoMin != null && obj.valueNanoMin !== 0n)) {
+                    w.uint32(48);
+                    writeUint64(w, obj.valueNanoMin);
+                }
+                if ((obj.globalId != null && obj.globalId !== 0)) {
+                    w.uint32(56);
+                    w.sint32(obj.globalId);
+                }
+                if ((obj.placesFree != null && obj.placesFree !== 0)) {
+                    w.uint32(64);
+                    w.uint32(obj.placesFree);
+                }
+                if ((obj.watch != null && obj.watch !== false)) {
+                    w.uint32(72);
+                    w.bool(obj.watch);
+                }
+                if (obj.addresses != null && obj.addresses.length > 0) {
+                    for (const value of obj.addresses) {
+                        w.uint32(82);
+                        w.string(value);
+                    }
+                }
+                if ((obj.agent != null && obj.agent !== '')) {
+                    w.uint32(90);
+                    w.string(obj.agent);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    publicKey: uint8ArrayAlloc(0),
+                    sequence: 0n,
+                    validUntilMs: 0n,
+                    payout: uint8ArrayAlloc(0),
+                    feePpm: 0,
+                    valueNanoMin: 0n,
+                    globalId: 0,
+                    placesFree: 0,
+                    watch: false,
+                    addresses: [],
+                    agent: ''
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.publicKey = reader.bytes();
+                            break;
+                        }
+                        case 2: {
+                            obj.sequence = reader.uint64();
+                            break;
+                        }
+                        case 3: {
+                            obj.validUntilMs = reader.uint64();
+                            break;
+                        }
+                        case 4: {
+                            obj.payout = reader.bytes();
+                            break;
+                        }
+                        case 5: {
+                            obj.feePpm = reader.uint32();
+                            break;
+                        }
+                        case 6: {
+                            obj.valueNanoMin = reader.uint64();
+                            break;
+                        }
+                        case 7: {
+                            obj.globalId = reader.sint32();
+                            break;
+                        }
+                        case 8: {
+                            obj.placesFree = reader.uint32();
+                            break;
+                        }
+                        case 9: {
+                            obj.watch = reader.bool();
+                            break;
+                        }
+                        case 10: {
+                            if (opts.limits?.addresses != null && obj.addresses.length === opts.limits.addresses) {
+                                throw new MaxLengthError('Decode error - repeated field "addresses" had too many elements');
+                            }
+                            obj.addresses.push(reader.string());
+                            break;
+                        }
+                        case 11: {
+                            obj.agent = reader.string();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const obj = {
+                    addresses: 0
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.publicKey`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.sequence`,
+                                value: reader.uint64()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.validUntilMs`,
+                                value: reader.uint64()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.payout`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 5: {
+                            yield {
+                                field: `${prefix}.feePpm`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 6: {
+                            yield {
+                                field: `${prefix}.valueNanoMin`,
+                                value: reader.uint64()
+                            };
+                            break;
+                        }
+                        case 7: {
+                            yield {
+                                field: `${prefix}.globalId`,
+                                value: reader.sint32()
+                            };
+                            break;
+                        }
+                        case 8: {
+                            yield {
+                                field: `${prefix}.placesFree`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 9: {
+                            yield {
+                                field: `${prefix}.watch`,
+                                value: reader.bool()
+                            };
+                            break;
+                        }
+                        case 10: {
+                            if (opts.limits?.addresses != null && obj.addresses === opts.limits.addresses) {
+                                throw new MaxLengthError('Streaming decode error - repeated field "addresses" had too many elements');
+                            }
+                            yield {
+                                field: `${prefix}.addresses[]`,
+                                index: obj.addresses,
+                                value: reader.string()
+                            };
+                            obj.addresses++;
+                            break;
+                        }
+                        case 11: {
+                            yield {
+                                field: `${prefix}.agent`,
+                                value: reader.string()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireSettlerBody.codec());
+    }
+    WireSettlerBody.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireSettlerBody.codec(), opts);
+    }
+    WireSettlerBody.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireSettlerBody.codec(), opts);
+    }
+    WireSettlerBody.stream = stream;
+})(WireSettlerBody || (WireSettlerBody = {}));
+export var WireHubFrame;
+(function (WireHubFrame) {
+    let _codec;
+    WireHubFrame.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                obj = { ...obj };
+                if (obj.fail != null) {
+                    obj.granted = undefined;
+                    obj.want = undefined;
+                    obj.terms = undefined;
+                    obj.hello = undefined;
+                }
+                if (obj.granted != null) {
+                    obj.fail = undefined;
+                    obj.want = undefined;
+                    obj.terms = undefined;
+                    obj.hello = undefined;
+                }
+                if (obj.want != null) {
+                    obj.fail = undefined;
+                    obj.granted = undefined;
+                    obj.terms = undefined;
+                    obj.hello = undefined;
+                }
+                if (obj.terms != null) {
+                    obj.fail = undefined;
+                    obj.granted = undefined;
+                    obj.want = undefined;
+                    obj.hello = undefined;
+                }
+                if (obj.hello != null) {
+                    obj.fail = undefined;
+                    obj.granted = undefined;
+                    obj.want = undefined;
+                    obj.terms = undefined;
+                }
+                if (obj.hello != null) {
+                    w.uint32(10);
+                    WireHubHello.codec().encode(obj.hello, w);
+                }
+                if (obj.terms != null) {
+                    w.uint32(18);
+                    WireHubTerms.codec().encode(obj.terms, w);
+                }
+                if (obj.want != null) {
+                    w.uint32(26);
+                    WireHubWant.codec().encode(obj.want, w);
+                }
+                if (obj.granted != null) {
+                    w.uint32(34);
+                    WireHubGranted.codec().encode(obj.granted, w);
+                }
+                if (obj.fail != null) {
+                    w.uint32(42);
+                    WireFail.codec().encode(obj.fail, w);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {};
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.hello = WireHubHello.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.hello
+                            });
+                            break;
+                        }
+                        case 2: {
+                            obj.terms = WireHubTerms.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.terms
+                            });
+                            break;
+                        }
+                        case 3: {
+                            obj.want = WireHubWant.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.want
+                            });
+                            break;
+                        }
+                        case 4: {
+                            obj.granted = WireHubGranted.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.granted
+                            });
+                            break;
+                        }
+                        case 5: {
+                            obj.fail = WireFail.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.fail
+                            });
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                if (obj.fail != null) {
+                    delete obj.granted;
+                    delete obj.want;
+                    delete obj.terms;
+                    delete obj.hello;
+                }
+                if (obj.granted != null) {
+                    delete obj.fail;
+                    delete obj.want;
+                    delete obj.terms;
+                    delete obj.hello;
+                }
+                if (obj.want != null) {
+                    delete obj.fail;
+                    delete obj.granted;
+                    delete obj.terms;
+                    delete obj.hello;
+                }
+                if (obj.terms != null) {
+                    delete obj.fail;
+                    delete obj.granted;
+                    delete obj.want;
+                    delete obj.hello;
+                }
+                if (obj.hello != null) {
+                    delete obj.fail;
+                    delete obj.granted;
+                    delete obj.want;
+                    delete obj.terms;
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield* WireHubHello.codec().stream(reader, reader.uint32(), `${prefix}.hello`, {
+                                limits: opts.limits?.hello
+                            });
+                            break;
+                        }
+                        case 2: {
+                            yield* WireHubTerms.codec().stream(reader, reader.uint32(), `${prefix}.terms`, {
+                                limits: opts.limits?.terms
+                            });
+                            break;
+                        }
+                        case 3: {
+                            yield* WireHubWant.codec().stream(reader, reader.uint32(), `${prefix}.want`, {
+                                limits: opts.limits?.want
+                            });
+                            break;
+                        }
+                        case 4: {
+                            yield* WireHubGranted.codec().stream(reader, reader.uint32(), `${prefix}.granted`, {
+                                limits: opts.limits?.granted
+                            });
+                            break;
+                        }
+                        case 5: {
+                            yield* WireFail.codec().stream(reader, reader.uint32(), `${prefix}.fail`, {
+                                limits: opts.limits?.fail
+                            });
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireHubFrame.codec());
+    }
+    WireHubFrame.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireHubFrame.codec(), opts);
+    }
+    WireHubFrame.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireHubFrame.codec(), opts);
+    }
+    WireHubFrame.stream = stream;
+})(WireHubFrame || (WireHubFrame = {}));
+export var WireHubHello;
+(function (WireHubHello) {
+    let _codec;
+    WireHubHello.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.escrow != null && obj.escrow.byteLength > 0)) {
+                    w.uint32(10);
+                    w.bytes(obj.escrow);
+                }
+                if (obj.best != null) {
+                    w.uint32(18);
+                    WireVoucher.codec().encode(obj.best, w);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    escrow: uint8ArrayAlloc(0)
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.escrow = reader.bytes();
+                            break;
+                        }
+                        case 2: {
+                            obj.best = WireVoucher.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.best
+                            });
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.escrow`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield* WireVoucher.codec().stream(reader, reader.uint32(), `${prefix}.best`, {
+                                limits: opts.limits?.best
+                            });
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireHubHello.codec());
+    }
+    WireHubHello.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireHubHello.codec(), opts);
+    }
+    WireHubHello.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireHubHello.codec(), opts);
+    }
+    WireHubHello.stream = stream;
+})(WireHubHello || (WireHubHello = {}));
+export var WireHubTerms;
+(function (WireHubTerms) {
+    let _codec;
+    WireHubTerms.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.escrow != null && obj.escrow.byteLength > 0)) {
+                    w.uint32(10);
+                    w.bytes(obj.escrow);
+                }
+                if ((obj.epoch != null && obj.epoch !== 0)) {
+                    w.uint32(16);
+                    w.uint32(obj.epoch);
+                }
+                if ((obj.feePpm != null && obj.feePpm !== 0)) {
+                    w.uint32(24);
+                    w.uint32(obj.feePpm);
+                }
+                if ((obj.incrementNanoMax != null && obj.incrementNanoMax !== 0n)) {
+                    w.uint32(32);
+                    writeUint64(w, obj.incrementNanoMax);
+                }
+                if (obj.tab != null) {
+                    w.uint32(42);
+                    WireTab.codec().encode(obj.tab, w);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    escrow: uint8ArrayAlloc(0),
+                    epoch: 0,
+                    feePpm: 0,
+                    incrementNanoMax: 0n
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.escrow = reader.bytes();
+                            break;
+                        }
+                        case 2: {
+                            obj.epoch = reader.uint32();
+                            break;
+                        }
+                        case 3: {
+                            obj.feePpm = reader.uint32();
+                            break;
+                        }
+                        case 4: {
+                            obj.incrementNanoMax = reader.uint64();
+                            break;
+                        }
+                        case 5: {
+                            obj.tab = WireTab.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.tab
+                            });
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.escrow`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.epoch`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield {
+                                field: `${prefix}.feePpm`,
+                                value: reader.uint32()
+                            };
+                            break;
+                        }
+                        case 4: {
+                            yield {
+                                field: `${prefix}.incrementNanoMax`,
+                                value: reader.uint64()
+                            };
+                            break;
+                        }
+                        case 5: {
+                            yield* WireTab.codec().stream(reader, reader.uint32(), `${prefix}.tab`, {
+                                limits: opts.limits?.tab
+                            });
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireHubTerms.codec());
+    }
+    WireHubTerms.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireHubTerms.codec(), opts);
+    }
+    WireHubTerms.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireHubTerms.codec(), opts);
+    }
+    WireHubTerms.stream = stream;
+})(WireHubTerms || (WireHubTerms = {}));
+export var WireHubWant;
+(function (WireHubWant) {
+    let _codec;
+    WireHubWant.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if ((obj.payee != null && obj.payee.byteLength > 0)) {
+                    w.uint32(10);
+                    w.bytes(obj.payee);
+                }
+                if ((obj.creditNano != null && obj.creditNano !== 0n)) {
+                    w.uint32(16);
+                    writeUint64(w, obj.creditNano);
+                }
+                if (obj.voucher != null) {
+                    w.uint32(26);
+                    WireVoucher.codec().encode(obj.voucher, w);
+                }
+                if (obj.held != null) {
+                    w.uint32(34);
+                    WireVoucher.codec().encode(obj.held, w);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    payee: uint8ArrayAlloc(0),
+                    creditNano: 0n
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.payee = reader.bytes();
+                            break;
+                        }
+                        case 2: {
+                            obj.creditNano = reader.uint64();
+                            break;
+                        }
+                        case 3: {
+                            obj.voucher = WireVoucher.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.voucher
+                            });
+                            break;
+                        }
+                        case 4: {
+                            obj.held = WireVoucher.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.held
+                            });
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield {
+                                field: `${prefix}.payee`,
+                                value: reader.bytes()
+                            };
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.creditNano`,
+                                value: reader.uint64()
+                            };
+                            break;
+                        }
+                        case 3: {
+                            yield* WireVoucher.codec().stream(reader, reader.uint32(), `${prefix}.voucher`, {
+                                limits: opts.limits?.voucher
+                            });
+                            break;
+                        }
+                        case 4: {
+                            yield* WireVoucher.codec().stream(reader, reader.uint32(), `${prefix}.held`, {
+                                limits: opts.limits?.held
+                            });
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireHubWant.codec());
+    }
+    WireHubWant.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireHubWant.codec(), opts);
+    }
+    WireHubWant.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireHubWant.codec(), opts);
+    }
+    WireHubWant.stream = stream;
+})(WireHubWant || (WireHubWant = {}));
+export var WireHubGranted;
+(function (WireHubGranted) {
+    let _codec;
+    WireHubGranted.codec = () => {
+        if (_codec == null) {
+            _codec = message((obj, w, opts = {}) => {
+                if (opts.lengthDelimited !== false) {
+                    w.fork();
+                }
+                if (obj.voucher != null) {
+                    w.uint32(10);
+                    WireVoucher.codec().encode(obj.voucher, w);
+                }
+                if ((obj.owedNano != null && obj.owedNano !== 0n)) {
+                    w.uint32(16);
+                    writeUint64(w, obj.owedNano);
+                }
+                if (opts.lengthDelimited !== false) {
+                    w.ldelim();
+                }
+            }, (reader, length, opts = {}) => {
+                const obj = {
+                    owedNano: 0n
+                };
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            obj.voucher = WireVoucher.codec().decode(reader, reader.uint32(), {
+                                limits: opts.limits?.voucher
+                            });
+                            break;
+                        }
+                        case 2: {
+                            obj.owedNano = reader.uint64();
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+                return obj;
+            }, function* (reader, length, prefix, opts = {}) {
+                const end = length == null ? reader.len : reader.pos + length;
+                while (reader.pos < end) {
+                    const tag = reader.uint32();
+                    switch (tag >>> 3) {
+                        case 1: {
+                            yield* WireVoucher.codec().stream(reader, reader.uint32(), `${prefix}.voucher`, {
+                                limits: opts.limits?.voucher
+                            });
+                            break;
+                        }
+                        case 2: {
+                            yield {
+                                field: `${prefix}.owedNano`,
+                                value: reader.uint64()
+                            };
+                            break;
+                        }
+                        default: {
+                            reader.skipType(tag & 7);
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        return _codec;
+    };
+    function encode(obj) {
+        return encodeMessage(obj, WireHubGranted.codec());
+    }
+    WireHubGranted.encode = encode;
+    function decode(buf, opts) {
+        return decodeMessage(buf, WireHubGranted.codec(), opts);
+    }
+    WireHubGranted.decode = decode;
+    function stream(buf, opts) {
+        return streamMessage(buf, WireHubGranted.codec(), opts);
+    }
+    WireHubGranted.stream = stream;
+})(WireHubGranted || (WireHubGranted = {}));
 
 function writeUint64(w, value) {
     if (value < 4294967296n) w.uint32(Number(value));

@@ -71,6 +71,9 @@ export function prometheus(): { readonly observe: Observe; readonly metrics: () 
   const bought = counter('bought_tokens_total', 'Tokens received and paid for', ['kind'])
   const spent = counter('spent_nano_total', 'Paid for finished requests, in nano')
   const signed = counter('vouchers_signed_total', 'Vouchers signed')
+  const hubLeft = counter('hub_left_total', 'Times the hub was given up for a while', ['code'])
+  const granted = counter('hub_granted_nano_total', 'Promised to providers for consumers, in nano')
+  const hubFees = counter('hub_fees_nano_total', 'Charged for that, in nano')
   const recovered = counter('tabs_recovered_total', 'Tabs restored from what a provider held')
 
   const admitted = counter('admitted_total', 'Requests of others that got a slot')
@@ -92,6 +95,12 @@ export function prometheus(): { readonly observe: Observe; readonly metrics: () 
   const lostNano = counter('channels_closed_nano_total', 'Vouchers that were void before they were settled, in nano')
   const handedOver = counter('vouchers_handed_over_total', 'Vouchers given to another settler')
   const endpoints = counter('chain_endpoint_changes_total', 'Times an endpoint of the chain changed', ['state'])
+  const unlocks = counter('unlocks_seen_total', 'Escrows that began to close while vouchers of them were held')
+  const decisions = counter('settle_decisions_total', 'Times a voucher came to be settled, or came to wait', ['result'])
+  const settlerAdverts = counter('settler_adverts_total', 'Adverts of settlers, by what became of them', ['result'])
+  const settlersChosen = counter('settlers_chosen_total', 'Times another settler of the market was chosen')
+  const settlersJudged = counter('settlers_judged_total', 'Hand-overs, by whether they were settled in time', ['result'])
+  const settlerFees = counter('settler_fees_nano_total', 'Fees between providers and settlers, in nano', ['step'])
   const faults = counter('faults_total', 'Faults of the node itself', ['code'])
 
   const count = (tokens: Counter<'kind'>, { promptTokens, cachedTokens, completionTokens }: Usage) => {
@@ -133,6 +142,11 @@ export function prometheus(): { readonly observe: Observe; readonly metrics: () 
         return spent.inc(Number(event.costNano))
       case 'tab-recovered':
         return recovered.inc()
+      case 'hub-left':
+        return hubLeft.inc({ code: event.code })
+      case 'hub-granted':
+        hubFees.inc(Number(event.feeNano))
+        return granted.inc(Number(event.incrementNano))
       case 'request-admitted':
         servedNow.inc()
         return admitted.inc()
@@ -167,6 +181,26 @@ export function prometheus(): { readonly observe: Observe; readonly metrics: () 
         return lostNano.inc(Number(event.lostNano))
       case 'vouchers-handed-over':
         return handedOver.inc(event.vouchers)
+      case 'settle-decided':
+        return decisions.inc({ result: event.isDue ? 'settle' : 'wait' })
+      case 'unlock-seen':
+        return unlocks.inc()
+      case 'settler-advertised':
+        return settlerAdverts.inc({ result: 'published' })
+      case 'settler-heard':
+        return settlerAdverts.inc({ result: 'accepted' })
+      case 'settler-dropped':
+        return settlerAdverts.inc({ result: 'dropped' })
+      case 'settler-chosen':
+        return settlersChosen.inc()
+      case 'settler-judged':
+        return settlersJudged.inc({ result: event.isInTime ? 'in time' : 'late' })
+      case 'settle-fee-counted':
+        return settlerFees.inc({ step: 'counted' }, Number(event.feeNano))
+      case 'settle-fee-signed':
+        return
+      case 'settle-fee-taken':
+        return settlerFees.inc({ step: 'taken' }, Number(event.addedNano))
       case 'chain-endpoint':
         return endpoints.inc({ state: event.state })
       case 'fault':
@@ -205,6 +239,8 @@ function describe(event: NodeEvent): string | undefined {
       return `request ${short(event.request)} ${ending(event)}, ${event.failovers} failovers`
     case 'tab-recovered':
       return `tab with ${short(event.peer)} recovered at ${formatGram(event.amountNano)} GRAM`
+    case 'hub-left':
+      return `hub ${short(event.peer)} is left for a while, providers are paid directly: ${event.code}, ${event.message}`
     case 'request-admitted':
       return `serving ${short(event.request)} of ${short(event.peer)}: ${event.promptTokens} prompt tokens, ${event.active} active`
     case 'request-queued':
@@ -227,6 +263,20 @@ function describe(event: NodeEvent): string | undefined {
       return `escrow ${short(event.escrow)} was taken back by its owner; ${formatGram(event.lostNano)} GRAM of vouchers are void`
     case 'vouchers-handed-over':
       return `${event.vouchers} vouchers handed to settler ${short(event.settler)}`
+    case 'settle-decided':
+      return `${formatGram(event.unsettledNano)} GRAM of ${short(event.escrow)} ${event.isDue ? 'settle' : 'wait'}: ${event.reason}, the network would take ${formatGram(event.feeNano)}`
+    case 'unlock-seen':
+      return `escrow ${short(event.escrow)} closes at ${new Date(event.unlockAtMs).toISOString()}: ${event.vouchers} vouchers of it are held`
+    case 'settler-dropped':
+      return `advert of settler ${short(event.peer)} dropped: ${event.reason}`
+    case 'settler-chosen':
+      return `settler ${short(event.settler)} chosen of ${event.candidates}: fee ${event.feePpm} ppm, record ${event.score.toFixed(2)}`
+    case 'settler-judged':
+      return `settler ${short(event.settler)} settled ${event.isInTime ? 'in time' : 'too late'}: record ${event.score.toFixed(2)}`
+    case 'settle-fee-signed':
+      return `fees of settler ${short(event.settler)} signed for: ${formatGram(event.amountNano)} GRAM in all`
+    case 'settle-fee-taken':
+      return `${short(event.peer)} paid ${formatGram(event.addedNano)} GRAM of fees`
     case 'node-started':
       return `started as ${event.roles.join(', ')}: ${event.peer}`
     case 'node-stopping':
@@ -235,8 +285,12 @@ function describe(event: NodeEvent): string | undefined {
       return `chain endpoint ${event.endpoint} ${event.state}: ${event.detail}`
     case 'fault':
       return `fault in ${event.where}: ${event.code}, ${event.message}`
+    case 'settler-advertised':
+    case 'settler-heard':
+    case 'settle-fee-counted':
     case 'advert-accepted':
     case 'voucher-signed':
+    case 'hub-granted':
     case 'voucher-booked':
     case 'credit-paused':
       return undefined

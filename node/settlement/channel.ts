@@ -2,7 +2,8 @@
 
 import type { Address, PeerId } from '../../protocol/ids.ts'
 import type { Nano } from '../../protocol/money.ts'
-import type { Voucher } from '../../protocol/voucher.ts'
+import { paidNano, type Voucher } from '../../protocol/voucher.ts'
+import { type SettleCase, type SettlePolicy, settleOrWait } from './rule.ts'
 
 /** The tab that vouchers of one payer to this provider are of. An escrow's address says nothing of its chain. */
 export interface ChannelId {
@@ -79,7 +80,7 @@ export function recovered(channel: Channel): Channel {
 
 /** What vouchers cover. */
 export function coveredNano({ baseNano, best }: Channel): Nano {
-  const signedNano = best?.terms.amountNano ?? 0n
+  const signedNano = best ? paidNano(best) : 0n
   return signedNano > baseNano ? signedNano : baseNano
 }
 
@@ -93,17 +94,13 @@ export function unsettledNano(channel: Channel): Nano {
   return unsettled > 0n ? unsettled : 0n
 }
 
-export interface DuePolicy {
-  readonly thresholdNano: Nano
-  readonly ageMsMax: number
-  /** Below this the chain would refuse. */
-  readonly settleNanoMin: Nano
+/** What the rule needs to know of a channel, for whoever settles it alone. */
+export function caseOf(channel: Channel, nowMs: number, isWanted: boolean): SettleCase {
+  const ageMs = channel.dueSinceMs === undefined ? 0 : nowMs - channel.dueSinceMs
+  return { unsettledNano: unsettledNano(channel), ageMs, unlockAtMs: 0, isWanted, batch: 1 }
 }
 
-/** Settle when it is worth the fee, or old, or the escrow is about to close; never what the chain would refuse. */
-export function isDue(channel: Channel, policy: DuePolicy, nowMs: number, isUrgent: boolean): boolean {
-  const unsettled = unsettledNano(channel)
-  if (unsettled < policy.settleNanoMin || unsettled === 0n) return false
-  if (isUrgent || unsettled >= policy.thresholdNano) return true
-  return channel.dueSinceMs !== undefined && nowMs - channel.dueSinceMs >= policy.ageMsMax
+/** Settle when it is worth the fee, or old, or wanted; never what the chain would refuse. */
+export function isDue(channel: Channel, policy: SettlePolicy, nowMs: number, isUrgent: boolean): boolean {
+  return settleOrWait(caseOf(channel, nowMs, isUrgent), policy).isDue
 }

@@ -1,36 +1,75 @@
 // A provider's way to its money: watches its channels, decides when one is due, and hands vouchers to a settler – another
-// peer's where one is named, its own otherwise and whenever the other does not deliver.
+// peer's where one is named or the market has a good one, its own otherwise and whenever the other does not deliver.
 
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
-import { type PeerId, parsePeerId, settleProtocol } from '../../protocol/ids.ts'
+import { type PeerId, parsePeerId } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
 import type { Nano } from '../../protocol/money.ts'
-import { decodeSettleReply, encodeSettleRequest } from '../../protocol/settlement.ts'
-import type { Voucher } from '../../protocol/voucher.ts'
+import type { SettlerAdvert } from '../../protocol/settler-advert.ts'
 import type { Config } from '../config.ts'
-import type { Ports } from '../ports.ts'
-import { every, within } from '../waits.ts'
+import type { PayeeState, Ports } from '../ports.ts'
+import { every } from '../waits.ts'
 import type { Book } from './book.ts'
-import { type Channel, channelKey, coveredNano, isDue, unsettledNano } from './channel.ts'
+import { type Channel, caseOf, channelKey, coveredNano, isDue, unsettledNano } from './channel.ts'
+import { DrainMeter } from './drain.ts'
+import { askSettler } from './handover.ts'
+import type { Market } from './market.ts'
+import type { Purse } from './purse.ts'
+import { Reasons } from './reasons.ts'
+import { type SettlePolicy, settleOrWait } from './rule.ts'
 import type { Settler } from './settler.ts'
+
+/** What the settler was last given of a channel. */
+interface HandOver {
+  readonly settler: PeerId
+  readonly sinceMs: number
+  /** On chain at that time. */
+  readonly settledNano: Nano
+  readonly amountNano: Nano
+  /** It took too long, and its record says so. */
+  readonly isLate: boolean
+}
+
+/** Whom vouchers go to; without an advert one that is named and never said what it asks. */
+interface Chosen {
+  readonly peer: PeerId
+  readonly advert: SettlerAdvert | undefined
+}
+
+/** What the collector works with, beside the ports. */
+export interface CollectorParts {
+  readonly config: Config
+  readonly book: Book
+  /** This node's own. */
+  readonly settler: Settler
+  readonly market: Market
+  readonly purse: Purse
+}
 
 export class Collector {
   readonly #config: Config
   readonly #ports: Ports
-  readonly #book: Book
-  readonly #settler: Settler
+  readonly #parts: CollectorParts
   /** Channels whose voucher another settler took. */
   readonly #handedOver = new Map<string, HandOver>()
+  /** Up to where a settler watches over a channel. */
+  readonly #watched = new Map<string, { readonly settler: PeerId; readonly amountNano: Nano }>()
   /** When each channel's escrow was last read, Unix milliseconds. */
   readonly #readAtMs = new Map<string, number>()
   /** Channels that could not be settled from here when last tried: looked at like those that are not due. */
   readonly #failed = new Set<string>()
+  readonly #drains: DrainMeter
+  readonly #reasons: Reasons
+  #watchAtMs = 0
+  /** When each settler was last asked what it is owed. */
+  readonly #paidAtMs = new Map<PeerId, number>()
 
-  constructor(config: Config, ports: Ports, book: Book, settler: Settler) {
-    this.#config = config
+  constructor(parts: CollectorParts, ports: Ports) {
+    this.#config = parts.config
+    this.#parts = parts
     this.#ports = ports
-    this.#book = book
-    this.#settler = settler
+    this.#drains = new DrainMeter(parts.config.settlement.watchMs)
+    this.#reasons = new Reasons(ports.observe)
   }
 
   run(signal: AbortSignal): Promise<void> {
@@ -50,7 +89,8 @@ export class Collector {
 
   /** One look through the book. `isUrgent` hands over everything the chain would take, however little. */
   async collect(isUrgent: boolean, signal: AbortSignal): Promise<void> {
-    const unsettled = this.#book.channels().filter((channel) => unsettledNano(channel) > 0n)
+    await this.#payFees(signal)
+    const unsettled = this.#parts.book.channels().filter((channel) => unsettledNano(channel) > 0n)
     if (unsettled.length === 0) return
     const { thresholdNano, ageMsMax } = this.#config.settlement
     const policy = { thresholdNano, ageMsMax, settleNanoMin: await this.#ports.chain.settleNanoMin() }
@@ -61,12 +101,36 @@ export class Collector {
       const isWorthTrying = isUrgent || !this.#failed.has(channelKey(channel))
       const isWorthReading =
         (isWorthTrying && isDue(channel, policy, nowMs, isUrgent)) || this.#isTimeToWatch(channel, nowMs)
-      if (!isWorthReading) continue
-      const { now, isClosing } = await this.#read(channel)
-      if (now && isDue(now, policy, nowMs, isUrgent || isClosing)) due.push(now)
+      if (!isWorthReading) {
+        this.#noteWaiting(channel, policy, nowMs)
+        continue
+      }
+      const now = await this.#read(channel)
+      if (now && this.#isDueNow(now, policy, nowMs, isUrgent)) due.push(now.channel)
       else this.#handedOver.delete(channelKey(channel))
     }
     await this.#handOver(due, signal)
+    await this.#handForWatching(due, signal)
+    await this.#payFees(signal)
+  }
+
+  /** Why it is not even read. */
+  #noteWaiting(channel: Channel, policy: SettlePolicy, nowMs: number): void {
+    const decision = settleOrWait(caseOf(channel, nowMs, false), policy)
+    if (!decision.isDue) this.#reasons.note(channelKey(channel), channel.escrow, unsettledNano(channel), decision)
+  }
+
+  #isDueNow({ channel, drainNano, payee, unlockAtMs }: Seen, policy: SettlePolicy, nowMs: number, isUrgent: boolean) {
+    const { payableNano } = payee
+    const decision = settleOrWait({ ...caseOf(channel, nowMs, isUrgent), drainNano, payableNano, unlockAtMs }, policy)
+    const { escrow } = channel
+    this.#reasons.note(channelKey(channel), escrow, unsettledNano(channel), decision)
+    if (decision.reason === 'escrow empty' && isDue(channel, policy, nowMs, isUrgent)) {
+      this.#failed.add(channelKey(channel))
+      const message = `escrow ${escrow} would pay ${payableNano} nano now, at least ${policy.settleNanoMin} settle`
+      this.#ports.observe({ type: 'settle-failed', escrow, code: 'escrow-unusable', message })
+    }
+    return decision.isDue
   }
 
   /** Whether its owner closes the escrow shows only on chain. */
@@ -74,51 +138,157 @@ export class Collector {
     return nowMs - (this.#readAtMs.get(channelKey(channel)) ?? 0) >= this.#config.settlement.watchMs
   }
 
-  async #read(channel: Channel): Promise<{ now: Channel | undefined; isClosing: boolean }> {
+  async #read(channel: Channel): Promise<Seen | undefined> {
     const { chain, clock, observe } = this.#ports
+    const { book, purse } = this.#parts
     const { epoch, escrow, globalId, payee, payer } = channel
     const key = channelKey(channel)
     const state = await chain.escrow(escrow)
-    this.#readAtMs.set(key, clock.now())
+    const nowMs = clock.now()
+    this.#readAtMs.set(key, nowMs)
     if (state.isEscrow && state.globalId !== globalId) {
       this.#failed.add(key) // of another chain, which this home once served
-      return { now: undefined, isClosing: false }
+      return undefined
     }
     if (state.isEscrow && state.epoch > epoch) {
-      this.#readAtMs.delete(key)
-      this.#failed.delete(key)
-      this.#handedOver.delete(key)
-      observe({ type: 'channel-closed', peer: payer, escrow, lostNano: this.#book.close(channel) })
-      return { now: undefined, isClosing: false }
+      this.#forget(key)
+      await purse.fees.drop(key)
+      observe({ type: 'channel-closed', peer: payer, escrow, lostNano: book.close(channel) })
+      return undefined
     }
-    const { settledNano } = await chain.payee(escrow, payee)
-    this.#book.settled(channel, settledNano)
-    return { now: this.#book.channels().find((open) => channelKey(open) === key), isClosing: state.unlockAtMs !== 0 }
+    const payeeState = await chain.payee(escrow, payee)
+    const { settledNano } = payeeState
+    if (settledNano > channel.settledNano) await this.#notePaid(key, settledNano)
+    book.settled(channel, settledNano)
+    const drainNano = this.#drains.note(escrow, state.freeNano, settledNano - channel.settledNano, nowMs)
+    const open = book.channels().find((other) => channelKey(other) === key)
+    return open && { channel: open, drainNano, payee: payeeState, unlockAtMs: state.unlockAtMs }
+  }
+
+  /** The chain paid more on a channel: whoever was to settle it did, and has earned its fee. */
+  async #notePaid(key: string, settledNano: Nano): Promise<void> {
+    const { market, purse } = this.#parts
+    const taken = this.#handedOver.get(key)
+    if (taken && settledNano > taken.settledNano && !taken.isLate) {
+      market.judge(taken.settler, true)
+      this.#handedOver.delete(key)
+    }
+    const peer = purse.fees.markOf(key)?.peer
+    const feeNano = await purse.fees.charge(key, settledNano)
+    if (peer === undefined || feeNano === 0n) return
+    this.#paidAtMs.delete(peer)
+    this.#ports.observe({ type: 'settle-fee-counted', peer, feeNano, unpaidNano: purse.fees.unpaidNano(peer) })
+  }
+
+  #forget(key: string): void {
+    this.#readAtMs.delete(key)
+    this.#failed.delete(key)
+    this.#handedOver.delete(key)
+    this.#watched.delete(key)
+    this.#reasons.forget(key)
   }
 
   async #handOver(due: readonly Channel[], signal: AbortSignal): Promise<void> {
-    const { clock, observe } = this.#ports
-    const { settler } = this.#config.settlement
-    const nowMs = clock.now()
+    const nowMs = this.#ports.clock.now()
     const theirs: Channel[] = []
     for (const channel of due) {
-      if (settler === '' || this.#isOverdue(channel, nowMs)) await this.#settleHere(channel)
-      else if ((this.#handedOver.get(channelKey(channel))?.amountNano ?? 0n) < coveredNano(channel))
-        theirs.push(channel)
+      const taken = this.#handedOver.get(channelKey(channel))
+      if (this.#config.settlement.settler === '') await this.#settleHere(channel)
+      else if (taken && this.#isOverdue(taken, channel, nowMs)) await this.#settleLate(channel, taken)
+      else if ((taken?.amountNano ?? 0n) < coveredNano(channel)) theirs.push(channel)
     }
-    for (let at = 0; at < theirs.length; at += limits.voucherBatchMax) {
-      const batch = theirs.slice(at, at + limits.voucherBatchMax)
-      const vouchers = batch.flatMap(({ best }) => (best ? [best] : []))
-      try {
-        await this.#send(parsePeerId(settler), vouchers, signal)
-        for (const channel of batch) this.#noteHandOver(channel, nowMs)
-      } catch (error) {
+    for (const channels of chainsOf(theirs)) {
+      for (let at = 0; at < channels.length; at += limits.voucherBatchMax) {
+        const batch = channels.slice(at, at + limits.voucherBatchMax)
+        const isTaken = await this.#handTo(await this.#chosen(batch, false, signal), batch, signal)
         if (signal.aborted) return
-        const { code, message } = asMeshError(error)
-        observe({ type: 'fault', where: `settler ${settler}, posting from here instead`, code, message })
-        for (const channel of batch) await this.#settleHere(channel)
+        if (isTaken) for (const { channel, settler } of isTaken) this.#noteHandOver(channel, settler, nowMs)
+        else for (const channel of batch) await this.#settleHere(channel)
       }
     }
+  }
+
+  /** The settler named, or the market's best. */
+  async #chosen([first]: readonly Channel[], isWatch: boolean, signal: AbortSignal): Promise<Chosen | undefined> {
+    const { settler } = this.#config.settlement
+    const { market, purse } = this.#parts
+    if (settler === '' || !first) return undefined
+    const canPay = await purse.canPay().catch(() => false)
+    if (settler === 'market') {
+      const advert = market.choose(first.globalId, canPay, isWatch)
+      return advert && { peer: advert.peer, advert }
+    }
+    const peer = parsePeerId(settler)
+    const advert = canPay ? await market.know(peer, signal) : market.advertOf(peer)
+    if (isWatch && !advert?.isWatching) return undefined
+    if (advert && advert.feePpm > this.#config.settlement.feePpmMax) return undefined
+    return { peer, advert }
+  }
+
+  /** Undefined where the settler did not take them all. */
+  async #handTo(
+    chosen: Chosen | undefined,
+    batch: readonly Channel[],
+    signal: AbortSignal,
+    isWatch = false,
+  ): Promise<readonly { readonly channel: Channel; readonly settler: PeerId }[] | undefined> {
+    if (!chosen) return undefined
+    const { advert, peer } = chosen
+    const { market, purse } = this.#parts
+    const { observe } = this.#ports
+    const vouchers = batch.flatMap(({ best }) => (best ? [best] : []))
+    try {
+      const tab = advert && (await purse.tabTo(advert))
+      for (const channel of batch) {
+        // on disk before it can settle anything: a crash forgets no fee that was earned
+        if (advert && tab) await purse.fees.mark(channelKey(channel), peer, advert.feePpm, channel.settledNano)
+      }
+      const options = { isWatch, ...purse.stated(peer, tab) }
+      const reply = await askSettler(this.#ports, this.#config.settlement.handoverMs, peer, vouchers, options, signal)
+      if (tab && reply.fee) await purse.hear(peer, tab, reply.fee)
+      if (reply.accepted < vouchers.length) {
+        throw new MeshError(
+          reply.code ?? 'internal',
+          `settler took ${reply.accepted} of ${vouchers.length}: ${reply.message}`,
+        )
+      }
+      observe({ type: 'vouchers-handed-over', settler: peer, vouchers: reply.accepted })
+      return batch.map((channel) => ({ channel, settler: peer }))
+    } catch (error) {
+      if (signal.aborted) return undefined
+      market.rest(peer)
+      const { code, message } = asMeshError(error)
+      const instead = isWatch ? 'which was to watch over vouchers' : 'posting from here instead'
+      observe({ type: 'fault', where: `settler ${peer}, ${instead}`, code, message })
+      return undefined
+    }
+  }
+
+  /** What is not due yet, for the day that its escrow closes while nobody is here: one frame now and then. */
+  async #handForWatching(due: readonly Channel[], signal: AbortSignal): Promise<void> {
+    const { settler, watchHandoverMs } = this.#config.settlement
+    const nowMs = this.#ports.clock.now()
+    if (settler === '' || nowMs - this.#watchAtMs < watchHandoverMs) return
+    const isDueNow = new Set(due.map(channelKey))
+    const unwatched = this.#parts.book
+      .channels()
+      .filter((channel) => unsettledNano(channel) > 0n && !isDueNow.has(channelKey(channel)))
+      .map((channel) => ({ channel, riskNano: coveredNano(channel) - this.#watchedNano(channel) }))
+      .filter(({ riskNano }) => riskNano > 0n)
+      .sort((a, b) => Number(b.riskNano > a.riskNano) - Number(b.riskNano < a.riskNano))
+    const [batch = []] = chainsOf(unwatched.map(({ channel }) => channel))
+    if (batch.length === 0) return
+    this.#watchAtMs = nowMs
+    const chosen = await this.#chosen(batch, true, signal)
+    const taken = await this.#handTo(chosen, batch.slice(0, limits.voucherBatchMax), signal, true)
+    for (const { channel, settler: peer } of taken ?? []) {
+      this.#watched.set(channelKey(channel), { settler: peer, amountNano: coveredNano(channel) })
+    }
+  }
+
+  #watchedNano(channel: Channel): Nano {
+    const watched = this.#watched.get(channelKey(channel))?.amountNano ?? 0n
+    return watched > channel.settledNano ? watched : channel.settledNano
   }
 
   /** One escrow that cannot pay, emptied by others perhaps, must not keep the next from being settled. */
@@ -126,7 +296,7 @@ export class Collector {
     const { best, escrow } = channel
     if (!best) return
     try {
-      await this.#settler.submit(best, this.#ports.identity.peerId)
+      await this.#parts.settler.submit(best, this.#ports.identity.peerId)
       this.#failed.delete(channelKey(channel))
     } catch (error) {
       this.#failed.add(channelKey(channel))
@@ -135,61 +305,69 @@ export class Collector {
     }
   }
 
+  /** The settler had its time: its record suffers, and it earns nothing by what is posted from here. */
+  async #settleLate(channel: Channel, taken: HandOver): Promise<void> {
+    const key = channelKey(channel)
+    if (!taken.isLate) {
+      this.#handedOver.set(key, { ...taken, isLate: true })
+      this.#parts.market.judge(taken.settler, false)
+      this.#parts.market.rest(taken.settler)
+      await this.#parts.purse.fees.drop(key)
+    }
+    await this.#settleHere(channel)
+  }
+
   /** The settler's time runs from the first voucher it took until the chain has paid something, however many follow. */
-  #noteHandOver(channel: Channel, nowMs: number): void {
+  #noteHandOver(channel: Channel, settler: PeerId, nowMs: number): void {
     const key = channelKey(channel)
     const before = this.#handedOver.get(key)
-    const isSame = before && before.settledNano === channel.settledNano
+    const isSame = before && before.settledNano === channel.settledNano && before.settler === settler
     this.#handedOver.set(key, {
+      settler,
       sinceMs: isSame ? before.sinceMs : nowMs,
       settledNano: channel.settledNano,
       amountNano: coveredNano(channel),
+      isLate: false,
     })
   }
 
-  #isOverdue(channel: Channel, nowMs: number): boolean {
-    const taken = this.#handedOver.get(channelKey(channel))
-    if (!taken || taken.settledNano !== channel.settledNano) return false
+  #isOverdue(taken: HandOver, channel: Channel, nowMs: number): boolean {
+    if (taken.settledNano !== channel.settledNano) return false
     return nowMs - taken.sinceMs > this.#config.settlement.settlerTrustMs
   }
 
-  async #send(peer: PeerId, vouchers: readonly Voucher[], signal: AbortSignal): Promise<void> {
-    const { clock, network, observe } = this.#ports
-    await within(
-      clock,
-      this.#config.settlement.handoverMs,
-      `handing ${vouchers.length} vouchers to settler ${peer}`,
-      async (stop) => {
-        const stream = await network.open(peer, settleProtocol, stop)
-        const giveUp = (): void => stream.reset(new MeshError('timeout', 'the settler did not answer'))
-        stop.addEventListener('abort', giveUp)
-        try {
-          await stream.send(encodeSettleRequest(vouchers))
-          for await (const frame of stream.frames) {
-            const reply = decodeSettleReply(frame)
-            if (reply.accepted < vouchers.length) {
-              throw new MeshError(
-                reply.code ?? 'internal',
-                `settler took ${reply.accepted} of ${vouchers.length}: ${reply.message}`,
-              )
-            }
-            observe({ type: 'vouchers-handed-over', settler: peer, vouchers: reply.accepted })
-            await stream.close()
-            return
-          }
-          throw new MeshError('protocol-violation', 'the settler closed without a reply')
-        } finally {
-          stop.removeEventListener('abort', giveUp)
-        }
-      },
-      signal,
-    )
+  /** What settlers have earned is paid without new vouchers, too. One that is not there is asked again later. */
+  async #payFees(signal: AbortSignal): Promise<void> {
+    const { market, purse } = this.#parts
+    const { handoverMs, watchMs } = this.#config.settlement
+    for (const peer of purse.fees.debts()) {
+      const nowMs = this.#ports.clock.now()
+      if (signal.aborted || nowMs - (this.#paidAtMs.get(peer) ?? 0) < watchMs) continue
+      this.#paidAtMs.set(peer, nowMs)
+      try {
+        const advert = await market.know(peer, signal)
+        const tab = advert && (await purse.tabTo(advert))
+        if (!tab) continue
+        const ask = () => askSettler(this.#ports, handoverMs, peer, [], purse.stated(peer, tab), signal)
+        const { fee } = await ask()
+        if (fee && (await purse.hear(peer, tab, fee))) await ask() // with what was signed now
+      } catch (error) {
+        if (signal.aborted) return
+        const { code, message } = asMeshError(error)
+        this.#ports.observe({ type: 'fault', where: `paying the fees of settler ${peer}`, code, message })
+      }
+    }
   }
 }
 
-interface HandOver {
-  readonly sinceMs: number
-  /** On chain at that time. */
-  readonly settledNano: Nano
-  readonly amountNano: Nano
+interface Seen {
+  readonly channel: Channel
+  readonly drainNano: Nano
+  readonly payee: PayeeState
+  readonly unlockAtMs: number
+}
+
+/** A settler settles on one chain. */
+function chainsOf(channels: readonly Channel[]): readonly (readonly Channel[])[] {
+  return [...Map.groupBy(channels, ({ globalId }) => globalId).values()]
 }

@@ -30,11 +30,12 @@ export function livingNetwork(network: Libp2pNetwork, host: Host, life: Life, ta
       return life.during(host.enter(() => network.publish(topic, message)))
     },
     subscribe: (topic, validate) => {
-      tally.subscribed(peerId)
+      const isCounted = topic === capacityTopic
+      if (isCounted) tally.subscribed(peerId)
       host.enter(() => {
         network.subscribe(topic, (from, message) => {
           if (life.isOver) return 'ignore'
-          tally.delivered(peerId, from, message)
+          if (isCounted) tally.delivered(peerId, from, message)
           return validate(from, message)
         })
       })

@@ -7,7 +7,6 @@ import {
   type Channel,
   type ChannelEvent,
   coveredNano,
-  type DuePolicy,
   isDue,
   openChannel,
   recovered,
@@ -15,6 +14,7 @@ import {
   unpaidNano,
   unsettledNano,
 } from '../../node/settlement/channel.ts'
+import type { SettlePolicy } from '../../node/settlement/rule.ts'
 import type { Voucher } from '../../protocol/voucher.ts'
 import { addressOfNumber, peerOf } from './peers.ts'
 
@@ -115,7 +115,7 @@ describe('a channel', () => {
 })
 
 describe('settling is due', () => {
-  const policy: DuePolicy = { thresholdNano: 100n, ageMsMax: 1_000, settleNanoMin: 10n }
+  const policy: SettlePolicy = { thresholdNano: 100n, ageMsMax: 1_000, settleNanoMin: 10n }
   const at = 5_000
 
   test.each([

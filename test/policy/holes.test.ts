@@ -233,7 +233,7 @@ test('a settler that takes vouchers and keeps them is overruled while its payer 
   const settler = identityOf(9)
   mesh.networkOf(settler).handle(settleProtocol, async (stream) => {
     for await (const frame of stream.frames) {
-      const accepted = decodeSettleRequest(frame).length
+      const accepted = decodeSettleRequest(frame).vouchers.length
       await stream.send(encodeSettleReply({ accepted, code: undefined, message: '' }))
       await stream.close()
     }

@@ -18,7 +18,14 @@ import type {
   Verdict,
 } from '../../node/ports.ts'
 import { MeshError } from '../../protocol/errors.ts'
-import { type Address, declaredModelKeyOf, type ModelKey, type PeerId, type ProtocolId } from '../../protocol/ids.ts'
+import {
+  type Address,
+  declaredModelKeyOf,
+  type ModelKey,
+  type PeerId,
+  type ProtocolId,
+  type Topic,
+} from '../../protocol/ids.ts'
 import type { Nano } from '../../protocol/money.ts'
 import { featuresByDefault } from '../../protocol/task.ts'
 import type { Voucher } from '../../protocol/voucher.ts'
@@ -32,7 +39,7 @@ interface Member {
   readonly handlers: Map<ProtocolId, Handler>
   readonly provided: Set<ModelKey>
   readonly ends: Set<End>
-  validate?: (from: PeerId, message: Uint8Array) => Verdict
+  readonly validators: Map<Topic, (from: PeerId, message: Uint8Array) => Verdict>
 }
 
 /** One end of a stream. */
@@ -225,7 +232,7 @@ export class MemoryMesh {
 
   /** A network port without a node behind it, for peers that play by their own rules. */
   networkOf({ peerId }: Identity): Network {
-    const member: Member = { handlers: new Map(), provided: new Set(), ends: new Set() }
+    const member: Member = { handlers: new Map(), provided: new Set(), ends: new Set(), validators: new Map() }
     const members = this.#members
     members.set(peerId, member)
     return {
@@ -245,11 +252,11 @@ export class MemoryMesh {
         return own
       },
       handle: (protocol, handler) => void member.handlers.set(protocol, handler),
-      publish: async (_topic, message) => {
-        for (const [other, { validate }] of members) if (other !== peerId) validate?.(peerId, message)
+      publish: async (topic, message) => {
+        for (const [other, { validators }] of members) if (other !== peerId) validators.get(topic)?.(peerId, message)
       },
-      subscribe: (_topic, validate) => {
-        member.validate = validate
+      subscribe: (topic, validate) => {
+        member.validators.set(topic, validate)
       },
       provide: async (key) => void member.provided.add(key),
       async *findProviders(key) {

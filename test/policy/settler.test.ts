@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { configOf } from '../../node/config.ts'
 import type { NodeEvent } from '../../node/events.ts'
 import type { EscrowState, Identity, PayeeState, Posted, Random, Stream } from '../../node/ports.ts'
+import { Desk } from '../../node/settlement/desk.ts'
 import { Settler } from '../../node/settlement/settler.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import type { Address } from '../../protocol/ids.ts'
@@ -74,6 +75,11 @@ class Stage {
 
   settle(): Promise<void> {
     return this.clock.finish(this.settler.settleAll(never))
+  }
+
+  get desk(): Desk {
+    const { chain, clock } = this
+    return new Desk(configOf(), { chain, clock, observe: (event) => this.events.push(event) }, this.settler, undefined)
   }
 
   types(): readonly string[] {
@@ -363,33 +369,33 @@ describe('a stream', () => {
     reply ? decodeSettleReply(reply) : expect.unreachable('no reply')
 
   test('hands over vouchers, which are held when the reply says so', async () => {
-    const { settler } = new Stage()
+    const { desk, settler } = new Stage()
     const stream = streamOf(encodeSettleRequest([voucherOf(100n), voucherOf(200n, { payee: payee(2) })]))
-    await settler.serve(stream)
+    await desk.serve(stream)
     expect(replyOf(stream)).toEqual({ accepted: 2, code: undefined, message: '' })
     expect(stream.isClosed).toBe(true)
     expect(settler.heldVouchers).toBe(2)
   })
 
   test('is told how many were taken before the first that was refused, and why', async () => {
-    const { settler } = new Stage()
+    const { desk, settler } = new Stage()
     const bad = voucherOf(100n, { payee: payee(2) }, identityOf(3))
     const stream = streamOf(encodeSettleRequest([voucherOf(100n), bad, voucherOf(100n, { payee: payee(3) })]))
-    await settler.serve(stream)
+    await desk.serve(stream)
     expect(replyOf(stream)).toMatchObject({ accepted: 1, code: 'voucher-invalid' })
     expect(settler.heldVouchers).toBe(1)
   })
 
   test('of garbage is broken off', async () => {
-    const { settler } = new Stage()
-    await expect(settler.serve(streamOf(new Uint8Array(50).fill(0xff)))).rejects.toMatchObject({
+    const { desk } = new Stage()
+    await expect(desk.serve(streamOf(new Uint8Array(50).fill(0xff)))).rejects.toMatchObject({
       code: 'protocol-violation',
     })
   })
 
   test('that says nothing is not waited for for ever', async () => {
-    const { clock, settler } = new Stage()
-    const serving = settler.serve(streamOf())
+    const { clock, desk } = new Stage()
+    const serving = desk.serve(streamOf())
     serving.catch(() => undefined)
     await clock.advance(60_000)
     await expect(Promise.race([serving, Promise.resolve('still waiting')])).rejects.toMatchObject({ code: 'timeout' })

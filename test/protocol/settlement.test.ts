@@ -17,8 +17,10 @@ const vouchers = fc.array(voucher, { maxLength: limits.voucherBatchMax })
 
 test('a request round-trips', () => {
   fc.assert(
-    fc.property(vouchers, (sent) => {
-      expect(decodeSettleRequest(encodeSettleRequest(sent))).toEqual(sent)
+    fc.property(vouchers, fc.boolean(), fc.option(voucher, { nil: undefined }), (sent, isWatch, fee) => {
+      const escrow = fee?.terms.escrow
+      const decoded = decodeSettleRequest(encodeSettleRequest(sent, { escrow, fee, isWatch }))
+      expect(decoded).toEqual({ vouchers: sent, escrow, fee, isWatch })
     }),
   )
 })

@@ -11,11 +11,11 @@ import {
 } from '@libp2p/gossipsub'
 import type { PeerId as RawPeerId } from '@libp2p/interface'
 import { MeshError } from '../../../protocol/errors.ts'
-import { capacityTopic, type PeerId, parsePeerId, type Topic } from '../../../protocol/ids.ts'
+import { capacityTopic, type PeerId, parsePeerId, settlerTopic, type Topic } from '../../../protocol/ids.ts'
 import type { Verdict } from '../../ports.ts'
 import type { Libp2pSettings } from './options.ts'
 
-const topics: readonly Topic[] = [capacityTopic]
+const topics: readonly Topic[] = [capacityTopic, settlerTopic]
 
 const results: Readonly<Record<Verdict, TopicValidatorResult>> = {
   accept: TopicValidatorResult.Accept,
@@ -124,6 +124,27 @@ class Allowance {
   }
 }
 
+const topicScore = {
+  topicWeight: 1,
+  timeInMeshWeight: 0,
+  timeInMeshQuantum: 1_000,
+  timeInMeshCap: 1,
+  firstMessageDeliveriesWeight: 0.1,
+  firstMessageDeliveriesDecay: decayOver(600),
+  firstMessageDeliveriesCap: 50,
+  // off: adverts are rare, a quiet peer is no bad one
+  meshMessageDeliveriesWeight: 0,
+  meshMessageDeliveriesDecay: 0.5,
+  meshMessageDeliveriesCap: 1,
+  meshMessageDeliveriesThreshold: 1,
+  meshMessageDeliveriesWindow: 10,
+  meshMessageDeliveriesActivation: 5_000,
+  meshFailurePenaltyWeight: 0,
+  meshFailurePenaltyDecay: 0.5,
+  invalidMessageDeliveriesWeight: -20,
+  invalidMessageDeliveriesDecay: decayOver(600),
+}
+
 /**
  * Scores: an invalid message costs 20 times the square of how many there were lately. One, and the peer is out of the mesh
  * and gets no gossip; two, and nothing is sent to it; three, and nothing it sends is looked at. A count of ten is forgiven
@@ -164,28 +185,7 @@ function optionsOf(settings: Libp2pSettings): Partial<GossipsubOpts> {
       IPColocationFactorThreshold: 32,
       IPColocationFactorWeight: -5,
       IPColocationFactorWhitelist: new Set(['127.0.0.1', '::1']),
-      topics: {
-        [capacityTopic]: {
-          topicWeight: 1,
-          timeInMeshWeight: 0,
-          timeInMeshQuantum: 1_000,
-          timeInMeshCap: 1,
-          firstMessageDeliveriesWeight: 0.1,
-          firstMessageDeliveriesDecay: decayOver(600),
-          firstMessageDeliveriesCap: 50,
-          // off: adverts are rare, a quiet peer is no bad one
-          meshMessageDeliveriesWeight: 0,
-          meshMessageDeliveriesDecay: 0.5,
-          meshMessageDeliveriesCap: 1,
-          meshMessageDeliveriesThreshold: 1,
-          meshMessageDeliveriesWindow: 10,
-          meshMessageDeliveriesActivation: 5_000,
-          meshFailurePenaltyWeight: 0,
-          meshFailurePenaltyDecay: 0.5,
-          invalidMessageDeliveriesWeight: -20,
-          invalidMessageDeliveriesDecay: decayOver(600),
-        },
-      },
+      topics: Object.fromEntries(topics.map((topic) => [topic, topicScore])),
     },
     scoreThresholds: {
       gossipThreshold: -10,

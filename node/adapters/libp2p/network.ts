@@ -113,7 +113,9 @@ const frameBytesMax: Readonly<Record<ProtocolId, { readonly dialler: number; rea
   '/silkmesh/infer/1.0.0': { dialler: limits.openBytesMax, listener: limits.frameBytesMax },
   '/silkmesh/advert/1.0.0': { dialler: limits.advertBytesMax, listener: limits.advertBytesMax },
   '/silkmesh/settle/1.0.0': { dialler: limits.frameBytesMax, listener: limits.frameBytesMax },
+  '/silkmesh/settler/1.0.0': { dialler: limits.advertBytesMax, listener: limits.advertBytesMax },
   '/silkmesh/vocabulary/1.0.0': { dialler: limits.frameBytesMax, listener: limits.frameBytesMax },
+  '/silkmesh/hub/1.0.0': { dialler: limits.frameBytesMax, listener: limits.frameBytesMax },
 }
 
 class AdapterNetwork implements Libp2pNetwork {

@@ -2,7 +2,7 @@
 
 import type { Connection as ConnectionView, Network, Stream, Verdict } from '../../../node/ports.ts'
 import { asMeshError, MeshError } from '../../../protocol/errors.ts'
-import type { ModelKey, PeerId, ProtocolId, Topic } from '../../../protocol/ids.ts'
+import { capacityTopic, type ModelKey, type PeerId, type ProtocolId, type Topic } from '../../../protocol/ids.ts'
 import { limits } from '../../../protocol/limits.ts'
 import type { Timer } from '../../kernel.ts'
 import type { Life } from '../../life.ts'
@@ -37,10 +37,15 @@ const frameBytesMax: Readonly<Record<ProtocolId, { readonly dialler: number; rea
   '/silkmesh/infer/1.0.0': { dialler: limits.openBytesMax, listener: limits.frameBytesMax },
   '/silkmesh/advert/1.0.0': { dialler: limits.advertBytesMax, listener: limits.advertBytesMax },
   '/silkmesh/settle/1.0.0': { dialler: limits.frameBytesMax, listener: limits.frameBytesMax },
+  '/silkmesh/settler/1.0.0': { dialler: limits.advertBytesMax, listener: limits.advertBytesMax },
   '/silkmesh/vocabulary/1.0.0': { dialler: limits.frameBytesMax, listener: limits.frameBytesMax },
+  '/silkmesh/hub/1.0.0': { dialler: limits.frameBytesMax, listener: limits.frameBytesMax },
 }
 
 type Handler = (stream: Stream) => Promise<void>
+
+/** Of messages under way. */
+const topics = new WeakMap<Uint8Array, Topic>()
 
 export class Endpoint implements Network, Incarnation {
   readonly machine: Machine
@@ -50,7 +55,7 @@ export class Endpoint implements Network, Incarnation {
   readonly #fabric: Fabric
   readonly #life: Life
   readonly #handlers = new Map<ProtocolId, Handler>()
-  readonly #subscribed = new Set<Topic>()
+  readonly #validators = new Map<Topic, (from: PeerId, message: Uint8Array) => Verdict>()
   /** Machines whose address was told, and when last in the order of telling. */
   readonly #known = new Map<number, number>()
   #told = 0
@@ -137,21 +142,29 @@ export class Endpoint implements Network, Incarnation {
     this.#handlers.set(protocol, handler)
   }
 
-  publish(_topic: Topic, message: Uint8Array): Promise<void> {
+  publish(topic: Topic, message: Uint8Array): Promise<void> {
     if (message.length > limits.advertBytesMax) {
       const refusal = `gossip message of ${message.length} bytes, at most ${limits.advertBytesMax}`
       return Promise.reject(new RangeError(refusal))
     }
-    if (!this.isOver) this.#fabric.gossip.publish(this.machine.spot.index, message.slice())
+    if (!this.isOver) {
+      const copy = message.slice()
+      topics.set(copy, topic)
+      this.#fabric.gossip.publish(this.machine.spot.index, copy)
+    }
     return Promise.resolve()
   }
 
+  /** One mesh carries all topics: a node forwards those that it does not listen to, unread. */
   subscribe(topic: Topic, validate: (from: PeerId, message: Uint8Array) => Verdict): void {
-    if (this.#subscribed.has(topic)) throw new MeshError('internal', `${topic} is subscribed already`)
-    this.#subscribed.add(topic)
+    if (this.#validators.has(topic)) throw new MeshError('internal', `${topic} is subscribed already`)
+    this.#validators.set(topic, validate)
+    if (this.#validators.size > 1) return
     this.#fabric.gossip.subscribe(this.machine.spot.index, (author, message) => {
       const from = this.#fabric.machineAt(author)
-      return from && from !== this.machine ? validate(from.peer, message) : 'ignore'
+      if (!from || from === this.machine) return 'ignore'
+      const validator = this.#validators.get(topics.get(message) ?? capacityTopic)
+      return validator ? validator(from.peer, message) : 'accept'
     })
   }
 

@@ -1,0 +1,73 @@
+// A provider's way to pay settlers: an escrow of its own, vouchers for what both count, nothing lower after something higher.
+
+import { MeshError } from '../../protocol/errors.ts'
+import type { Tab } from '../../protocol/frames.ts'
+import type { Address, PeerId } from '../../protocol/ids.ts'
+import type { SettlerAdvert } from '../../protocol/settler-advert.ts'
+import { signVoucher, type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
+import type { EscrowState, Ports } from '../ports.ts'
+import type { Fees, FeeTab } from './fees.ts'
+import { isOfTab } from './fees.ts'
+
+/** How old the view of the own escrow may be. */
+const viewMsMax = 60_000
+
+export class Purse {
+  readonly fees: Fees
+  readonly #escrow: Address | undefined
+  readonly #ports: Pick<Ports, 'clock' | 'chain' | 'identity' | 'observe'>
+  #view: { readonly state: EscrowState; readonly atMs: number } | undefined
+
+  /** Without an escrow nothing is paid, and settlers that ask nothing are used. */
+  constructor(escrow: Address | undefined, fees: Fees, ports: Pick<Ports, 'clock' | 'chain' | 'identity' | 'observe'>) {
+    this.#escrow = escrow
+    this.fees = fees
+    this.#ports = ports
+  }
+
+  async canPay(): Promise<boolean> {
+    const state = await this.#state()
+    return state !== undefined && state.isEscrow && state.unlockAtMs === 0 && state.freeNano > 0n
+  }
+
+  /** The tab with a settler; undefined where it asks nothing, or nothing can be paid. */
+  async tabTo({ feePpm, globalId, payout }: SettlerAdvert): Promise<FeeTab | undefined> {
+    if (feePpm === 0 || !(await this.canPay())) return undefined
+    const state = await this.#state()
+    if (!state || state.globalId !== globalId) return undefined
+    return { globalId, escrow: state.address, epoch: state.epoch, payee: payout }
+  }
+
+  /** What to say of fees in a request on this tab. */
+  stated(peer: PeerId, tab: FeeTab | undefined): { readonly escrow?: Address; readonly fee?: Voucher } {
+    if (!tab) return {}
+    const fee = this.fees.best(peer, tab)
+    return { escrow: tab.escrow, ...(fee && { fee }) }
+  }
+
+  /** The settler's view of the tab: a voucher for what both count is signed where there is more of it. */
+  async hear(peer: PeerId, tab: FeeTab, claim: Tab): Promise<Voucher | undefined> {
+    const { chain, identity, observe } = this.#ports
+    if (claim.payee !== tab.payee || claim.globalId !== tab.globalId || claim.epoch !== tab.epoch) {
+      throw new MeshError('protocol-violation', `settler ${peer} states the fees of another tab than it advertises`)
+    }
+    const { best } = claim
+    if (best && isOfTab(best, tab) && verifyVoucher(best, identity.publicKey)) await this.fees.adopt(peer, best)
+    const isKnown = this.fees.best(peer, tab) !== undefined
+    const baseNano = isKnown ? 0n : (await chain.payee(tab.escrow, tab.payee)).settledNano
+    const signed = await this.fees.sign(peer, tab, claim.owedNano, baseNano, (terms) =>
+      signVoucher(terms, (digest) => identity.sign(digest)),
+    )
+    if (signed) observe({ type: 'settle-fee-signed', settler: peer, amountNano: signed.terms.amountNano })
+    return signed
+  }
+
+  async #state(): Promise<EscrowState | undefined> {
+    if (!this.#escrow) return undefined
+    const { chain, clock } = this.#ports
+    if (!this.#view || clock.now() - this.#view.atMs > viewMsMax) {
+      this.#view = { state: await chain.escrow(this.#escrow), atMs: clock.now() }
+    }
+    return this.#view.state
+  }
+}
