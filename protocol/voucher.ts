@@ -2,7 +2,7 @@
 
 import { hash } from 'node:crypto'
 import { beginCell, type Cell, Address as TonAddress } from '@ton/core'
-import { type Address, accountOf } from './ids.ts'
+import { type Address, accountOf, type PeerId } from './ids.ts'
 import { type Nano, nanoMax } from './money.ts'
 import { verifySignature } from './signature.ts'
 
@@ -22,6 +22,17 @@ export interface VoucherTerms {
 export interface Voucher {
   readonly terms: VoucherTerms
   /** Ed25519 over the cell's 32-byte representation hash, 64 bytes. */
+  readonly signature: Uint8Array
+  /** Of a hub's voucher: whose payment it is. The chain knows nothing of it. */
+  readonly grant?: Grant | undefined
+}
+
+/** A hub's word on what one consumer may use of its vouchers to a payee: `verifyGrant` in hub.ts. docs/protocol.md §11.2. */
+export interface Grant {
+  readonly consumer: PeerId
+  /** Everything granted to this consumer at the voucher's payee in its epoch so far. */
+  readonly amountNano: Nano
+  /** Ed25519, 64 bytes, by the key that signs the voucher. */
   readonly signature: Uint8Array
 }
 
@@ -94,11 +105,19 @@ export function isSameTab(a: VoucherTerms, b: VoucherTerms): boolean {
   return a.globalId === b.globalId && a.escrow === b.escrow && a.epoch === b.epoch && a.payee === b.payee
 }
 
-/** The better of two valid vouchers of one tab is the larger one: they are cumulative. */
+/** The better of two valid vouchers of one tab is the larger one: they are cumulative, and so are grants, each by itself. */
 export function betterVoucher(a: Voucher | undefined, b: Voucher | undefined): Voucher | undefined {
   if (!a) return b
   if (!b) return a
-  return b.terms.amountNano > a.terms.amountNano ? b : a
+  const better = b.terms.amountNano > a.terms.amountNano ? b : a
+  const other = better === a ? b : a
+  const isGrantBehind = other.grant !== undefined && (better.grant?.amountNano ?? -1n) < other.grant.amountNano
+  return isGrantBehind ? { ...better, grant: other.grant } : better
+}
+
+/** What it pays for: all of it, or what a hub granted of it. */
+export function paidNano({ grant, terms }: Voucher): Nano {
+  return (grant ?? terms).amountNano
 }
 
 function assertTerms(terms: VoucherTerms): void {

@@ -1,11 +1,11 @@
 // Field codecs shared by the messages: fixed-length bytes, counts, prices and vouchers, each checked on the way in.
 
 import { MeshError } from './errors.ts'
-import { type Address, accountOf, addressOf, type ModelKey } from './ids.ts'
+import { type Address, accountOf, addressOf, type ModelKey, type PeerId, peerIdOf, publicKeyOf } from './ids.ts'
 import { limits } from './limits.ts'
-import type { WirePrice, WireUsage, WireVoucher } from './mesh.js'
+import type { WireGrant, WirePrice, WireUsage, WireVoucher } from './mesh.js'
 import { type Nano, nanoMax, type Price, type Usage } from './money.ts'
-import type { Voucher } from './voucher.ts'
+import type { Grant, Voucher } from './voucher.ts'
 
 export function violation(message: string, cause?: unknown): MeshError {
   return new MeshError('protocol-violation', message, { cause })
@@ -63,7 +63,7 @@ export function encodeAccount(address: Address): Uint8Array<ArrayBuffer> {
   return owned(accountOf(address))
 }
 
-function boundedNano(what: string, nano: Nano): Nano {
+export function boundedNano(what: string, nano: Nano): Nano {
   if (nano < 0n || nano > nanoMax) throw violation(`${what} of ${nano} nano, at most ${nanoMax}`)
   return nano
 }
@@ -98,6 +98,7 @@ export function encodeVoucher(voucher: Voucher): WireVoucher {
     payee: encodeAccount(payee),
     amountNano,
     signature: owned(voucher.signature),
+    ...optional('grant', voucher.grant && encodeGrant(voucher.grant)),
   }
 }
 
@@ -112,7 +113,24 @@ export function decodeVoucher(wire: WireVoucher): Voucher {
       amountNano: boundedNano('voucher', wire.amountNano),
     },
     signature: exactBytes('voucher signature', wire.signature, 64),
+    ...optional('grant', wire.grant && decodeGrant(wire.grant)),
   }
+}
+
+function encodeGrant({ amountNano, consumer, signature }: Grant): WireGrant {
+  return { consumer: owned(publicKeyOf(consumer)), amountNano, signature: owned(signature) }
+}
+
+function decodeGrant({ amountNano, consumer, signature }: WireGrant): Grant {
+  return {
+    consumer: decodePeer('consumer', consumer),
+    amountNano: boundedNano('grant', amountNano),
+    signature: exactBytes('grant signature', signature, 64),
+  }
+}
+
+function decodePeer(what: string, publicKey: Uint8Array): PeerId {
+  return peerIdOf(exactBytes(what, publicKey, 32))
 }
 
 /** The field alone where it has a value: the generated encoders take an absent field, and no undefined one. */

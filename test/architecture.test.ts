@@ -45,6 +45,10 @@ const rules: Record<string, Rule> = {
     of: /^node\/provider\//,
     may: [...policy('provider'), /^node\/settlement\/(book|channel)\.ts$/],
   },
+  'a hub knows the wire, the ports, itself, and as who is paid a payer’s account and its book': {
+    of: /^node\/hub\//,
+    may: [...policy('hub'), /^node\/provider\/accounts\.ts$/, /^node\/settlement\/(book|channel)\.ts$/],
+  },
   'gateway knows the wire, the ports and itself': {
     of: /^node\/gateway\//,
     except: /^node\/gateway\/(http|listen)\.ts$/,
@@ -56,7 +60,7 @@ const rules: Record<string, Rule> = {
   },
   'a node is composed without adapters, packages or node: modules': {
     of: /^node\/[^/]+\.ts$/,
-    may: [/^protocol\//, /^node\/[^/]+\.ts$/, /^node\/(consumer|provider|settlement)\//],
+    may: [/^protocol\//, /^node\/[^/]+\.ts$/, /^node\/(consumer|hub|provider|settlement)\//],
   },
   'an adapter knows ports, not policy': {
     of: /^node\/adapters\//,
@@ -111,7 +115,7 @@ function isPackage(): RegExp {
 /** Ambient time, randomness, input and output: what a simulation could not repeat. Everything else comes by a port. */
 const ambient =
   /(?<![\w$.#])(?:Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|fetch|crypto|globalThis)\b(?!\s*:)|\bMath\.random\b|\bAbortSignal\.timeout\b|\bcrypto\.subtle\b/g
-const deterministic = /^(protocol\/(?!generate)|node\/(consumer|provider|settlement)\/|node\/[^/]+\.ts$)/
+const deterministic = /^(protocol\/(?!generate)|node\/(consumer|hub|provider|settlement)\/|node\/[^/]+\.ts$)/
 
 function importsOf({ path, text }: Source): readonly (Import & { readonly target: string })[] {
   return scan(text).imports.map((found) => ({ ...found, target: targetOf(path, found.specifier) }))

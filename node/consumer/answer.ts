@@ -14,6 +14,7 @@ import { promptTokensBound } from './delivery.ts'
 import type { Candidate, Directory } from './directory.ts'
 import { type FirstTokens, race } from './hedge.ts'
 import type { Chosen, History } from './history.ts'
+import { HubFailure } from './hub.ts'
 import { Leg, type LegParts } from './leg.ts'
 import { eligible, type Wishes, wishesOf } from './preferences.ts'
 import { Progress } from './progress.ts'
@@ -377,7 +378,7 @@ export class Answer {
       if (this.#cut) return 'length'
       throw failure
     }
-    if (failure.remedy === 'never') {
+    if (failure.remedy === 'never' && !(failure instanceof HubFailure)) {
       if (this.#refusedCode === failure.code) throw failure // two say so
       this.#refusedCode = failure.code
     }
@@ -396,6 +397,8 @@ export class Answer {
     this.#failed = leg
     void leg.leave() // where it was this side that ended it
     if (leg.isUnreached) this.#unreached += 1
+    const isOfHub = failure instanceof HubFailure
+    if (isOfHub) this.#tried.delete(leg.peer) // it may be asked again, and is paid directly
     ports.observe({
       type: 'attempt-failed',
       request: this.#requestId,
@@ -406,7 +409,7 @@ export class Answer {
     })
     void debts.pay(leg.peer)
     const isOwn = failure.code === 'chain-unavailable' && !leg.isHeard // this peer's endpoint
-    if (!this.#signal.aborted && !isOwn && !isOrdinary(failure)) directory.failed(leg.peer, failure.message)
+    if (!this.#signal.aborted && !isOwn && !isOfHub && !isOrdinary(failure)) directory.failed(leg.peer, failure.message)
   }
 
   #result(leg: Leg, finish: EndReason): InferenceResult {

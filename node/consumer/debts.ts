@@ -13,12 +13,13 @@ const nothingOwed = Promise.resolve(undefined)
 export class Debts {
   readonly #config: Config
   readonly #ports: Pick<Ports, 'clock' | 'network'>
-  readonly #tabs: Tabs
+  readonly #tabs: () => readonly Tabs[]
   readonly #stopped = new AbortController()
   /** Payments under way. */
   readonly #paying = new Map<PeerId, Promise<MeshError | undefined>>()
 
-  constructor(config: Config, ports: Pick<Ports, 'clock' | 'network'>, tabs: Tabs) {
+  /** `tabs`: those on which can be paid now. */
+  constructor(config: Config, ports: Pick<Ports, 'clock' | 'network'>, tabs: () => readonly Tabs[]) {
     this.#config = config
     this.#ports = ports
     this.#tabs = tabs
@@ -31,9 +32,10 @@ export class Debts {
   pay(peer: PeerId): Promise<MeshError | undefined> {
     const underWay = this.#paying.get(peer)
     if (underWay) return underWay
-    const debt = this.#tabs.debtTo(peer)
-    if (!debt) return nothingOwed
-    const paying = this.#offer(debt, this.#stopped.signal)
+    const owing = this.#tabs().find((tabs) => tabs.debtTo(peer))
+    const debt = owing?.debtTo(peer)
+    if (!owing || !debt) return nothingOwed
+    const paying = this.#offer(owing, debt, this.#stopped.signal)
       .then(
         () => undefined,
         (error: unknown) => asMeshError(error), // not there now: its next advert is the next occasion
@@ -45,14 +47,15 @@ export class Debts {
 
   /** Offers every debt once; resolves when each was taken or refused. */
   async payAll(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#tabs.debts().map((debt) => this.#offer(debt, signal).catch(() => undefined))) // stays on the tab
+    const offers = this.#tabs().flatMap((tabs) => tabs.debts().map((debt) => this.#offer(tabs, debt, signal)))
+    await Promise.allSettled(offers) // what is refused stays on the tab
   }
 
   stop(): void {
     this.#stopped.abort(new MeshError('cancelled', 'the node stopped'))
   }
 
-  async #offer(debt: Debt, signal: AbortSignal): Promise<void> {
+  async #offer(tabs: Tabs, debt: Debt, signal: AbortSignal): Promise<void> {
     const { peer } = debt
     await within(
       this.#ports.clock,
@@ -64,13 +67,13 @@ export class Debts {
         stop.addEventListener('abort', giveUp)
         try {
           // signed only now that somebody is there to take it: a debt that is signed for counts as paid here
-          const voucher = await this.#tabs.signDebt(debt)
+          const voucher = await tabs.signDebt(debt)
           if (!voucher) return await stream.close()
           await stream.send(encodeFrame({ type: 'voucher', voucher }))
           for await (const bytes of stream.frames) {
             const frame = decodeProviderFrame(bytes)
             if (frame.type === 'fail') throw new MeshError(frame.code, frame.message)
-            this.#tabs.told(debt, voucher)
+            tabs.told(debt, voucher)
             return await stream.close()
           }
           throw new MeshError('protocol-violation', `${peer} closed without an answer to a voucher`)

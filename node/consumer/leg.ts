@@ -1,6 +1,6 @@
 // One leg of an answer: a session at one provider, with what must be known and paid before it and measured of it.
 
-import { asMeshError, MeshError } from '../../protocol/errors.ts'
+import { asMeshError, type ErrorCode, MeshError } from '../../protocol/errors.ts'
 import type { EndReason } from '../../protocol/frames.ts'
 import type { PeerId } from '../../protocol/ids.ts'
 import { type Nano, noUsage, type Usage } from '../../protocol/money.ts'
@@ -10,6 +10,7 @@ import type { Ports } from '../ports.ts'
 import { cancelled, unlessCancelled } from '../waits.ts'
 import type { Debts } from './debts.ts'
 import type { Attempt, Chosen } from './history.ts'
+import { type Hub, HubFailure, type Way } from './hub.ts'
 import { type OwnEscrow, Session, type SessionRequest } from './session.ts'
 import type { Tabs } from './tab.ts'
 import type { Vocabularies } from './vocabularies.ts'
@@ -22,6 +23,8 @@ export interface LegParts {
   readonly vocabularies: Vocabularies
   /** Read afresh where a provider may have seen a newer state. */
   readonly ownEscrow: (isFresh: boolean) => Promise<OwnEscrow>
+  /** Through which providers are paid that take it, while it can be used. */
+  readonly hub: Hub | undefined
   /** Requests open at each provider; a leg counts there from its choice on. */
   readonly openRequests: Map<PeerId, number>
 }
@@ -32,6 +35,15 @@ export interface LegOrder {
   readonly request: () => SessionRequest
   readonly measure: () => Attempt
 }
+
+/** What a provider says of a payer's way to pay. */
+const aboutPayment: ReadonlySet<ErrorCode> = new Set([
+  'escrow-unusable',
+  'credit-exhausted',
+  'voucher-invalid',
+  'overcharged',
+  'chain-unavailable',
+])
 
 /** Iterated by `next` until its end or its failure, by one reader at a time. */
 export class Leg {
@@ -50,6 +62,7 @@ export class Leg {
   #unreadTokens = 0
   /** It could not be told of a debt. */
   #isAway = false
+  #isByHub = false
 
   constructor(parts: LegParts, candidate: Chosen, order: LegOrder, signal: AbortSignal) {
     this.candidate = candidate
@@ -143,23 +156,41 @@ export class Leg {
       }
       return step
     } catch (error) {
-      this.#measuring?.failed(asMeshError(error).code)
+      const failure = this.#blamed(asMeshError(error))
+      if (!(failure instanceof HubFailure)) this.#measuring?.failed(failure.code)
       this.#close()
-      throw error
+      throw failure
     }
+  }
+
+  /** A provider that does not like how it would be paid has nothing against this peer's own vouchers. */
+  #blamed(failure: MeshError): MeshError {
+    const isOfHub = this.#isByHub && aboutPayment.has(failure.code) && !(failure instanceof HubFailure)
+    if (!isOfHub || this.#signal.aborted) return failure
+    this.#parts.hub?.leave(failure)
+    return new HubFailure(failure.code, failure.message, { cause: failure })
+  }
+
+  async #way(): Promise<Way | undefined> {
+    const { hub } = this.#parts
+    if (!hub || !this.candidate.advert.takesHubs || hub.peer === this.peer) return undefined
+    return unlessCancelled(hub.way(), this.#signal)
   }
 
   async #begin(): Promise<ReturnType<Session['run']>> {
     const { config, debts, ownEscrow, ports, tabs, vocabularies } = this.#parts
     // reading the chain and paying a debt take as long as they take; the caller need not wait
-    const escrow = await unlessCancelled(ownEscrow(this.#order.isEscrowDoubted), this.#signal)
+    const own = await unlessCancelled(ownEscrow(this.#order.isEscrowDoubted), this.#signal)
+    const way = await this.#way()
+    this.#isByHub = way !== undefined
     const unpaid = await unlessCancelled(debts.pay(this.peer), this.#signal)
     this.#isAway = unpaid?.code === 'unreachable' || unpaid?.code === 'timeout'
     if (unpaid && this.#isAway) throw unpaid // asking it again would only take as long again
     if (this.#signal.aborted) throw cancelled(this.#signal)
     const request = this.#order.request()
     this.#resumedTokens = request.resumeTokenIds.length
-    this.#session = new Session({ config, ports, tabs, vocabularies, escrow }, this.candidate, request)
+    const paid = way ? { ...way, isHub: true as const } : { escrow: own, tabs }
+    this.#session = new Session({ config, ports, vocabularies, ...paid }, this.candidate, request)
     this.#measuring = this.#order.measure()
     return this.#session.run(this.#signal)
   }

@@ -1,7 +1,7 @@
 // The consumer's face: what the mesh serves, and one answer a request, bounded in number.
 
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
-import type { Address, PeerId } from '../../protocol/ids.ts'
+import { type Address, type PeerId, parsePeerId } from '../../protocol/ids.ts'
 import type { Config } from '../config.ts'
 import type { Inference, InferenceEvent, InferenceRequest, InferenceResult, ServedModel } from '../inference.ts'
 import type { Ports, Random } from '../ports.ts'
@@ -11,6 +11,7 @@ import { Debts } from './debts.ts'
 import type { Directory } from './directory.ts'
 import { FirstTokens } from './hedge.ts'
 import { History } from './history.ts'
+import { Hub } from './hub.ts'
 import type { OwnEscrow } from './session.ts'
 import type { Tabs } from './tab.ts'
 import { Vocabularies } from './vocabularies.ts'
@@ -26,6 +27,7 @@ export class Router implements Inference {
   readonly #routing: Random
   readonly #directory: Directory
   readonly #tabs: Tabs
+  readonly #hub: Hub | undefined
   readonly #vocabularies: Vocabularies
   readonly #openRequests = new Map<PeerId, number>()
   readonly #history: History
@@ -48,7 +50,15 @@ export class Router implements Inference {
     this.#vocabularies = new Vocabularies(ports)
     const { conversationsMax, historyHalfLifeMs: halfLifeMs } = config.consumer
     this.#history = new History(ports.clock, { halfLifeMs, conversationsMax })
-    this.debts = new Debts(config, ports, tabs)
+    const { hub } = config.consumer
+    this.#hub =
+      hub === '' ? undefined : new Hub(parsePeerId(hub), config.consumer, ports, () => this.#readEscrow(false))
+    this.debts = new Debts(config, ports, () => [tabs, this.#hub?.tabs].filter((each) => each !== undefined))
+  }
+
+  async recover(): Promise<void> {
+    await this.#tabs.recover()
+    await this.#hub?.recover()
   }
 
   /** Answers in the making. */
@@ -65,6 +75,12 @@ export class Router implements Inference {
   stopAll(): void {
     this.#vocabularies.stop()
     this.#stopped.abort(new MeshError('draining', 'this node is shutting down'))
+  }
+
+  /** Once all is paid. */
+  close(): void {
+    this.debts.stop()
+    this.#hub?.stop()
   }
 
   models(): readonly ServedModel[] {
@@ -107,6 +123,7 @@ export class Router implements Inference {
           debts: this.debts,
           vocabularies: this.#vocabularies,
           ownEscrow: (isFresh) => this.#readEscrow(isFresh),
+          hub: this.#hub,
           openRequests: this.#openRequests,
           history: this.#history,
           firstTokens: this.#firstTokens,

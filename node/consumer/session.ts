@@ -16,6 +16,7 @@ import { limits } from '../../protocol/limits.ts'
 import { costNano, type Nano, type Price, type Usage } from '../../protocol/money.ts'
 import { requestDigestOf } from '../../protocol/receipt.ts'
 import { taskOf } from '../../protocol/task.ts'
+import { paidNano } from '../../protocol/voucher.ts'
 import type { Config } from '../config.ts'
 import type { InferenceEvent } from '../inference.ts'
 import type { PayeeState, Ports, Stream } from '../ports.ts'
@@ -33,7 +34,7 @@ export interface SessionRequest extends Order {
   readonly resumeText: string
 }
 
-/** This peer's own escrow, as the chain shows it. */
+/** An escrow, as the chain shows it. */
 export interface OwnEscrow {
   readonly address: Address
   readonly globalId: number
@@ -44,7 +45,9 @@ export interface SessionParts {
   readonly config: Config
   readonly ports: Ports
   readonly tabs: Tabs
+  /** Out of which the provider is paid: this peer's own, or a hub's. */
   readonly escrow: OwnEscrow
+  readonly isHub?: true | undefined
   readonly vocabularies: Vocabularies
 }
 
@@ -237,7 +240,7 @@ export class Session {
   }
 
   #openFrame(tabs: Tabs): Open {
-    const { escrow } = this.#parts
+    const { escrow, isHub } = this.#parts
     const { offer } = this.#candidate
     const { requestId, deadlineMs, resumeText, resumeTokenIds, tokensBudget } = this.#request
     return {
@@ -249,6 +252,7 @@ export class Session {
       escrow: escrow.address,
       deadlineMs,
       best: tabs.best(this.#tabId()),
+      ...(isHub && { isHub }),
       resumeText,
       resumeTokenIds,
       tokensBudget: Math.min(tokensBudget, limits.tokensMax),
@@ -308,9 +312,9 @@ export class Session {
 
   /** What the chain has paid on a tab that is not known here: this peer signed for it once. */
   async #settledBefore(signal: AbortSignal): Promise<Nano> {
-    const { config, escrow, ports, tabs } = this.#parts
+    const { config, escrow, isHub, ports, tabs } = this.#parts
     const id = this.#tabId()
-    if (tabs.isKnown(id)) return 0n
+    if (tabs.isKnown(id) || isHub) return 0n // of a hub's escrow that says nothing of this peer
     const { connectMs } = config.consumer
     const what = `reading what the chain has paid ${id.peer}`
     try {
@@ -360,7 +364,7 @@ export class Session {
 
   /** Where it cannot be sent, what arrived before is still to be read and counted: the reader sees the stream break. */
   async #sendVoucher(stream: Stream, frame: ConsumerFrame & { readonly type: 'voucher' }): Promise<void> {
-    const { payee, amountNano } = frame.voucher.terms
+    const { payee } = frame.voucher.terms
     try {
       await stream.send(encodeFrame(frame))
     } catch {
@@ -372,7 +376,7 @@ export class Session {
       request: this.#request.requestId,
       peer: this.#candidate.advert.peer,
       payee,
-      amountNano,
+      amountNano: paidNano(frame.voucher),
     })
   }
 }

@@ -5,7 +5,14 @@ import { MeshError } from '../../protocol/errors.ts'
 import type { Tab as ProviderTab } from '../../protocol/frames.ts'
 import type { Address, PeerId } from '../../protocol/ids.ts'
 import { largest, type Nano, nanoMax } from '../../protocol/money.ts'
-import { betterVoucher, signVoucher, type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
+import {
+  betterVoucher,
+  paidNano,
+  signVoucher,
+  type Voucher,
+  type VoucherTerms,
+  verifyVoucher,
+} from '../../protocol/voucher.ts'
 import type { Ports } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
 
@@ -15,6 +22,27 @@ export interface TabId {
   readonly epoch: number
   readonly peer: PeerId
   readonly payee: Address
+}
+
+/** Where the vouchers of tabs come from: signed here, or got from a hub. */
+export interface Purse {
+  /** Out of which the payee is paid. */
+  readonly escrow: Address
+  /** The log of its tabs. */
+  readonly log: string
+  /** One that pays its bearer `terms.amountNano` in all; it may pay more. `best` is the one before. */
+  pay(terms: VoucherTerms, best: Voucher | undefined): Voucher | Promise<Voucher>
+  /** Whether this voucher came from here: one that a provider gives back. */
+  isOwn(voucher: Voucher): boolean
+}
+
+export function ownPurse(escrow: Address, identity: Ports['identity']): Purse {
+  return {
+    escrow,
+    log: 'tabs',
+    pay: (terms) => signVoucher(terms, (digest) => identity.sign(digest)),
+    isOwn: (voucher) => verifyVoucher(voucher, identity.publicKey),
+  }
 }
 
 interface Tab extends TabId {
@@ -40,7 +68,7 @@ export interface Debt extends TabId {
 }
 
 export class Tabs {
-  readonly #escrow: Address
+  readonly #purse: Purse
   readonly #ports: Pick<Ports, 'clock' | 'identity' | 'store' | 'observe'>
   readonly #tabs = new Map<string, Tab>()
   /** Streams from before their first frame to their end. */
@@ -49,19 +77,20 @@ export class Tabs {
   readonly #lost = new Set<PeerId>()
   readonly #log: VoucherLog
 
-  constructor(escrow: Address, ports: Pick<Ports, 'clock' | 'identity' | 'store' | 'observe'>) {
-    this.#escrow = escrow
+  constructor(purse: Address | Purse, ports: Pick<Ports, 'clock' | 'identity' | 'store' | 'observe'>) {
+    this.#purse = typeof purse === 'string' ? ownPurse(purse, ports.identity) : purse
     this.#ports = ports
-    this.#log = new VoucherLog('tabs', ports.store, () => this.#records())
+    this.#log = new VoucherLog(this.#purse.log, ports.store, () => this.#records())
   }
 
   async recover(): Promise<void> {
     for (const { peer, voucher, creditNano = 0n } of await this.#log.read()) {
-      const { globalId, escrow, epoch, payee, amountNano } = voucher.terms
-      if (escrow !== this.#escrow) continue // of an escrow this peer no longer uses
+      const { globalId, escrow, epoch, payee } = voucher.terms
+      const amountNano = paidNano(voucher)
+      if (escrow !== this.#purse.escrow) continue // of an escrow this peer no longer uses
       const id = { globalId, epoch, peer, payee }
       const before = this.#tabs.get(keyOf(id))
-      if (before?.best && before.best.terms.amountNano > amountNano) continue
+      if (before?.best && paidNano(before.best) > amountNano) continue
       const owed = { owedNano: amountNano, best: voucher, baseNano: 0n, signingNano: 0n, signedNano: amountNano }
       this.#put({ ...id, ...owed, openWindows: [], inFlightNano: creditNano, isUntold: false }) // told at the next open
     }
@@ -116,14 +145,14 @@ export class Tabs {
     }
     const theirs = this.#ownVoucher(claim)
     const best = betterVoucher(known.best, theirs)
-    const isRecovered = best !== undefined && best !== known.best
-    if (isRecovered) this.#ports.observe({ type: 'tab-recovered', peer, amountNano: best.terms.amountNano })
-    const owed = isRecovered && best.terms.amountNano > known.owedNano ? best.terms.amountNano : known.owedNano
+    const isRecovered = best !== undefined && paidNano(best) > paidOf(known.best)
+    if (isRecovered) this.#ports.observe({ type: 'tab-recovered', peer, amountNano: paidNano(best) })
+    const owed = isRecovered && paidNano(best) > known.owedNano ? paidNano(best) : known.owedNano
     // another stream has tokens under way, and records that were lost may have been of one that broke
     const isUnsure = !isAlone || isRecovered || this.#lost.has(peer)
     const inFlight = isUnsure ? largest(known.inFlightNano, windowNano, ...known.openWindows) : known.inFlightNano
     // What was signed is paid for: a provider that forgave some of it, and forgot in a crash, asks for nothing new.
-    const certain = largest(owed, best?.terms.amountNano ?? 0n)
+    const certain = largest(owed, paidOf(best))
     if (claim.owedNano > certain + inFlight) {
       throw new MeshError(
         'overcharged',
@@ -141,7 +170,7 @@ export class Tabs {
       owedNano: isAlone ? claim.owedNano : owed,
       inFlightNano: (isAlone ? inFlight : known.inFlightNano) - named,
       openWindows: [...known.openWindows, windowNano],
-      isUntold: known.isUntold && theirs?.terms.amountNano !== best?.terms.amountNano,
+      isUntold: known.isUntold && paidOf(theirs) !== paidOf(best),
     })
     return key
   }
@@ -184,7 +213,7 @@ export class Tabs {
   /** The provider has this voucher. */
   told(debt: Debt, voucher: Voucher): void {
     const tab = this.#of(keyOf(debt))
-    if (tab.best?.terms.amountNano === voucher.terms.amountNano) this.#put({ ...tab, isUntold: false })
+    if (paidOf(tab.best) === paidNano(voucher)) this.#put({ ...tab, isUntold: false })
   }
 
   /**
@@ -192,21 +221,32 @@ export class Tabs {
    * of the stream that both sides have counted to its end: nothing of it is in flight any more.
    */
   async sign(key: string, ending?: Nano): Promise<Voucher | undefined> {
-    const { clock, identity } = this.#ports
+    const { clock } = this.#ports
     const tab = this.#of(key)
     const { globalId, epoch, payee, owedNano, peer } = tab
     if (unpaidNano(tab) <= 0n || owedNano < tab.signedNano) return undefined
-    const terms = { globalId, escrow: this.#escrow, epoch, payee, amountNano: owedNano }
-    const voucher = signVoucher(terms, (digest) => identity.sign(digest))
+    const terms = { globalId, escrow: this.#purse.escrow, epoch, payee, amountNano: owedNano }
+    const paying = this.#purse.pay(terms, tab.best)
     this.#put({ ...tab, signingNano: owedNano, signedNano: owedNano })
     // another stream may have been delivered to before its accept told of its window
     const isLast = ending !== undefined && this.#live.get(peer)?.size === 1
     const creditNano = inFlightAfterCrash(isLast ? withoutWindow(tab, ending) : tab)
+    const voucher = paying instanceof Promise ? await this.#paid(key, paying) : paying
     await this.#log.append({ peer, voucher, atMs: clock.now(), creditNano }, () => {
       const now = this.#of(key)
       this.#put({ ...now, best: betterVoucher(now.best, voucher) })
     })
     return voucher
+  }
+
+  /** Where nothing comes nothing is under way any more, and what arrives is unpaid. */
+  async #paid(key: string, paying: Promise<Voucher>): Promise<Voucher> {
+    try {
+      return await paying
+    } catch (error) {
+      this.#put({ ...this.#of(key), signingNano: 0n })
+      throw error
+    }
   }
 
   /** A prompt, to be paid at once. */
@@ -220,7 +260,7 @@ export class Tabs {
   received(key: string, costNano: Nano): void {
     const tab = this.#of(key)
     const owedNano = tab.owedNano + costNano
-    const signedNano = largest(tab.signingNano, tab.best?.terms.amountNano ?? 0n, tab.baseNano)
+    const signedNano = largest(tab.signingNano, paidOf(tab.best), tab.baseNano)
     const windowNano = largest(0n, ...tab.openWindows)
     if (owedNano - signedNano > windowNano) {
       throw new MeshError(
@@ -251,8 +291,11 @@ export class Tabs {
     if (!best) return undefined
     const { terms } = best
     const isThisTab =
-      terms.globalId === globalId && terms.escrow === this.#escrow && terms.payee === payee && terms.epoch === epoch
-    return isThisTab && verifyVoucher(best, this.#ports.identity.publicKey) ? best : undefined
+      terms.globalId === globalId &&
+      terms.escrow === this.#purse.escrow &&
+      terms.payee === payee &&
+      terms.epoch === epoch
+    return isThisTab && this.#purse.isOwn(best) ? best : undefined
   }
 
   #of(key: string): Tab {
@@ -342,7 +385,11 @@ export class TabStream {
 }
 
 function unpaidNano({ baseNano, best, owedNano }: Tab): Nano {
-  return owedNano - largest(best?.terms.amountNano ?? 0n, baseNano)
+  return owedNano - largest(paidOf(best), baseNano)
+}
+
+function paidOf(voucher: Voucher | undefined): Nano {
+  return voucher ? paidNano(voucher) : 0n
 }
 
 /** What a provider may claim when this peer comes back from a crash now. */

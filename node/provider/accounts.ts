@@ -43,10 +43,10 @@ export class Accounts {
 
   /**
    * The escrow of a payer, at most `escrowCheckMs` old. Throws `escrow-unusable` where it cannot pay this payer's vouchers,
-   * `chain-unavailable` where it cannot be read. While the chain does not answer an older view stands in, with less cover
+   * `chain-unavailable` where it cannot be read. No payer is a hub's: whoever signs for the escrow. While the chain does not answer an older view stands in, with less cover
    * (docs/decisions/0016-serve-on-a-recent-view.md); one asked for as fresh never.
    */
-  async of(address: Address, payer: PeerId, isFresh = false): Promise<Account> {
+  async of(address: Address, payer: PeerId | undefined, isFresh = false): Promise<Account> {
     const account = await this.payable(address, payer, isFresh)
     const reason = unusable(account, this.#limits.unlockDelayMsMin)
     if (reason) throw new MeshError('escrow-unusable', reason)
@@ -54,7 +54,7 @@ export class Accounts {
   }
 
   /** The same for a payment of what was served already: it is welcome while the escrow is closing, too. */
-  async payable(address: Address, payer: PeerId, isFresh = false): Promise<Account> {
+  async payable(address: Address, payer: PeerId | undefined, isFresh = false): Promise<Account> {
     const cached = this.#entries.get(address)
     const ageMs = cached ? this.#ports.clock.now() - cached.atMs : 0
     const account =
@@ -65,7 +65,7 @@ export class Accounts {
           : await this.#read(address)
     const { escrow } = account
     if (!escrow.isEscrow) throw new MeshError('escrow-unusable', `no escrow of known code runs at ${address}`)
-    if (peerIdOf(escrow.signer) !== payer) {
+    if (payer !== undefined && peerIdOf(escrow.signer) !== payer) {
       throw new MeshError(
         'escrow-unusable',
         `escrow ${address} pays vouchers of ${peerIdOf(escrow.signer)}, not of ${payer}`,

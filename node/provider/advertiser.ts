@@ -138,6 +138,7 @@ export class Advertiser {
       sequence: this.#sequence,
       validUntilMs,
       payout: this.#payout,
+      takesHubs: true,
       offers,
       addresses: network.addresses().slice(0, limits.addressesMax),
       agent,

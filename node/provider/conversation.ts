@@ -33,12 +33,12 @@ export interface ServiceParts {
   readonly ports: Ports
 }
 
-/** Requests whose prompt is paid, by payer. */
+/** Requests whose prompt is paid, by payer and the escrow it pays from. */
 export interface Running {
   /** Their tokens in flight share one window. A consumer that still reads them knows of that window, also after a crash. */
-  readonly decoding: Map<PeerId, number>
+  readonly decoding: Map<string, number>
   /** These and those that await their last voucher. */
-  readonly unfinished: Map<PeerId, number>
+  readonly unfinished: Map<string, number>
 }
 
 interface Admitted {
@@ -54,6 +54,9 @@ export class Conversation {
   readonly #open: Open
   readonly #digest: Uint8Array
   readonly #payer: PeerId
+  readonly #payerKey: string
+  /** Whose vouchers the escrow must pay; a hub's own where the payer pays through one. */
+  readonly #signer: PeerId | undefined
   readonly #listener: Listener
   readonly #startedAtMs: number
   /** Fires when the request must stop: cancelled, out of time, broken, shutting down. */
@@ -73,6 +76,8 @@ export class Conversation {
     this.#open = open
     this.#digest = digest
     this.#payer = stream.peer
+    this.#payerKey = `${stream.peer}/${open.escrow}`
+    this.#signer = open.isHub ? undefined : stream.peer
     this.#listener = new Listener(stream, parts.book, (reason) => this.stop(reason))
     this.#startedAtMs = parts.ports.clock.now()
   }
@@ -122,15 +127,15 @@ export class Conversation {
       )
     }
     this.#windowNano = windowNano(price, config.provider.creditTokens)
-    const account = await unlessCancelled(accounts.of(address, this.#payer), this.#stop.signal)
+    const account = await unlessCancelled(accounts.of(address, this.#signer), this.#stop.signal)
     const { escrow, coverNano } = account
-    if (best && best.terms.epoch === escrow.epoch) await book.accept(best, account, this.#payer)
+    if (best && best.terms.epoch === escrow.epoch) await book.accept(best, account, this.#payer, true)
     this.#listener.bookTo(account)
 
     const channel = book.channel(account, this.#payer)
-    assertOwnPayout(account, channel, payout)
+    assertOwnPayout(account, book.settling(account), payout)
     // while another stream runs the edge of the window is where it often is, and its own wait cuts off who does not pay
-    const isIdle = !this.#running.unfinished.has(this.#payer)
+    const isIdle = !this.#running.unfinished.has(this.#payerKey)
     if (isIdle && unpaidNano(channel) > 0n && unpaidNano(channel) >= this.#windowNano) {
       await this.#send({ type: 'tab', tab: tabOf(escrow, payout, channel) })
       throw new MeshError(
@@ -140,7 +145,7 @@ export class Conversation {
     }
     const prompt = await engine.prepare({ model: modelKey, ...taskOf(this.#open), resumeTokenIds }, this.#stop.signal)
     this.#meter = startMeter(price, prompt.promptTokens, prompt.cachedTokens)
-    const neededNano = channel.owedNano + meteredNano(this.#meter) + this.#windowNano
+    const neededNano = book.claimNano(account, this.#payer) + meteredNano(this.#meter) + this.#windowNano
     if (coverNano < neededNano) {
       if (account.isBounded) throw silent(account, neededNano)
       throw new MeshError(
@@ -188,21 +193,21 @@ export class Conversation {
     // unpaid before: the consumer may not know of it yet.
     const isPaid = (channel: Channel): boolean =>
       unpaidNano(channel) + promptNano <=
-      (this.#running.decoding.has(this.#payer) ? this.#windowNano : unpaidBeforeNano)
+      (this.#running.decoding.has(this.#payerKey) ? this.#windowNano : unpaidBeforeNano)
     while (!isPaid(book.channel(account, this.#payer))) {
       await this.#awaitPayment(account, isPaid, config.provider.promptPaymentMs)
     } // no await from the check to the count: another prompt may wait for the same voucher
     const { decoding, unfinished } = this.#running
-    count(unfinished, this.#payer, 1)
+    count(unfinished, this.#payerKey, 1)
     try {
       book.delivered(account, this.#payer, promptNano)
-      count(decoding, this.#payer, 1)
+      count(decoding, this.#payerKey, 1)
       const computed = this.#open.inputs ? this.#embed(prompt, this.#open.inputs) : this.#decode(account, prompt)
-      const finish = await computed.finally(() => count(decoding, this.#payer, -1))
+      const finish = await computed.finally(() => count(decoding, this.#payerKey, -1))
       this.#release(lease)
       await this.#finish(finish, listening)
     } finally {
-      count(unfinished, this.#payer, -1)
+      count(unfinished, this.#payerKey, -1)
     }
   }
 
@@ -327,11 +332,11 @@ export class Conversation {
   /** Others may empty the escrow while this request runs: look again, at most every `escrowCheckMs`. */
   async #assertCovered(account: Account, deltaNano: Nano): Promise<void> {
     const { accounts, book } = this.#parts
-    const neededNano = book.channel(account, this.#payer).owedNano + deltaNano
-    const view = await accounts.of(account.escrow.address, this.#payer)
+    const neededNano = book.claimNano(account, this.#payer) + deltaNano
+    const view = await accounts.of(account.escrow.address, this.#signer)
     if (view.coverNano >= neededNano) return
     if (view.isBounded) throw silent(view, neededNano)
-    const fresh = await accounts.of(account.escrow.address, this.#payer, true)
+    const fresh = await accounts.of(account.escrow.address, this.#signer, true)
     if (fresh.coverNano >= neededNano) return
     throw new MeshError(
       'escrow-unusable',
@@ -422,7 +427,7 @@ function isCancelled(signal: AbortSignal): boolean {
   return signal.aborted && reason instanceof MeshError && (reason.code === 'cancelled' || reason.code === 'draining')
 }
 
-function count(requests: Map<PeerId, number>, payer: PeerId, by: 1 | -1): void {
+function count(requests: Map<string, number>, payer: string, by: 1 | -1): void {
   const after = (requests.get(payer) ?? 0) + by
   if (after === 0) requests.delete(payer)
   else requests.set(payer, after)

@@ -2,7 +2,7 @@
 
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { decodeConsumerFrame } from '../../protocol/frames.ts'
-import type { Voucher } from '../../protocol/voucher.ts'
+import { paidNano, type Voucher } from '../../protocol/voucher.ts'
 import type { Stream } from '../ports.ts'
 import type { Account, Book } from '../settlement/book.ts'
 
@@ -47,8 +47,7 @@ export class Listener {
     const frame = decodeConsumerFrame(bytes)
     switch (frame.type) {
       case 'voucher': {
-        const { amountNano } = frame.voucher.terms
-        if (!this.#waiting || amountNano > this.#waiting.terms.amountNano) this.#waiting = frame.voucher
+        if (!this.#waiting || paidNano(frame.voucher) > paidNano(this.#waiting)) this.#waiting = frame.voucher
         this.#bookNext()
         break
       }

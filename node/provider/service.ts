@@ -52,7 +52,7 @@ export class Service {
   async #takePayment(stream: Stream, voucher: Voucher): Promise<void> {
     const { accounts, book, payout } = this.#parts
     try {
-      const account = await accounts.payable(voucher.terms.escrow, stream.peer)
+      const account = await accounts.payable(voucher.terms.escrow, voucher.grant ? undefined : stream.peer)
       const channel = await book.acceptDebt(voucher, account, stream.peer)
       await stream.send(encodeFrame({ type: 'tab', tab: tabOf(account.escrow, payout, channel) }))
     } catch (error) {
