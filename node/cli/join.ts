@@ -1,7 +1,7 @@
 // `silkmesh join`: serve a model to the mesh, be paid by voucher, settle.
 
 import { formatGram } from '../../protocol/money.ts'
-import { walletOf } from './accounts.ts'
+import { escrowTermsOf, walletOf } from './accounts.ts'
 import { type RunningEngine, startEngine } from './engine.ts'
 import { stopped, untilStopped } from './exit.ts'
 import { type Invocation, invocationOf } from './flags.ts'
@@ -30,9 +30,11 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
       terminal.ok('engine', running.summary)
       return running.engine
     },
-    roles: async ({ chain, home }) => {
-      payout ??= (await walletOf(home, chain, signal)).address
-      return { provider: { payout, isPaused: isPauseOrdered(home.path) } }
+    roles: async ({ chain, home, identity }) => {
+      const wallet = await walletOf(home, chain, signal)
+      payout ??= wallet.address
+      const escrow = wallet.escrowAddress(escrowTermsOf(identity, config)) // settlers that ask a fee are paid from it
+      return { provider: { payout, escrow, isPaused: isPauseOrdered(home.path) } }
     },
   })
   const { completionPriceNano, promptPriceNano } = config.provider

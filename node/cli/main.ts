@@ -90,7 +90,7 @@ mesh(command('join', 'serve a model to the mesh and earn', () => import('./join.
   .option('--price <gram>', 'a million completion tokens')
   .option('--prompt-price <gram>', 'a million prompt tokens')
   .option('--slots <n>', 'requests decoded at once')
-  .option('--settler <peer id>', 'hand vouchers to this settler')
+  .option('--settler <peer id>', 'hand vouchers to this settler, or with `market` to the best that is found')
   .addHelpText(
     'after',
     examples(
@@ -141,7 +141,22 @@ mesh(command('up', 'use the mesh: an OpenAI-compatible gateway on this machine',
     ),
   )
 
-mesh(command('settle', 'settle vouchers for others', () => import('./settle.ts')))
+mesh(command('settle', 'settle vouchers for others, for a fee or none', () => import('./settle.ts')))
+  .option('--fee <percent>', 'of what is settled; providers pay it by voucher (default: 0%)')
+  .option('--min-value <gram>', 'post no voucher that would pay less now (default: 0)')
+  .option('--payout <address>', "the TON account that fees are paid to (default: this home's wallet)")
+  .option('--no-watch', 'do not watch over vouchers of providers that are away')
+  .addHelpText(
+    'after',
+    `\nIt tells the mesh what it asks, and providers that join with --settler market choose among all that do. It holds no
+coins and cannot redirect any: a payout goes from the consumer's escrow straight to the provider. A provider pays the fee
+out of an escrow of its own, after each settlement; one that does not is refused. The account of --payout must be of no
+provider and no other settler.\n${examples(
+      ['silkmesh settle --bootstrap /ip4/203.0.113.7/tcp/4001/p2p/12D3… --endpoint https://…', 'for nothing'],
+      ['silkmesh settle --fee 0.5% --min-value 0.01 --bootstrap … --endpoint …', ''],
+      ['silkmesh settle --fee 0.5% --json --bootstrap … --endpoint …', 'each event is one object'],
+    )}`,
+  )
 
 command('chat [question...]', 'talk to the mesh through a running gateway', () => import('./chat.ts'))
   .option('--model <name>', 'which model (default: the first the mesh serves)')

@@ -122,11 +122,12 @@ function assertUsable({ network, settlement: { settler } }: Config): void {
   for (const text of network.listen) parseOwnAddress('listen', text)
   for (const text of network.announce) parseOwnAddress('announce', text)
   for (const text of network.bootstrap) parsePeerAddress('bootstrap address', text)
-  if (settler === '') return
+  if (settler === '' || settler === 'market') return
   try {
     parsePeerId(settler)
   } catch (error) {
-    throw new MeshError('bad-request', `settlement.settler: ${error instanceof Error ? error.message : String(error)}`)
+    const expected = error instanceof Error ? error.message : String(error)
+    throw new MeshError('bad-request', `settlement.settler: ${expected}, or market`)
   }
 }
 

@@ -27,7 +27,7 @@ export class Purse {
 
   async canPay(): Promise<boolean> {
     const state = await this.#state()
-    return state !== undefined && state.isEscrow && state.unlockAtMs === 0 && state.freeNano > 0n
+    return state?.isEscrow === true && state.unlockAtMs === 0 && state.freeNano > 0n
   }
 
   /** The tab with a settler; undefined where it asks nothing, or nothing can be paid. */
