@@ -21,8 +21,8 @@ export function boundsOf(creditTokens: number): { readonly sent: DeltaBounds; re
   return { sent: { tokensMax: tokensOf(2), bytesMax }, merged: { tokensMax: tokensOf(4), bytesMax } }
 }
 
-/** Sending a frame takes some 100 µs of a provider's and its consumers' time each: so many are a fifth of a core. */
-const framesPerSecondMax = 2_000
+/** Sending a frame takes some 100 µs of a provider's and its consumers' time each: so many are a seventh of a core. */
+const framesPerSecondMax = 1_500
 /** Longer than this between two frames would show as a stutter. */
 const gapMsMax = 100
 

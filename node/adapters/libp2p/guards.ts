@@ -91,8 +91,8 @@ class Handshakes {
 
 /**
  * Yamux with what it lacks: it would collect a data frame of any announced length (up to 4 GiB) before looking at it, grow
- * a stream's window to 16 MiB, queue answers to pings for a peer that never reads, and throw from a microtask when a
- * stream meets a connection that has just closed.
+ * a stream's window to 16 MiB, queue answers to pings for a peer that never reads, throw from a microtask when a stream meets
+ * a connection that has just closed, and answer each data frame, however small, with a window update.
  */
 export function guardedYamux(settings: Libp2pSettings): () => StreamMuxerFactory {
   const make = yamux({
@@ -117,6 +117,10 @@ export function guardedYamux(settings: Libp2pSettings): () => StreamMuxerFactory
           frames.check(data)
           onData(data)
         }
+        const createStream = muxer.onCreateStream.bind(muxer)
+        muxer.onCreateStream = () => sparingWindowUpdates(createStream())
+        const takeStream = muxer.onRemoteStream.bind(muxer)
+        muxer.onRemoteStream = (stream) => takeStream(sparingWindowUpdates(stream))
         const send = muxer.send.bind(muxer)
         muxer.send = (data) => {
           try {
@@ -130,6 +134,29 @@ export function guardedYamux(settings: Libp2pSettings): () => StreamMuxerFactory
       },
     }
   }
+}
+
+interface YamuxWindow {
+  readonly recvWindow: number
+  readonly recvWindowCapacity: number
+  sendWindowUpdate(): void
+}
+
+/**
+ * Updates the window when half of it was used, as other implementations do. An update costs as much to encrypt and write as
+ * a delta of an answer. The first call is not about the window: it opens the stream, or acknowledges it.
+ */
+function sparingWindowUpdates<T extends object>(stream: T): T {
+  const yamuxStream = stream as Partial<YamuxWindow>
+  const update = yamuxStream.sendWindowUpdate?.bind(stream)
+  if (!update || yamuxStream.recvWindow === undefined) throw new TypeError('yamux is not built as expected')
+  let isOpening = true
+  yamuxStream.sendWindowUpdate = () => {
+    const { recvWindow = 0, recvWindowCapacity = 0 } = yamuxStream
+    if (isOpening || recvWindowCapacity * 2 <= recvWindow) update()
+    isOpening = false
+  }
+  return stream
 }
 
 const headerBytes = 12

@@ -5,7 +5,7 @@ import type { Released } from './answer.ts'
 import { decodeAheadTokens } from './messages.ts'
 
 /** Tokens that follow each other faster travel together: a message costs about as much as a token of a tiny model. */
-const coalesceMs = 10
+const coalesceMs = 20
 
 /** How far the decoder may run ahead of what the node's caller took. */
 export class Window {
