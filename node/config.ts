@@ -205,8 +205,8 @@ export const settings = {
   },
   settlement: {
     thresholdNano: nano(
-      60_000_000n,
-      'unsettled value of one payer that is worth settling: the network fee is then about 1 %',
+      100_000_000n,
+      'unsettled value of one payer that is worth settling: the network fee is then below 1 %, also where fifty others are paid',
     ),
     ageMsMax: integer(24 * 60 * minutes, 1_000, 30 * 24 * 60 * minutes, 'settled at this age even below the threshold'),
     intervalMs: integer(10_000, 100, 60 * minutes, 'how often the books are looked through'),

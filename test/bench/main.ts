@@ -18,6 +18,10 @@ const benches: Readonly<Record<string, Bench>> = {
     what: 'decoding through the whole mesh, first tokens and requests a second against their own floor',
     load: () => import('./serving.ts'),
   },
+  settlement: {
+    what: 'cost of a settled voucher beside the alternatives; `settlement curve` also writes docs/costs.md',
+    load: () => import('./settlement.ts'),
+  },
   cancel: {
     what: 'from a client that hangs up to a decoder that stops',
     load: () => import('./cancel.ts'),
