@@ -58,6 +58,8 @@ export class Answer {
   #refusedCode: ErrorCode | undefined
   #peer: PeerId | undefined
   #failure: MeshError | undefined
+  /** A hub failed. */
+  #isDirect = false
   /** The last that did: it may have delivered all of the answer before. */
   #failed: Leg | undefined
   /** A provider said that a limit was reached, and it was not; good enough where nobody else can go on. */
@@ -209,6 +211,7 @@ export class Answer {
     const { history } = this.#parts
     const order = {
       isEscrowDoubted: this.#failure !== undefined && doubts.has(this.#failure.code),
+      isDirect: this.#isDirect,
       request: () => this.#sessionRequest(candidate),
       measure: () => history.begin(candidate, charactersOf(this.#request), this.#request.affinity),
     }
@@ -398,6 +401,7 @@ export class Answer {
     void leg.leave() // where it was this side that ended it
     if (leg.isUnreached) this.#unreached += 1
     const isOfHub = failure instanceof HubFailure
+    this.#isDirect ||= isOfHub
     if (isOfHub) this.#tried.delete(leg.peer) // it may be asked again, and is paid directly
     ports.observe({
       type: 'attempt-failed',

@@ -170,13 +170,24 @@ export class Hub {
 
   async #bought(terms: VoucherTerms, best: Voucher | undefined): Promise<Voucher> {
     if (this.#isLeft) throw failed('unreachable', 'it failed lately')
-    const open = await this.#connected()
+    const before = this.#open
+    try {
+      return await this.#grantOf(await this.#connected(), terms, best)
+    } catch (error) {
+      // a stream that was idle may have ended, with its hub restarted since: what was asked is asked again on a new one
+      const isStale = before !== undefined && before === this.#open && asMeshError(error).code === 'unreachable'
+      if (!isStale) throw error
+      this.#close()
+      return this.#grantOf(await this.#connected(), terms, best)
+    }
+  }
+
+  async #grantOf(open: Open, terms: VoucherTerms, best: Voucher | undefined): Promise<Voucher> {
     const { escrow, epoch, tab } = open.terms
     if (terms.escrow !== escrow || terms.epoch !== epoch || terms.globalId !== tab.globalId) {
       throw failed('escrow-unusable', `it now pays out of ${escrow} in epoch ${epoch}`)
     }
-    const key = grantKey(terms)
-    const held = betterVoucher(best, this.#granted.get(key))
+    const held = betterVoucher(best, this.#granted.get(grantKey(terms)))
     if (held && paidNano(held) >= terms.amountNano) return held
     return this.#buy(open, { payee: terms.payee, creditNano: terms.amountNano }, held)
   }
@@ -263,7 +274,7 @@ export class Hub {
       const opened = { stream, frames, terms: reply, own }
       const { wants } = this.#own
       // what a lost answer, or a crash, left open comes first: until then the hub has been paid for nothing
-      if (wants) await this.#ask(opened, wants, this.#heldOf(reply, wants.payee)).catch(refusalIgnored)
+      if (wants) await this.#ask(opened, wants, await this.#heldOf(reply, wants.payee)).catch(refusalIgnored)
       this.#open = opened
       return opened
     } catch (error) {
@@ -306,8 +317,10 @@ export class Hub {
     return isOurs ? voucher : undefined
   }
 
-  #heldOf({ epoch, escrow, tab }: HubTerms, payee: Address): Voucher | undefined {
-    return this.#granted.get(grantKey({ globalId: tab.globalId, escrow, epoch, payee, amountNano: 0n }))
+  async #heldOf({ epoch, escrow, tab: { globalId } }: HubTerms, payee: Address): Promise<Voucher | undefined> {
+    const tabs = await this.#tabsOf(escrow)
+    const granted = this.#granted.get(grantKey({ globalId, escrow, epoch, payee, amountNano: 0n }))
+    return betterVoucher(tabs.bestTo({ globalId, epoch, payee }), granted)
   }
 
   async #exchange(

@@ -31,6 +31,8 @@ export interface LegParts {
 
 export interface LegOrder {
   readonly isEscrowDoubted: boolean
+  /** Paid by this peer's own vouchers, whatever hub there is. */
+  readonly isDirect: boolean
   /** Asked for when the provider is; throws where the budget pays for nothing there. */
   readonly request: () => SessionRequest
   readonly measure: () => Attempt
@@ -173,7 +175,7 @@ export class Leg {
 
   async #way(): Promise<Way | undefined> {
     const { hub } = this.#parts
-    if (!hub || !this.candidate.advert.takesHubs || hub.peer === this.peer) return undefined
+    if (!hub || this.#order.isDirect || !this.candidate.advert.takesHubs || hub.peer === this.peer) return undefined
     return unlessCancelled(hub.way(), this.#signal)
   }
 

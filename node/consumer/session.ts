@@ -65,6 +65,8 @@ export class Session {
   /** A voucher could not be sent. */
   #isMute = false
   #expired: MeshError | undefined
+  /** Accepted, and nothing of it was begun. */
+  #isUnpaid = false
 
   constructor(parts: SessionParts, candidate: Candidate, request: SessionRequest) {
     this.#parts = parts
@@ -84,12 +86,12 @@ export class Session {
   }
 
   get costNano(): Nano {
-    return this.#delivery.costNano
+    return this.#isUnpaid ? 0n : this.#delivery.costNano
   }
 
   /** The most that this request can cost here, whatever comes yet. */
   get costNanoMax(): Nano {
-    return this.#delivery.costNanoMax
+    return this.#isUnpaid ? 0n : this.#delivery.costNanoMax
   }
 
   /** Whether a stream was ever opened: before that nothing was sent. */
@@ -173,7 +175,7 @@ export class Session {
               break
             }
             this.#accepted(tab, frame, settledNano)
-            await this.#pay(stream)
+            await this.#payPrompt(tab, stream)
             pause()
             yield this.#acceptedEvent(frame)
             expect(firstByteMs, `the first token of ${peer}`)
@@ -350,6 +352,16 @@ export class Session {
     const chunkNano = costNano(chunk, price)
     const unpaid = this.#tab.unpaidNano()
     return unpaid >= chunkNano || 2n * unpaid >= this.#tab.leastWindowNano()
+  }
+
+  /** A prompt whose payment cannot be had is not begun. */
+  async #payPrompt(tab: TabStream, stream: Stream): Promise<void> {
+    try {
+      await this.#pay(stream)
+    } catch (error) {
+      this.#isUnpaid = tab.unprepay(this.#delivery.costNano)
+      throw error
+    }
   }
 
   async #pay(stream: Stream): Promise<void> {

@@ -101,6 +101,16 @@ export class Tabs {
     return this.#tabs.get(keyOf(id))?.best
   }
 
+  /** The best to this payee, whichever provider it is of. */
+  bestTo({ epoch, globalId, payee }: Omit<TabId, 'peer'>): Voucher | undefined {
+    let best: Voucher | undefined
+    for (const tab of this.#tabs.values()) {
+      const isThis = tab.payee === payee && tab.epoch === epoch && tab.globalId === globalId
+      if (isThis) best = betterVoucher(best, tab.best)
+    }
+    return best
+  }
+
   isKnown(id: TabId): boolean {
     return this.#tabs.has(keyOf(id))
   }
@@ -256,6 +266,12 @@ export class Tabs {
     this.#put({ ...tab, owedNano, signingNano: owedNano })
   }
 
+  /** It could not be paid, so it was not begun: nothing of it is owed. */
+  unprepay(key: string, costNano: Nano): void {
+    const tab = this.#of(key)
+    this.#put({ ...tab, owedNano: tab.owedNano - costNano })
+  }
+
   /** Tokens that arrived. Throws `overcharged`, counting nothing, where they are beyond the window that was agreed. */
   received(key: string, costNano: Nano): void {
     const tab = this.#of(key)
@@ -340,6 +356,12 @@ export class TabStream {
 
   prepay(costNano: Nano): void {
     this.#tabs.prepay(this.#met.key, costNano)
+  }
+
+  /** Where other streams share the window it may have been begun without: then it stays owed. */
+  unprepay(costNano: Nano): boolean {
+    if (this.isAlone) this.#tabs.unprepay(this.#met.key, costNano)
+    return this.isAlone
   }
 
   received(costNano: Nano): void {
