@@ -1,22 +1,25 @@
 // The node's own TON wallet: holds its coins and has an escrow's owner's operations, each waited for until it is on chain.
 
-import { type Cell, Address as TonAddress } from '@ton/core'
+import { Address as TonAddress } from '@ton/core'
 import { mnemonicToPrivateKey, mnemonicValidate } from '@ton/crypto'
-import {
-  cancelUnlockBody,
-  Escrow,
-  type EscrowAccount,
-  finalizeBody,
-  rentReserveNano,
-  reserveBody,
-  startUnlockBody,
-  topUpBody,
-} from '../../contracts/escrow.ts'
+import { Escrow, type EscrowAccount, rentReserveNano } from '../../contracts/escrow.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import { type Address, parseAddress } from '../../protocol/ids.ts'
 import { formatGram, type Nano } from '../../protocol/money.ts'
 import type { Clock } from '../ports.ts'
 import type { TonChain } from './ton/chain.ts'
+import {
+  cancelUnlockOrder,
+  dateOf,
+  depositOrder,
+  finalizeOrder,
+  type Order,
+  orderNano,
+  reserveOrder,
+  startUnlockOrder,
+  topUpOrder,
+  transferOrder,
+} from './ton/orders.ts'
 import { type SenderTimeouts, TonSender } from './ton/sender.ts'
 import type { Trace } from './ton/trace.ts'
 
@@ -28,6 +31,15 @@ export interface WalletOptions {
   readonly globalId: number
   readonly clock: Clock
   readonly timeouts?: Partial<SenderTimeouts> | undefined
+  /** Given every message in place of sending it; the call it was for then throws `NotSent`. */
+  readonly preview?: ((order: Order) => Promise<void>) | undefined
+  /** Who would send what is previewed; this wallet unless said otherwise. */
+  readonly onBehalfOf?: Address | undefined
+}
+
+/** Everything was checked, the message was previewed, and nothing was sent. */
+export class NotSent extends Error {
+  override readonly name = 'NotSent'
 }
 
 /** One confirmed transfer. */
@@ -54,9 +66,6 @@ export interface WalletReservation {
   readonly untilMs: number
 }
 
-/** Goes with an order to an escrow for its gas, some twenty times what is used; what is left of it joins the deposit. */
-const orderNano: Nano = 10_000_000n
-
 /** With less a new escrow could not settle once: its rent reserve, its deployment and one least voucher. */
 const depositNanoMin: Nano = rentReserveNano + 10_000_000n
 
@@ -67,13 +76,27 @@ export class Wallet {
   readonly #sender: TonSender
   readonly #chain: TonChain
   readonly #clock: Clock
+  readonly #preview: WalletOptions['preview']
+  readonly #orderedBy: TonAddress
 
-  constructor({ seed, chain, globalId, clock, timeouts }: WalletOptions) {
+  constructor({ seed, chain, globalId, clock, timeouts, preview, onBehalfOf }: WalletOptions) {
     this.#sender = new TonSender({ seed, endpoint: chain.endpoint, globalId, clock, timeouts })
     this.#chain = chain
     this.#clock = clock
     this.address = parseAddress(this.#sender.address.toRawString())
     this.friendly = this.#sender.friendly
+    this.#preview = preview
+    this.#orderedBy = onBehalfOf === undefined ? this.#sender.address : TonAddress.parseRaw(onBehalfOf)
+  }
+
+  /** Messages are previewed, none is sent. */
+  get isDry(): boolean {
+    return this.#preview !== undefined
+  }
+
+  /** What this wallet's own transaction would cost; undefined where it could not pay the order now. */
+  estimateNano(order: Order, signal?: AbortSignal): Promise<Nano | undefined> {
+    return this.#sender.estimateNano(order, signal)
   }
 
   balanceNano(signal?: AbortSignal): Promise<Nano> {
@@ -84,7 +107,7 @@ export class Wallet {
   async transfer(to: Address, amountNano: Nano, signal?: AbortSignal): Promise<Sent> {
     const what = `transfer of ${formatGram(amountNano)} GRAM to ${to}`
     if (amountNano <= 0n) throw new MeshError('bad-request', `${what}: expected more than 0`)
-    return sentOf(await this.#sender.send(what, { to, amountNano, bounce: false }, signal))
+    return sentOf(await this.#send(what, transferOrder(to, amountNano), signal))
   }
 
   /** The escrow this wallet owns under these terms, deployed or not. */
@@ -98,17 +121,12 @@ export class Wallet {
     amountNano: Nano,
     signal?: AbortSignal,
   ): Promise<Sent & { readonly escrow: Address }> {
-    const { init } = this.#escrowOf(terms)
     const escrow = this.escrowAddress(terms)
     const what = `deposit of ${formatGram(amountNano)} GRAM to escrow ${escrow}`
     if (amountNano < depositNanoMin) {
       throw new MeshError('bad-request', `${what}: expected at least ${formatGram(depositNanoMin)} GRAM`)
     }
-    const trace = await this.#sender.send(
-      what,
-      { to: escrow, amountNano, bounce: false, ...(init && { init }) },
-      signal,
-    )
+    const trace = await this.#send(what, depositOrder(this.#escrowOf(terms), escrow, amountNano), signal)
     await this.#until(what, async () => (await this.#chain.account(escrow, signal)) !== undefined, signal)
     return { ...sentOf(trace), escrow }
   }
@@ -120,7 +138,7 @@ export class Wallet {
       throw new MeshError('bad-request', `${what}: expected at least ${formatGram(orderNano)} GRAM`)
     }
     await this.#account(what, escrow, signal)
-    return sentOf(await this.#sender.send(what, { to: escrow, amountNano, bounce: true, body: topUpBody() }, signal))
+    return sentOf(await this.#send(what, topUpOrder(escrow, amountNano), signal))
   }
 
   /** Sets an amount aside for one payee: nobody else is paid of it, and the escrow cannot be finalized before it ends. */
@@ -128,8 +146,8 @@ export class Wallet {
     const { payee, amountNano, untilMs } = reservation
     const what = `reservation of ${formatGram(amountNano)} GRAM in escrow ${escrow}`
     await this.#ownAccount(what, escrow, signal)
-    const body = reserveBody({ payee, amountNano, until: Math.floor(untilMs / 1_000) })
-    return sentOf(await this.#order(what, escrow, body, signal))
+    const until = Math.floor(untilMs / 1_000)
+    return sentOf(await this.#send(what, reserveOrder(escrow, { payee, amountNano, until }), signal))
   }
 
   /** From now on providers settle what they hold; `finalize` is possible from `unlockAtMs` on. */
@@ -137,7 +155,7 @@ export class Wallet {
     const what = `unlock of escrow ${escrow}`
     const { unlockAt } = await this.#ownAccount(what, escrow, signal)
     if (unlockAt !== 0) throw new MeshError('bad-request', `${what}: it is under way, until ${dateOf(unlockAt)}`)
-    const trace = await this.#order(what, escrow, startUnlockBody(), signal)
+    const trace = await this.#send(what, startUnlockOrder(escrow), signal)
     let unlockAtSec = 0
     const isUnlocking = async (): Promise<boolean> => {
       unlockAtSec = (await this.#account(what, escrow, signal)).unlockAt
@@ -151,7 +169,7 @@ export class Wallet {
     const what = `cancelling the unlock of escrow ${escrow}`
     const { unlockAt } = await this.#ownAccount(what, escrow, signal)
     if (unlockAt === 0) throw new MeshError('bad-request', `${what}: no unlock is under way`)
-    return sentOf(await this.#order(what, escrow, cancelUnlockBody(), signal))
+    return sentOf(await this.#send(what, cancelUnlockOrder(escrow), signal))
   }
 
   /** Pays everything above the rent reserve to the owner and begins a new epoch: every voucher not settled is void. */
@@ -164,7 +182,7 @@ export class Wallet {
       const reason = lockedUntil > unlockAt ? 'a reservation ends then' : 'the unlock delay ends then'
       throw new MeshError('bad-request', `${what}: too early, possible from ${dateOf(fromSec)} (${reason})`)
     }
-    const trace = await this.#order(what, escrow, finalizeBody(), signal)
+    const trace = await this.#send(what, finalizeOrder(escrow), signal)
     const [, finalized] = trace.transactions
     let refundedNano = 0n
     for (const { info } of finalized?.outMessages.values() ?? []) {
@@ -178,8 +196,10 @@ export class Wallet {
     return Escrow.fromParameters({ owner: ownedBy, signer, unlockDelaySec })
   }
 
-  #order(what: string, escrow: Address, body: Cell, signal: AbortSignal | undefined): Promise<Trace> {
-    return this.#sender.send(what, { to: escrow, amountNano: orderNano, bounce: true, body }, signal)
+  async #send(what: string, order: Order, signal: AbortSignal | undefined): Promise<Trace> {
+    if (this.#preview === undefined) return this.#sender.send(what, order, signal)
+    await this.#preview(order)
+    throw new NotSent(`${what}: not sent`)
   }
 
   async #account(what: string, escrow: Address, signal: AbortSignal | undefined): Promise<EscrowAccount> {
@@ -190,9 +210,10 @@ export class Wallet {
 
   async #ownAccount(what: string, escrow: Address, signal: AbortSignal | undefined): Promise<EscrowAccount> {
     const account = await this.#account(what, escrow, signal)
-    if (!account.owner.equals(this.#sender.address)) {
-      const owner = this.#sender.friendlyOf(account.owner)
-      throw new MeshError('bad-request', `${what}: it belongs to ${owner}, and this wallet is ${this.friendly}`)
+    if (!account.owner.equals(this.#orderedBy)) {
+      const [owner, by] = [account.owner, this.#orderedBy].map((address) => this.#sender.friendlyOf(address))
+      const next = this.isDry ? '' : '; --link prints what the wallet of its owner has to send'
+      throw new MeshError('bad-request', `${what}: it belongs to ${owner}, and this wallet is ${by}${next}`)
     }
     return account
   }
@@ -222,8 +243,4 @@ export async function seedOfMnemonic(words: readonly string[]): Promise<Uint8Arr
 
 function sentOf({ transactions, feeNano }: Trace): Sent {
   return { transaction: transactions[0].hash().toString('hex'), feeNano }
-}
-
-function dateOf(unixSec: number): string {
-  return new Date(unixSec * 1_000).toISOString()
 }

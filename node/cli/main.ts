@@ -192,6 +192,8 @@ const wallet = program
       ['silkmesh wallet deposit 2', 'opens the escrow that requests are paid from'],
       ['silkmesh wallet unlock', 'begins to take it back; a day later:'],
       ['silkmesh wallet finalize', ''],
+      ['silkmesh wallet deposit 2 --dry-run', 'shows the message, and sends nothing'],
+      ['silkmesh wallet fund 2 --owner UQ…', "a link that opens an escrow from a phone's wallet, which owns it"],
     ),
   )
 const walletCommand = (words: string, summary: string): Command =>
@@ -208,16 +210,24 @@ const walletCommand = (words: string, summary: string): Command =>
     .option('--endpoint <url>', 'toncenter v2 API of the chain')
     .option('--network <name>', 'local, testnet or mainnet: no endpoint of another chain is believed')
     .option('--owner <address>', "who owns the escrow, such as a phone's wallet (default: this home's wallet)")
-const escrowCommand = (words: string, summary: string): Command =>
-  walletCommand(words, summary).option('--escrow <address>', 'an earlier escrow that `wallet balance` shows')
+/** An order to the escrow: it can be looked at first, or given by another wallet. */
+const orderCommand = (words: string, summary: string): Command =>
+  walletCommand(words, summary)
+    .option('--escrow <address>', 'an earlier escrow that `wallet balance` shows')
+    .option('--dry-run', 'check and show the message, and send nothing')
+    .option('--link', "print it as a link for the owner's wallet app, and send nothing")
 walletCommand('address', 'the addresses of wallet and escrow')
 walletCommand('balance', 'what wallet and escrow hold')
 walletCommand('faucet [gram]', 'coins from the faucet of a local chain (default: 10)')
-walletCommand('deposit <gram>', 'from the wallet into the escrow, opening it where needed')
-walletCommand('reserve <payee> <gram> <hours>', 'set aside for one provider')
-escrowCommand('unlock', 'begin to close the escrow; providers settle meanwhile')
-escrowCommand('cancel-unlock', 'keep the escrow open after all')
-escrowCommand('finalize', 'take back what is left once the delay is over')
+walletCommand('fund <gram>', 'a link by which a wallet app pays: into the escrow it owns (--owner), or to this wallet')
+walletCommand('deposit <gram>', 'from the wallet into the escrow, opening it where needed').option(
+  '--dry-run',
+  'check and show the message, and send nothing',
+)
+orderCommand('reserve <payee> <gram> <hours>', 'set aside for one provider')
+orderCommand('unlock', 'begin to close the escrow; providers settle meanwhile')
+orderCommand('cancel-unlock', 'keep the escrow open after all')
+orderCommand('finalize', 'take back what is left once the delay is over')
 
 const keys = program
   .command('keys')

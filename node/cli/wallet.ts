@@ -6,12 +6,14 @@ import { formatGram, type Nano } from '../../protocol/money.ts'
 import { identityFrom } from '../adapters/libp2p/identity.ts'
 import { systemClock } from '../adapters/system.ts'
 import type { TonChain } from '../adapters/ton/chain.ts'
-import type { EscrowTerms, Sent, Wallet } from '../adapters/wallet.ts'
+import { type Order, transferOrder } from '../adapters/ton/orders.ts'
+import { type EscrowTerms, NotSent, type Sent, type Wallet } from '../adapters/wallet.ts'
 import { askFaucet, deposit, escrowTermsOf, openChain, walletOf } from './accounts.ts'
-import { earlierEscrows } from './escrows.ts'
+import { earlierEscrows, rememberEscrow } from './escrows.ts'
 import { untilStopped } from './exit.ts'
 import { type Invocation, invocationOf } from './flags.ts'
 import { type Home, openHome } from './home.ts'
+import { showLink, showOrder } from './orders.ts'
 import { printJson } from './terminal.ts'
 import { accountOf, amountOf, wholeNumber } from './words.ts'
 
@@ -24,6 +26,7 @@ interface Accounts {
   readonly escrow: Address
   readonly chain: TonChain
   readonly signal: AbortSignal
+  readonly isDry: boolean
 }
 
 /** Takes its words, and throws for wrong ones before the chain is asked anything. */
@@ -76,6 +79,20 @@ const verbs: Readonly<Record<string, Verb>> = {
       const { freeNano } = await chain.escrow(sent.escrow)
       invocation.terminal.ok('escrow', `${sent.escrow} holds ${formatGram(freeNano)} GRAM`)
       return { ...shown(sent, invocation), escrow: sent.escrow, freeNano }
+    }
+  },
+  fund: ([text = '']) => {
+    const amountNano = amountOf('fund', text)
+    return async ({ home, wallet, terms, escrow, chain, signal, isDry, invocation: { terminal } }) => {
+      if (terms.owner === undefined) {
+        const order = transferOrder(wallet.address, amountNano)
+        return showLink(order, 'whoever pays', await chain.globalId(signal), terminal)
+      }
+      if (!isDry) rememberEscrow(home, escrow) // first: from here on coins may be there
+      const isOpen = (await chain.account(escrow, signal)) !== undefined
+      if (isOpen) await wallet.topUp(escrow, amountNano, signal)
+      else await wallet.deployAndDeposit(terms, amountNano, signal)
+      return {} // its message was shown
     }
   },
   reserve: ([account = '', gram = '', hours = '']) => {
@@ -142,18 +159,43 @@ export async function run(verb: string, flags: Record<string, unknown>, words: r
   if (!order) throw new MeshError('bad-request', `wallet ${verb}: no such order`)
   const act = order(words)
   const named = flags['escrow'] === undefined ? undefined : accountOf('--escrow', String(flags['escrow']))
+  const isLink = flags['link'] === true || verb === 'fund'
+  const isDry = flags['dryRun'] === true
   const chain = openChain(invocation.config)
   const home = openHome(invocation.home)
-  const signal = reading.has(verb) ? new AbortController().signal : untilStopped(false)
-  invocation.terminal.progress('asking the chain')
-  const wallet = await walletOf(home, chain, signal)
+  const { isJson, terminal } = invocation
+  const signal = reading.has(verb) || isLink || isDry ? new AbortController().signal : untilStopped(false)
+  terminal.progress('asking the chain')
   const terms = escrowTermsOf(identityFrom(home.identitySeed), invocation.config)
+  const messages: Record<string, unknown>[] = []
+  const preview = async (order: Order): Promise<void> => {
+    const globalId = await chain.globalId(signal)
+    const [feeNano, balanceNano] = isLink
+      ? [undefined, 0n]
+      : [await wallet.estimateNano(order, signal), await wallet.balanceNano(signal)]
+    terminal.progress('')
+    messages.push(
+      isLink
+        ? showLink(order, terms.owner === undefined ? 'the wallet' : 'its owner', globalId, terminal)
+        : showOrder({ order, from: wallet.address, globalId, feeNano, balanceNano }, terminal),
+    )
+  }
+  const dry = { preview, onBehalfOf: isLink ? terms.owner : undefined }
+  const wallet = await walletOf(home, chain, signal, isLink || isDry ? dry : {})
   const escrow = named ?? wallet.escrowAddress(terms)
   try {
-    const result = await act({ invocation, home, wallet, terms, escrow, chain, signal })
-    if (invocation.isJson) printJson({ ok: true, ...result })
+    const result = await act({ invocation, home, wallet, terms, escrow, chain, signal, isDry }).catch(
+      (error: unknown) => {
+        if (error instanceof NotSent) return {}
+        throw error
+      },
+    )
+    if (messages.length > 0 && !isLink) terminal.warn('dry run', 'checked and shown; nothing was sent')
+    const [message] = messages
+    const shownAs = isLink ? message : message && { isDryRun: true, messages }
+    if (isJson) printJson({ ok: true, ...result, ...shownAs })
   } finally {
-    invocation.terminal.progress('')
+    terminal.progress('')
   }
 }
 

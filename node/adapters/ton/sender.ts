@@ -2,12 +2,10 @@
 
 import {
   beginCell,
-  type Cell,
   external,
   internal,
   type Message,
   SendMode,
-  type StateInit,
   storeMessage,
   Address as TonAddress,
   type Transaction,
@@ -16,11 +14,11 @@ import { type KeyPair, keyPairFromSeed } from '@ton/crypto'
 import { type TonClient, WalletContractV5R1 } from '@ton/ton'
 import { exitCodes } from '../../../contracts/escrow.ts'
 import { MeshError } from '../../../protocol/errors.ts'
-import type { Address } from '../../../protocol/ids.ts'
 import { formatGram, type Nano } from '../../../protocol/money.ts'
 import type { Clock } from '../../ports.ts'
 import { cancelled } from '../../waits.ts'
 import { NotAccepted, type TonEndpoint } from './endpoint.ts'
+import type { Order } from './orders.ts'
 import { failureOf, findByMessage, normalizedHash, readTrace, type Trace } from './trace.ts'
 
 export interface SenderOptions {
@@ -43,14 +41,7 @@ export interface SenderTimeouts {
 
 export const senderTimeouts: SenderTimeouts = { validMs: 60_000, effectMs: 30_000, pollMs: 500 }
 
-export interface Outgoing {
-  readonly to: Address
-  readonly amountNano: Nano
-  /** False where nothing may run at `to` yet: the coins stay there. */
-  readonly bounce: boolean
-  readonly body?: Cell
-  readonly init?: StateInit
-}
+export type Outgoing = Omit<Order, 'meaning'>
 
 const mainnetGlobalId = -239
 
@@ -119,6 +110,24 @@ export class TonSender {
     const turn = this.#last.then(() => this.#sendNow(what, outgoing, signal))
     this.#last = turn.catch(() => undefined)
     return turn
+  }
+
+  /** What the wallet's own transaction would cost, by the endpoint; undefined where it would not be accepted now. */
+  async estimateNano(outgoing: Outgoing, signal?: AbortSignal): Promise<Nano | undefined> {
+    const { isDeployed, seqno, chainMs } = await this.#state(signal)
+    const validUntilSec = Math.ceil((Math.max(this.#clock.now(), chainMs) + this.timeouts.validMs) / 1_000)
+    const { body, init } = this.#message(seqno, validUntilSec, isDeployed, outgoing)
+    const estimate = async (client: TonClient): Promise<Nano | undefined> => {
+      const parameters = { body, initCode: init?.code ?? null, initData: init?.data ?? null, ignoreSignature: true }
+      try {
+        const { source_fees: fees } = await client.estimateExternalMessageFee(this.address, parameters)
+        return BigInt(fees.in_fwd_fee + fees.storage_fee + fees.gas_fee + fees.fwd_fee)
+      } catch (error) {
+        if (error instanceof NotAccepted) return undefined
+        throw error
+      }
+    }
+    return this.#endpoint.call('estimateFee', estimate, signal)
   }
 
   /** Waits between two looks at the chain. */

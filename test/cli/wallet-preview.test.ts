@@ -1,0 +1,125 @@
+// Orders at the command line that are looked at before they are sent, or sent by a phone's wallet instead of this home's.
+
+import { Address, Cell, internal, loadStateInit, SendMode } from '@ton/core'
+import { keyPairFromSeed } from '@ton/crypto'
+import { TonClient, WalletContractV5R1 } from '@ton/ton'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { type Localnet, startLocalnet } from '../../contracts/localnet/localnet.ts'
+import { type Ended, expectRefusal, freshHome, lastJson, silkmesh } from './silkmesh.ts'
+
+let localnet: Localnet
+beforeAll(async () => {
+  localnet = await startLocalnet({ port: 0, blockMs: 0 })
+})
+afterAll(() => localnet.close())
+
+const run = (home: string, ...words: readonly string[]): Promise<Ended> =>
+  silkmesh(['wallet', ...words, '--home', home, '--endpoint', localnet.endpoint, '--network', 'local', '--json'])
+
+async function order(home: string, ...words: readonly string[]): Promise<Record<string, unknown>> {
+  const ended = await run(home, ...words)
+  expect(ended.code, ended.stderr).toBe(0)
+  return lastJson(ended)
+}
+
+it('a dry run prints each message whole, and the chain stays as it is', async () => {
+  const home = freshHome()
+  const { wallet, escrow } = await order(home, 'address')
+  const seqno = localnet.seqno
+  expect(await order(home, 'deposit', '2', '--dry-run')).toEqual({
+    ok: true,
+    isDryRun: true,
+    messages: [
+      {
+        from: wallet,
+        to: escrow,
+        toFriendly: Address.parse(String(escrow)).toString({ bounceable: false, testOnly: true }),
+        amountNano: '2000000000',
+        bounce: false,
+        meaning: expect.stringContaining('opens the escrow'),
+        body: null,
+        init: expect.any(String),
+        feeNano: null,
+      },
+    ],
+  })
+  expect(localnet.seqno).toBe(seqno)
+})
+
+/** What a wallet app does with a link: takes it apart, asks, signs, sends. */
+class Phone {
+  readonly #keys = keyPairFromSeed(Buffer.alloc(32, 0x77))
+  readonly #client = new TonClient({ endpoint: localnet.endpoint })
+  readonly #wallet = this.#client.open(
+    WalletContractV5R1.create({ publicKey: this.#keys.publicKey, walletId: { networkGlobalId: 31_337 } }),
+  )
+
+  get address(): Address {
+    return this.#wallet.address
+  }
+
+  async open(link: string): Promise<void> {
+    const { pathname, searchParams } = new URL(link)
+    const to = Address.parseFriendly(pathname.slice(1))
+    const cellOf = (name: string): Cell | undefined => {
+      const text = searchParams.get(name)
+      return text === null ? undefined : Cell.fromBoc(Buffer.from(text, 'base64url'))[0]
+    }
+    const init = cellOf('init')
+    await this.#wallet.sendTransfer({
+      seqno: await this.#wallet.getSeqno(),
+      secretKey: this.#keys.secretKey,
+      timeout: 0xffff_fffe, // the chain's clock is moved
+      sendMode: SendMode.PAY_GAS_SEPARATELY | SendMode.IGNORE_ERRORS,
+      messages: [
+        internal({
+          to: to.address,
+          value: BigInt(searchParams.get('amount') ?? 0),
+          bounce: to.isBounceable,
+          body: cellOf('bin') ?? null,
+          init: init ? loadStateInit(init.beginParse()) : null,
+        }),
+      ],
+    })
+  }
+}
+
+it("a phone's wallet opens, unlocks and takes back an escrow by links alone", async () => {
+  const home = freshHome()
+  const phone = new Phone()
+  const owner = ['--owner', phone.address.toString({ bounceable: false, testOnly: true })]
+  await fetch(`${localnet.faucetUrl}?address=${phone.address.toString()}&amountNano=10000000000`)
+
+  const funded = await order(home, 'fund', '2', ...owner)
+  expect(funded).toMatchObject({ amountNano: '2000000000', fitsQr: false })
+  await phone.open(String(funded['link']))
+  const { escrow } = await order(home, 'balance', ...owner)
+  expect(escrow).toMatchObject({ isDeployed: true, epoch: 0 })
+
+  expectRefusal(await run(home, 'unlock', ...owner), 2, 'it belongs to', '--link')
+  const unlock = await order(home, 'unlock', '--link', ...owner)
+  expect(unlock).toMatchObject({ fitsQr: true, bounce: true })
+  await phone.open(String(unlock['link']))
+  expect(await order(home, 'balance', ...owner)).toMatchObject({ escrow: { unlockAtMs: expect.any(Number) } })
+  await localnet.advance(86_460)
+  await phone.open(String((await order(home, 'finalize', '--link', ...owner))['link']))
+  const closed = await order(home, 'balance', ...owner)
+  expect(closed).toMatchObject({ escrow: { freeNano: '0', unlockAtMs: 0, epoch: 1 } })
+  const back = BigInt(await await new TonClient({ endpoint: localnet.endpoint }).getBalance(phone.address))
+  expect(back).toBeGreaterThan(9_900_000_000n)
+})
+
+it('an endpoint of another chain than the network is refused in words', async () => {
+  const ended = await silkmesh([
+    'wallet',
+    'balance',
+    '--home',
+    freshHome(),
+    '--endpoint',
+    localnet.endpoint,
+    '--network',
+    'mainnet',
+    '--json',
+  ])
+  expectRefusal(ended, 2, 'it is of local (31337), expected mainnet (-239)', '--network')
+})
