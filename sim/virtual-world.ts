@@ -57,6 +57,8 @@ interface Member {
   readonly identity: SeededIdentity
   readonly disk: ModelDisk
   readonly escrow: Address | undefined
+  /** Of a provider that deals with the market of settlers. */
+  readonly feeEscrow: Address | undefined
   readonly payout: Address
   readonly profile: Profile | undefined
   readonly random: SeededRandom
@@ -101,6 +103,9 @@ export class VirtualWorld implements World {
         identity,
         disk: new ModelDisk({ scheduler, random: own.fork('disk'), spec: spec.disk }),
         escrow: consumer && (await chain.openEscrow(identity.publicKey, consumer.depositNano)).address,
+        feeEscrow: paysSettlers(spec)
+          ? (await chain.openEscrow(identity.publicKey, feeDepositNano)).address
+          : undefined,
         payout: payoutOf(plan.seed, spec.name),
         profile: provider && loadProfile(provider.profile),
         random: own,
@@ -116,11 +121,12 @@ export class VirtualWorld implements World {
     if (member.up) return
     const life = new Life()
     const ports = await this.#portsOf(member, life)
-    const { escrow, payout, spec } = member
+    const { escrow, feeEscrow, payout, spec } = member
+    const { globalId } = this.#on.chain
     const roles: Roles = {
-      provider: spec.provider && { payout },
+      provider: spec.provider && { payout, escrow: feeEscrow },
       consumer: escrow === undefined ? undefined : { escrow },
-      settler: spec.settler,
+      settler: spec.settler && (isInMarket(spec) && !spec.provider ? { payout, globalId } : true),
     }
     member.slots = ports.engine?.slots ?? 0
     const node = await startNode(configOf(spec.config), ports, roles)
@@ -288,6 +294,18 @@ export class VirtualWorld implements World {
     if (!this.#stage) throw new Error('the world is not open')
     return this.#stage
   }
+}
+
+/** What a settler asks is some thousandths of what a provider earns. */
+const feeDepositNano = 1_000_000_000n
+
+function paysSettlers({ config, provider }: PeerSpec): boolean {
+  return provider !== undefined && config.settlement?.settler === 'market'
+}
+
+/** Its fee is stated, were it none. */
+function isInMarket({ config }: PeerSpec): boolean {
+  return config.settlement?.settlerFeePpm !== undefined
 }
 
 function noteChannels({ channels, up }: Member): void {
