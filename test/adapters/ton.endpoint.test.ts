@@ -2,10 +2,12 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Address } from '@ton/core'
+import { Address, beginCell } from '@ton/core'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { systemClock, systemRandom } from '../../node/adapters/system.ts'
 import { NotAccepted, NotFound, TonEndpoint, type TonEndpointOptions } from '../../node/adapters/ton/endpoint.ts'
+import { TonServer } from '../../node/adapters/ton/server.ts'
+import type { NodeEvent } from '../../node/events.ts'
 import type { Clock } from '../../node/ports.ts'
 import { MeshError } from '../../protocol/errors.ts'
 
@@ -152,6 +154,20 @@ describe('an endpoint that limits the rate', () => {
     expect(sleptMs).toEqual([3_000])
   })
 
+  test('is given the time it asks for as a date, and by every call', async () => {
+    const now = new Date().toUTCString()
+    const later = new Date(Date.parse(now) + 4_000).toUTCString()
+    const limit = { ok: false, result: 'Ratelimit exceed', code: 429 }
+    const { url } = await scripted(json(429, limit, { Date: now, 'Retry-After': later }), balanceOf('7'))
+    const { clock, sleptMs } = sleepless()
+    const limited = endpoint(url, { clock, timeouts: { callMs: 3_000 } })
+    expect((await failureOf(balance(limited))).message).toContain('HTTP 429: Ratelimit exceed')
+    expect((await failureOf(balance(limited))).message).toContain('was not asked')
+    await clock.sleep(2_000)
+    await balance(limited)
+    expect(sleptMs).toEqual([2_000, 2_000])
+  })
+
   test('is not asked for ever', async () => {
     const { url, requests } = await scripted(failing(429, 'Ratelimit exceed'))
     const failure = await failureOf(balance(endpoint(url)))
@@ -291,6 +307,102 @@ describe('what is no failure of the endpoint', () => {
     )
     expect(error).toBeInstanceOf(NotFound)
     expect(requests).toHaveLength(1)
+  })
+})
+
+/** Answers `getConfigParam 19` with this id, everything else as told. */
+const ofChain =
+  (globalId: number, answer: Answer): Answer =>
+  (response, request) => {
+    if (request.method !== 'getConfigParam') {
+      answer(response, request)
+      return
+    }
+    const bytes = beginCell().storeInt(globalId, 32).endCell().toBoc().toString('base64')
+    json(200, { ok: true, result: { '@type': 'configInfo', config: { '@type': 'tvm.cell', bytes } } })(
+      response,
+      request,
+    )
+  }
+
+describe('of several endpoints', () => {
+  const told = (events: readonly NodeEvent[]) =>
+    events.map((event) =>
+      event.type === 'chain-endpoint' ? `${event.state} ${new URL(event.endpoint).port}` : event.type,
+    )
+  const portOf = (url: string): string => new URL(url).port
+
+  test('the first that answers does, in the order they were named, and is stayed with', async () => {
+    const [first, second] = [await scripted(ofChain(-3, balanceOf('1'))), await scripted(ofChain(-3, balanceOf('2')))]
+    const several = endpoint(first.url, { others: [second.url] })
+    expect([await balance(several), await balance(several)]).toEqual([1n, 1n])
+  })
+
+  test('the next answers at once where one fails, which is told once and left alone for a while', async () => {
+    const failed = await scripted(failing(502, 'Bad Gateway'))
+    const other = await scripted(ofChain(-3, balanceOf('2')))
+    const { clock, sleptMs } = sleepless()
+    const events: NodeEvent[] = []
+    const several = endpoint(failed.url, { others: [other.url], clock, observe: (event) => events.push(event) })
+    expect([await balance(several), await balance(several)]).toEqual([2n, 2n])
+    expect(Math.max(...sleptMs)).toBe(1) // a turn's step, no pause
+    expect(failed.requests).toHaveLength(1)
+    expect(told(events)).toEqual([`failing ${portOf(failed.url)}`])
+  })
+
+  test('the one that failed is asked again after its rest, and is used again', async () => {
+    const failed = await scripted(failing(502, 'Bad Gateway'), ofChain(-3, balanceOf('1')))
+    const other = await scripted(ofChain(-3, balanceOf('2')))
+    const { clock } = sleepless()
+    const events: NodeEvent[] = []
+    const several = endpoint(failed.url, { others: [other.url], clock, observe: (event) => events.push(event) })
+    expect(await balance(several)).toBe(2n)
+    await clock.sleep(2_000)
+    expect(await balance(several)).toBe(1n)
+    expect(told(events)).toEqual([`failing ${portOf(failed.url)}`, `ok ${portOf(failed.url)}`])
+  })
+
+  test('all are named where none answers', async () => {
+    const [first, second] = [await scripted(failing(502, 'Bad Gateway')), await scripted(failing(503, 'later'))]
+    const failure = await failureOf(balance(endpoint(first.url, { others: [second.url] })))
+    expect(failure.code).toBe('chain-unavailable')
+    expect(failure.message).toContain(`${first.url} (HTTP 502: Bad Gateway)`)
+    expect(failure.message).toContain(`${second.url} (HTTP 503: later)`)
+  })
+
+  test('one of another chain is never believed, and told', async () => {
+    const [ours, theirs] = [await scripted(ofChain(-3, balanceOf('1'))), await scripted(ofChain(-239, balanceOf('2')))]
+    const events: NodeEvent[] = []
+    const several = endpoint(theirs.url, { others: [ours.url], globalId: -3, observe: (event) => events.push(event) })
+    expect(await balance(several)).toBe(1n)
+    expect(events).toEqual([
+      {
+        type: 'chain-endpoint',
+        endpoint: theirs.url,
+        state: 'wrong-chain',
+        detail: 'it is of mainnet (-239), expected testnet (-3)',
+      },
+    ])
+    expect(theirs.requests.filter(({ method }) => method !== 'getConfigParam')).toEqual([])
+  })
+
+  test('each is paced by itself, and has the key that is in its own URL', async () => {
+    const [first, second] = [await scripted(failing(502, 'no')), await scripted(ofChain(-3, balanceOf('2')))]
+    const several = endpoint(first.url, { apiKey: 'first-key', others: [`${second.url}?api_key=second-key`] })
+    await balance(several)
+    expect(first.requests.map(({ headers }) => headers['x-api-key'])).toContain('first-key')
+    expect(new Set(second.requests.map(({ headers }) => headers['x-api-key']))).toEqual(new Set(['second-key']))
+  })
+})
+
+describe('requests a second, unless set,', () => {
+  test.each([
+    ['1 without a key', 'https://toncenter.example/api/v2/jsonRPC', 1],
+    ['10 with one', 'https://toncenter.example/api/v2/jsonRPC?api_key=k', 10],
+    ['a thousand on this machine', 'http://127.0.0.1:8081/api/v2/jsonRPC', 1_000],
+  ])('are %s', (_name, url, expected) => {
+    expect(new TonServer(url, '', 0).requestsPerSecond).toBe(expected)
+    expect(new TonServer(url, '', 0).name).not.toContain('api_key')
   })
 })
 

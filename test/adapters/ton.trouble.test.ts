@@ -200,6 +200,21 @@ test('a settlement that a fork undoes is posted again, and confirmed once', asyn
   await expectPaidOnce(owed)
 })
 
+test.each([
+  ['is lost', { loseExternals: 1 }],
+  ['comes twice', { duplicateExternals: 1 }],
+  ['has no receipt', { loseReceipts: 1 }],
+])('a deposit whose external %s is made once', async (_name, fault) => {
+  const payer = await local.wallet(5n * gram)
+  const terms = { signer: publicKeyOfSeed(freshBytes()), unlockDelaySec: 86_400 }
+  local.net.fault(fault)
+  const { escrow, feeNano } = await payer.deployAndDeposit(terms, gram)
+  const [inWallet, inEscrow] = [await payer.balanceNano(), await local.balanceNano(escrow)]
+  expect(inWallet + inEscrow + feeNano).toBe(5n * gram)
+  expect(inEscrow).toBeGreaterThan((9n * gram) / 10n)
+  expect(inEscrow).toBeLessThan(gram)
+})
+
 test('prices six times as high in the middle of a run change who pays how much to the network, and nothing else', async () => {
   const owed = await client()
   const running = settlerBy([local.net])
