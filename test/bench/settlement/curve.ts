@@ -63,14 +63,14 @@ function pricesOf({ alternatives, againByKnownPayees, byKnownPayees }: Settlemen
     '|---|---|---|---|---|---|',
     ...Object.entries(byKnownPayees).map(([known, table]) =>
       row(
-        `escrow of ${plural(known)}, a new one is paid`,
+        `escrow of ${plural(known)}, new ones paid`,
         ...cells(table),
         known === '0' ? 'rent reserve once a client' : '',
       ),
     ),
     ...Object.entries(againByKnownPayees)
       .filter(([known]) => known !== '0')
-      .map(([known, table]) => row(`escrow of ${plural(known)}, one of them is paid again`, ...cells(table), '')),
+      .map(([known, table]) => row(`escrow of ${plural(known)}, known ones paid again`, ...cells(table), '')),
     row(
       'channel a pair',
       ...one(channel.settleNano),
