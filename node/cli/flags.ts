@@ -16,6 +16,7 @@ const settingOfFlag: Readonly<Record<string, string>> = {
   price: 'provider.completionPriceNano',
   promptPrice: 'provider.promptPriceNano',
   settler: 'settlement.settler',
+  hub: 'consumer.hub',
   minValue: 'settlement.settlerValueNanoMin',
   host: 'gateway.host',
   port: 'gateway.port',

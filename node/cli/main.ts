@@ -133,6 +133,7 @@ mesh(command('up', 'use the mesh: an OpenAI-compatible gateway on this machine',
   .option('--port <port>', 'the port (default: 8333)')
   .option('--allow-public', 'let other machines use the gateway')
   .option('--deposit <gram>', 'top the escrow up to this much first')
+  .option('--hub <peer id>', 'pay providers through this hub')
   .addHelpText(
     'after',
     examples(
@@ -155,6 +156,19 @@ provider and no other settler.\n${examples(
       ['silkmesh settle --bootstrap /ip4/203.0.113.7/tcp/4001/p2p/12D3… --endpoint https://…', 'for nothing'],
       ['silkmesh settle --fee 0.5% --min-value 0.01 --bootstrap … --endpoint …', ''],
       ['silkmesh settle --fee 0.5% --json --bootstrap … --endpoint …', 'each event is one object'],
+    )}`,
+  )
+
+mesh(command('hub', 'pay providers for consumers, and be settled with once', () => import('./hub.ts')))
+  .option('--fee <percent>', 'of what is granted; consumers pay it by voucher (default: 0.5%)')
+  .option('--deposit <gram>', 'top the escrow up to this much first: it is all that can be promised at once')
+  .option('--payout <address>', "the TON account to be paid (default: this home's wallet)")
+  .addHelpText(
+    'after',
+    `\nIt sees no prompt, and is trusted with one increment by each consumer that names it. The escrow and the account must be
+of this hub alone: a home that is a consumer or a provider too needs another.\n${examples(
+      ['silkmesh hub --deposit 100 --bootstrap /ip4/203.0.113.7/tcp/4001/p2p/12D3… --endpoint https://…', ''],
+      ['silkmesh up --hub 12D3… --bootstrap … --endpoint …', 'at a consumer'],
     )}`,
   )
 
@@ -216,6 +230,7 @@ const orderCommand = (words: string, summary: string): Command =>
     .option('--escrow <address>', 'an earlier escrow that `wallet balance` shows')
     .option('--dry-run', 'check and show the message, and send nothing')
     .option('--link', "print it as a link for the owner's wallet app, and send nothing")
+command('import', 'take the 24 words of a wallet from standard input', () => import('./import-wallet.ts'), wallet)
 walletCommand('address', 'the addresses of wallet and escrow')
 walletCommand('balance', 'what wallet and escrow hold')
 walletCommand('faucet [gram]', 'coins from the faucet of a local chain (default: 10)')

@@ -38,15 +38,6 @@ export interface LegOrder {
   readonly measure: () => Attempt
 }
 
-/** What a provider says of a payer's way to pay. */
-const aboutPayment: ReadonlySet<ErrorCode> = new Set([
-  'escrow-unusable',
-  'credit-exhausted',
-  'voucher-invalid',
-  'overcharged',
-  'chain-unavailable',
-])
-
 /** Iterated by `next` until its end or its failure, by one reader at a time. */
 export class Leg {
   readonly candidate: Chosen
@@ -215,3 +206,12 @@ export class Leg {
     else openRequests.set(this.peer, open)
   }
 }
+
+/** What a provider says of a payer's way to pay. */
+const aboutPayment: ReadonlySet<ErrorCode> = new Set([
+  'escrow-unusable',
+  'credit-exhausted',
+  'voucher-invalid',
+  'overcharged',
+  'chain-unavailable',
+])

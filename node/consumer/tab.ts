@@ -254,7 +254,8 @@ export class Tabs {
     try {
       return await paying
     } catch (error) {
-      this.#put({ ...this.#of(key), signingNano: 0n })
+      const tab = this.#of(key)
+      this.#put({ ...tab, signingNano: 0n, signedNano: paidOf(tab.best) }) // asking for less next time is no harm
       throw error
     }
   }

@@ -74,6 +74,7 @@ export class Hub {
     const { epoch, globalId } = account.escrow
     if (best && best.terms.epoch === epoch) await book.accept(best, account, stream.peer)
     const payer = payerOf(account, stream.peer)
+    await ledger.durable()
     const channel = book.channel(account, stream.peer)
     ledger.atLeast(payer, channel.baseNano) // paid for on chain before these books begin
     const tab = { globalId, epoch, payee: payout, owedNano: ledger.chargedNano(payer), best: channel.best }
@@ -117,7 +118,9 @@ export class Hub {
     if (now.incrementNano <= 0n) {
       const voucher = ledger.granted(id, consumer)
       if (!voucher) throw new MeshError('bad-request', 'nothing was asked for, and nothing was granted before')
-      return { type: 'granted', voucher, owedNano: ledger.chargedNano(payer) }
+      const owedNano = ledger.chargedNano(payer)
+      await ledger.durable()
+      return { type: 'granted', voucher, owedNano }
     }
     const neededNano = ledger.chargedNano(payer) + now.incrementNano + now.feeNano
     const channel = book.channel(account, consumer)

@@ -46,6 +46,8 @@ export class Ledger {
   /** Charged in all. */
   readonly #charged = new Map<string, Nano>()
   readonly #log: VoucherLog
+  /** The last write: those before it are done when it is. Once one failed no other is tried. */
+  #writing: Promise<void> = Promise.resolve()
 
   constructor(ports: Pick<Ports, 'clock' | 'identity' | 'store'>) {
     this.#ports = ports
@@ -59,6 +61,11 @@ export class Ledger {
       this.#raise(voucher.terms, voucher, payer)
       this.#charge(payer, charged.owedNano)
     }
+  }
+
+  /** Resolves when everything counted so far is on disk, and may be told. */
+  durable(): Promise<void> {
+    return this.#writing
   }
 
   chargedNano(payer: Payer): Nano {
@@ -129,7 +136,10 @@ export class Ledger {
     const owedNano = this.chargedNano(payer) + incrementNano + fee
     this.#charge(payer, owedNano)
     const charged = { escrow: payer.escrow, epoch: payer.epoch, owedNano }
-    await this.#log.append({ peer: payer.peer, voucher, atMs: clock.now(), charged }, () => undefined)
+    const before = this.#writing
+    const writing = this.#log.append({ peer: payer.peer, voucher, atMs: clock.now(), charged }, () => undefined)
+    this.#writing = Promise.all([before, writing]).then(() => undefined)
+    await this.#writing
     return voucher
   }
 
