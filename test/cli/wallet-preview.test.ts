@@ -1,7 +1,8 @@
 // Orders at the command line that are looked at before they are sent, or sent by a phone's wallet instead of this home's.
 
+import { join } from 'node:path'
 import { Address, Cell, internal, loadStateInit, SendMode } from '@ton/core'
-import { keyPairFromSeed } from '@ton/crypto'
+import { keyPairFromSeed, mnemonicNew, mnemonicToPrivateKey } from '@ton/crypto'
 import { TonClient, WalletContractV5R1 } from '@ton/ton'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Localnet, startLocalnet } from '../../contracts/localnet/localnet.ts'
@@ -107,6 +108,19 @@ it("a phone's wallet opens, unlocks and takes back an escrow by links alone", as
   expect(closed).toMatchObject({ escrow: { freeNano: '0', unlockAtMs: 0, epoch: 1 } })
   const back = BigInt(await await new TonClient({ endpoint: localnet.endpoint }).getBalance(phone.address))
   expect(back).toBeGreaterThan(9_900_000_000n)
+})
+
+it("the words of an app's wallet give this home its address; a home that has a wallet keeps it", async () => {
+  const words = await mnemonicNew()
+  const { publicKey } = await mnemonicToPrivateKey(words)
+  const app = WalletContractV5R1.create({ publicKey, walletId: { networkGlobalId: 31_337 } })
+  const home = join(freshHome(), 'new')
+  const importing = (input: string): Promise<Ended> =>
+    silkmesh(['wallet', 'import', '--home', home, '--json'], { input })
+  expectRefusal(await importing('abandon ability able\n'), 2, '3 words that are no TON mnemonic')
+  expect((await importing(`${words.join(' ')}\n`)).code).toBe(0)
+  expect(await order(home, 'address')).toMatchObject({ wallet: app.address.toRawString() })
+  expectRefusal(await importing(`${words.join(' ')}\n`), 2, 'has a wallet already')
 })
 
 it('an endpoint of another chain than the network is refused in words', async () => {
