@@ -27,6 +27,8 @@ export interface SettleCase {
   readonly vouchers: number
   /** Of payees that are among those; otherwise of new ones. */
   readonly isAgain?: boolean
+  /** How many sets of payees the mean is over. */
+  readonly sets?: number
 }
 
 /** How deep a dictionary path is, is luck of the hashes: settles are means over this many sets of payees. */
@@ -120,10 +122,10 @@ export class CostChain {
   }
 
   /** One message of so many vouchers; means over the sets of payees. */
-  async settle({ known, vouchers, isAgain = false }: SettleCase): Promise<Cost> {
+  async settle({ known, vouchers, isAgain = false, sets = samples }: SettleCase): Promise<Cost> {
     let gas = 0
     let nano = 0n
-    for (let sample = 0; sample < samples; sample += 1) {
+    for (let sample = 0; sample < sets; sample += 1) {
       const payees = this.payees(sample)
       const escrow = await this.newEscrow(payees.slice(0, known))
       const paid = isAgain ? payees.slice(0, vouchers) : payees.slice(known, known + vouchers)
@@ -131,7 +133,7 @@ export class CostChain {
       gas += cost.gas
       nano += cost.nano
     }
-    return { gas: Math.round(gas / samples), nano: nano / BigInt(samples) }
+    return { gas: Math.round(gas / sets), nano: nano / BigInt(sets) }
   }
 
   post(to: TonAddress, body: Cell): Promise<Cost> {
