@@ -19,7 +19,7 @@ import type { Ports, Stream } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
 import { within } from '../waits.ts'
 import type { OwnEscrow } from './session.ts'
-import { type Purse, Tabs } from './tab.ts'
+import { Tabs, type VoucherSource } from './tab.ts'
 
 /** The hub failed, and not the provider that was to be paid through it. */
 export class HubFailure extends MeshError {}
@@ -141,13 +141,13 @@ export class Hub {
 
   async #tabsOf(escrow: Address): Promise<Tabs> {
     if (this.#tabs?.escrow === escrow) return this.#tabs.tabs
-    const tabs = new Tabs(this.#purseOf(escrow), this.#ports)
+    const tabs = new Tabs(this.#sourceOf(escrow), this.#ports)
     await tabs.recover()
     if (this.#tabs?.escrow !== escrow) this.#tabs = { escrow, tabs } // another may have been first
     return this.#tabs.tabs
   }
 
-  #purseOf(escrow: Address): Purse {
+  #sourceOf(escrow: Address): VoucherSource {
     const { identity } = this.#ports
     return {
       escrow,

@@ -25,7 +25,7 @@ export interface TabId {
 }
 
 /** Where the vouchers of tabs come from: signed here, or got from a hub. */
-export interface Purse {
+export interface VoucherSource {
   /** Out of which the payee is paid. */
   readonly escrow: Address
   /** The log of its tabs. */
@@ -36,7 +36,7 @@ export interface Purse {
   isOwn(voucher: Voucher): boolean
 }
 
-export function ownPurse(escrow: Address, identity: Ports['identity']): Purse {
+export function ownVouchers(escrow: Address, identity: Ports['identity']): VoucherSource {
   return {
     escrow,
     log: 'tabs',
@@ -68,7 +68,7 @@ export interface Debt extends TabId {
 }
 
 export class Tabs {
-  readonly #purse: Purse
+  readonly #source: VoucherSource
   readonly #ports: Pick<Ports, 'clock' | 'identity' | 'store' | 'observe'>
   readonly #tabs = new Map<string, Tab>()
   /** Streams from before their first frame to their end. */
@@ -77,17 +77,17 @@ export class Tabs {
   readonly #lost = new Set<PeerId>()
   readonly #log: VoucherLog
 
-  constructor(purse: Address | Purse, ports: Pick<Ports, 'clock' | 'identity' | 'store' | 'observe'>) {
-    this.#purse = typeof purse === 'string' ? ownPurse(purse, ports.identity) : purse
+  constructor(source: Address | VoucherSource, ports: Pick<Ports, 'clock' | 'identity' | 'store' | 'observe'>) {
+    this.#source = typeof source === 'string' ? ownVouchers(source, ports.identity) : source
     this.#ports = ports
-    this.#log = new VoucherLog(this.#purse.log, ports.store, () => this.#records())
+    this.#log = new VoucherLog(this.#source.log, ports.store, () => this.#records())
   }
 
   async recover(): Promise<void> {
     for (const { peer, voucher, creditNano = 0n } of await this.#log.read()) {
       const { globalId, escrow, epoch, payee } = voucher.terms
       const amountNano = paidNano(voucher)
-      if (escrow !== this.#purse.escrow) continue // of an escrow this peer no longer uses
+      if (escrow !== this.#source.escrow) continue // of an escrow this peer no longer uses
       const id = { globalId, epoch, peer, payee }
       const before = this.#tabs.get(keyOf(id))
       if (before?.best && paidNano(before.best) > amountNano) continue
@@ -235,8 +235,8 @@ export class Tabs {
     const tab = this.#of(key)
     const { globalId, epoch, payee, owedNano, peer } = tab
     if (unpaidNano(tab) <= 0n || owedNano < tab.signedNano) return undefined
-    const terms = { globalId, escrow: this.#purse.escrow, epoch, payee, amountNano: owedNano }
-    const paying = this.#purse.pay(terms, tab.best)
+    const terms = { globalId, escrow: this.#source.escrow, epoch, payee, amountNano: owedNano }
+    const paying = this.#source.pay(terms, tab.best)
     this.#put({ ...tab, signingNano: owedNano, signedNano: owedNano })
     // another stream may have been delivered to before its accept told of its window
     const isLast = ending !== undefined && this.#live.get(peer)?.size === 1
@@ -309,10 +309,10 @@ export class Tabs {
     const { terms } = best
     const isThisTab =
       terms.globalId === globalId &&
-      terms.escrow === this.#purse.escrow &&
+      terms.escrow === this.#source.escrow &&
       terms.payee === payee &&
       terms.epoch === epoch
-    return isThisTab && this.#purse.isOwn(best) ? best : undefined
+    return isThisTab && this.#source.isOwn(best) ? best : undefined
   }
 
   #of(key: string): Tab {
