@@ -99,7 +99,9 @@ export function prometheus(): { readonly observe: Observe; readonly metrics: () 
   const decisions = counter('settle_decisions_total', 'Times a voucher came to be settled, or came to wait', ['result'])
   const settlerAdverts = counter('settler_adverts_total', 'Adverts of settlers, by what became of them', ['result'])
   const settlersChosen = counter('settlers_chosen_total', 'Times another settler of the market was chosen')
-  const settlersJudged = counter('settlers_judged_total', 'Hand-overs, by whether they were settled in time', ['result'])
+  const settlersJudged = counter('settlers_judged_total', 'Hand-overs, by whether they were settled in time', [
+    'result',
+  ])
   const settlerFees = counter('settler_fees_nano_total', 'Fees between providers and settlers, in nano', ['step'])
   const faults = counter('faults_total', 'Faults of the node itself', ['code'])
 

@@ -31,9 +31,11 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
       return running.engine
     },
     roles: async ({ chain, home, identity }) => {
-      const wallet = await walletOf(home, chain, signal)
-      payout ??= wallet.address
-      const escrow = wallet.escrowAddress(escrowTermsOf(identity, config)) // settlers that ask a fee are paid from it
+      const wallet = () => walletOf(home, chain, signal)
+      payout ??= (await wallet()).address
+      // what settlers ask is paid from an escrow of its own
+      const isTrading = config.settlement.settler !== '' && config.settlement.feePpmMax > 0
+      const escrow = isTrading ? (await wallet()).escrowAddress(escrowTermsOf(identity, config)) : undefined
       return { provider: { payout, escrow, isPaused: isPauseOrdered(home.path) } }
     },
   })
