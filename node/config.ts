@@ -20,6 +20,7 @@ const minutes = 60_000
 export const settings = {
   node: {
     home: text('', 'where keys, books and downloaded models live; empty means ~/.silkmesh'),
+    passphraseFile: text('', 'holds the passphrase of sealed keys, for services; read by its owner only'),
     logLevel: choice(['silent', 'human', 'json'], 'human', 'what the node says on standard error'),
   },
   network: {
@@ -239,7 +240,7 @@ export const settings = {
       5_000,
       0,
       100_000,
-      'a settler that asks more, in millionths of what it settles, is not used; the network itself takes about 14 000',
+      'a settler that asks more, in millionths of what it settles, is not used; the network itself takes up to 10 000',
     ),
     settlerFeePpm: integer(
       0,
@@ -250,7 +251,7 @@ export const settings = {
     settlerValueNanoMin: nano(0n, 'vouchers that would pay less now are not posted by this settler, only watched over'),
     settlerWatches: flag(true, 'this settler contests an unlock with the vouchers it holds'),
     feeCreditNano: nano(
-      3_000_000n,
+      5_000_000n,
       'fees a settler lends one provider, those of vouchers it has yet to settle included: ten at the threshold, at 0.5 %',
     ),
     watchEscrowsMax: integer(1_000, 0, 100_000, 'escrows a settler watches over: each is read every watchMs'),

@@ -12,6 +12,8 @@ export interface Held {
   readonly sinceMs: number
   /** Paid on chain, as last read. */
   readonly settledNano: Nano
+  /** When that was. */
+  readonly readAtMs: number
 }
 
 interface Shelf {
@@ -24,6 +26,8 @@ export class Holdings {
   readonly #shelves = new Map<Address, Shelf>()
   #asked = 0
   #count = 0
+  /** Unsettled value of those to be settled, by who handed them over. */
+  readonly #pending = new Map<PeerId, Nano>()
 
   get asked(): number {
     return this.#asked
@@ -31,6 +35,10 @@ export class Holdings {
 
   get watched(): number {
     return this.#count - this.#asked
+  }
+
+  pendingNano(from: PeerId): Nano {
+    return this.#pending.get(from) ?? 0n
   }
 
   get escrowCount(): number {
@@ -78,7 +86,7 @@ export class Holdings {
   }
 
   /** The same voucher, otherwise looked at; nothing where a better one came meanwhile. */
-  update(held: Held, change: Partial<Pick<Held, 'isWatch' | 'settledNano'>>): void {
+  update(held: Held, change: Partial<Pick<Held, 'isWatch' | 'settledNano' | 'readAtMs'>>): void {
     const now = this.#same(held)
     if (now) this.#put({ ...now, ...change })
   }
@@ -91,7 +99,7 @@ export class Holdings {
     if (!now || !shelf) return
     shelf.held.delete(payee)
     this.#count -= 1
-    if (!now.isWatch) this.#ask(shelf, -1)
+    if (!now.isWatch) this.#ask(shelf, now, -1)
     if (shelf.held.size === 0) this.#shelves.delete(escrow)
   }
 
@@ -106,13 +114,16 @@ export class Holdings {
     this.#shelves.set(escrow, shelf)
     const before = shelf.held.get(payee)
     if (!before) this.#count += 1
-    if (before && !before.isWatch) this.#ask(shelf, -1)
-    if (!held.isWatch) this.#ask(shelf, 1)
+    if (before && !before.isWatch) this.#ask(shelf, before, -1)
+    if (!held.isWatch) this.#ask(shelf, held, 1)
     shelf.held.set(payee, held)
   }
 
-  #ask(shelf: Shelf, by: number): void {
+  #ask(shelf: Shelf, { from, settledNano, voucher }: Held, by: 1 | -1): void {
     shelf.asked += by
     this.#asked += by
+    const pendingNano = this.pendingNano(from) + BigInt(by) * (voucher.terms.amountNano - settledNano)
+    if (pendingNano === 0n) this.#pending.delete(from)
+    else this.#pending.set(from, pendingNano)
   }
 }

@@ -58,7 +58,14 @@ export class Settler {
 
   async recover(): Promise<void> {
     for (const { atMs, isWatch, peer, voucher } of await this.#log.read()) {
-      this.#holdings.add({ voucher, from: peer, isWatch: isWatch ?? false, sinceMs: atMs, settledNano: 0n })
+      this.#holdings.add({
+        voucher,
+        from: peer,
+        isWatch: isWatch ?? false,
+        sinceMs: atMs,
+        settledNano: 0n,
+        readAtMs: 0,
+      })
     }
     for (const voucher of this.#business?.fees.vouchers() ?? []) this.keep(voucher)
   }
@@ -67,7 +74,7 @@ export class Settler {
   keep(voucher: Voucher): void {
     if (!this.#business) return
     const sinceMs = this.#ports.clock.now()
-    this.#holdings.add({ voucher, from: this.#business.peer, isWatch: true, sinceMs, settledNano: 0n })
+    this.#holdings.add({ voucher, from: this.#business.peer, isWatch: true, sinceMs, settledNano: 0n, readAtMs: 0 })
   }
 
   /** Settles what is held, again and again, until the signal fires. */
@@ -101,11 +108,7 @@ export class Settler {
 
   /** Fees of what this peer handed over and is yet to be settled. */
   pendingFeeNano(from: PeerId): Nano {
-    let pendingNano = 0n
-    for (const { from: peer, isWatch, settledNano, voucher } of this.#holdings.all()) {
-      if (peer === from && !isWatch) pendingNano += voucher.terms.amountNano - settledNano
-    }
-    return (pendingNano * BigInt(this.#config.settlement.settlerFeePpm)) / 1_000_000n
+    return (this.#holdings.pendingNano(from) * BigInt(this.#config.settlement.settlerFeePpm)) / 1_000_000n
   }
 
   /**
@@ -155,7 +158,7 @@ export class Settler {
     const sinceMs = clock.now()
     const { settledNano } = payee
     await this.#log.append({ peer: from, voucher, atMs: sinceMs, ...(isWatch && { isWatch: true as const }) }, () =>
-      this.#holdings.add({ voucher, from, isWatch, sinceMs, settledNano }),
+      this.#holdings.add({ voucher, from, isWatch, sinceMs, settledNano, readAtMs: sinceMs }),
     )
     this.#readAtMs.set(terms.escrow, sinceMs)
     if (escrow.unlockAtMs !== 0) this.#readAtMs.delete(terms.escrow) // the next pass looks at it
@@ -255,10 +258,12 @@ export class Settler {
       if (terms.epoch > escrow.epoch) continue // the endpoint is behind
       const decide = (payableNano: Nano, settledNano: Nano) =>
         this.#decide(held, { drainNano, payableNano, settledNano, settleNanoMin, unlockAtMs: escrow.unlockAtMs })
-      if (held.isWatch && !this.#isOwn(held) && !decide(escrow.freeNano, held.settledNano)) continue // unread, as of yet
+      // what is only watched over is read now and then: its payee may have settled it by another way
+      const isUnread = clock.now() - held.readAtMs >= this.#config.settlement.ageMsMax
+      if (held.isWatch && !isUnread && !this.#isOwn(held) && !decide(escrow.freeNano, held.settledNano)) continue
       const payee = await chain.payee(escrow.address, terms.payee)
       const { payableNano, settledNano } = payee
-      this.#holdings.update(held, { settledNano })
+      this.#holdings.update(held, { settledNano, readAtMs: clock.now() })
       if (settledNano >= terms.amountNano) await this.#release(held, settledNano)
       else if (decide(payableNano, settledNano))
         due.push({ held: { ...held, settledNano }, dueNano: dueOf(terms.amountNano, payee) })

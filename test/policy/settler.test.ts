@@ -254,6 +254,93 @@ describe('settling', () => {
   })
 })
 
+describe('what is watched over', () => {
+  const watch = (stage: Stage, amountNano: bigint, change: Partial<VoucherTerms> = {}) =>
+    stage.settler.submit(voucherOf(amountNano, change), from, true)
+
+  test('is kept however little it is, takes no place of others, and is not posted while the escrow is open', async () => {
+    const stage = new Stage(1)
+    stage.chain.leastNano = 1_000n
+    await watch(stage, 1n)
+    await stage.settler.submit(voucherOf(2_000n, { payee: payee(2) }), from)
+    expect([stage.settler.watchedVouchers, stage.settler.heldVouchers]).toEqual([1, 1])
+    await stage.settle()
+    expect(stage.chain.posts).toEqual([{ escrow: first, amounts: [2_000n] }])
+  })
+
+  test('is posted when the escrow closes, and again at every pass until that is confirmed', async () => {
+    const stage = new Stage()
+    await watch(stage, 100n)
+    await watch(stage, 150n)
+    stage.escrow(first, { unlockAtMs: stage.clock.now() + 86_400_000 })
+    stage.chain.loses = first
+    await stage.clock.advance(60_000)
+    for (let pass = 0; pass < 3; pass += 1) await stage.settle()
+    expect(stage.chain.posts.map(({ amounts }) => amounts)).toEqual([[150n], [150n], [150n]])
+    stage.chain.loses = undefined
+    await stage.settle()
+    expect(stage.chain.settledOf(first, payee(1))).toBe(150n)
+    expect(stage.settler.watchedVouchers).toBe(0)
+    expect(stage.types().filter((type) => type === 'unlock-seen')).toHaveLength(1)
+  })
+
+  test('is posted before others have emptied the escrow', async () => {
+    const stage = new Stage()
+    await watch(stage, 1_000n)
+    for (const freeNano of [100_000n, 51_000n, 2_000n]) {
+      stage.escrow(first, { freeNano })
+      await stage.clock.advance(60_000)
+      await stage.settle()
+    }
+    expect(stage.chain.settledOf(first, payee(1))).toBe(1_000n)
+    expect(stage.events).toContainEqual(expect.objectContaining({ type: 'settle-decided', reason: 'draining' }))
+  })
+
+  test('becomes something to settle when its owner says so', async () => {
+    const stage = new Stage()
+    await watch(stage, 100n)
+    await stage.settler.submit(voucherOf(100n), from)
+    await stage.settle()
+    expect(stage.chain.settledOf(first, payee(1))).toBe(100n)
+  })
+
+  test('survives a crash, and is still only watched over', async () => {
+    const stage = new Stage()
+    await watch(stage, 100n)
+    await stage.restart()
+    expect([stage.settler.watchedVouchers, stage.settler.heldVouchers]).toEqual([1, 0])
+  })
+
+  test('is let go within a day where its payee settled it by another way', async () => {
+    const stage = new Stage()
+    await watch(stage, 100n)
+    await stage.chain.postSettle(first, [voucherOf(100n)])
+    for (let hour = 0; hour <= 24; hour += 1) {
+      await stage.clock.advance(3_600_000)
+      await stage.settle()
+    }
+    expect(stage.settler.watchedVouchers).toBe(0)
+    expect(stage.chain.posts).toHaveLength(1)
+  })
+})
+
+test('a fee spike makes what was asked for wait, and says so', async () => {
+  const stage = new Stage()
+  const dear = { freeNano: 10n ** 12n }
+  stage.escrow(first, dear)
+  stage.chain.leastNano = 5_000_000n
+  await stage.settler.submit(voucherOf(110_000_000n), from)
+  stage.chain.leastNano = 150_000_000n
+  await stage.settle()
+  expect(stage.events).toEqual([
+    expect.objectContaining({ type: 'settle-decided', isDue: false, reason: 'fee spike', unsettledNano: 110_000_000n }),
+  ])
+  expect(stage.settler.heldVouchers).toBe(1)
+  stage.chain.leastNano = 5_000_000n
+  await stage.settle()
+  expect(stage.chain.settledOf(first, payee(1))).toBe(110_000_000n)
+})
+
 describe('an endpoint that does not answer', () => {
   test('for one escrow holds up no other', async () => {
     const stage = new Stage()
