@@ -179,6 +179,7 @@ export class Checkers {
         `${pair()}: ${settledNano} nano settled of a deposit of ${depositNano}`,
       )
     }
+    if (this.#specs.get(consumer)?.hub) return // of many payers: each is looked at when it pays
     if (owedNano !== undefined && coveredNano !== undefined) this.#exposed(provider, owedNano - coveredNano, atMs)
   }
 

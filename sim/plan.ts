@@ -35,6 +35,7 @@ export interface PeerSpec {
   readonly provider?: ProviderSpec | undefined
   readonly consumer?: { readonly depositNano: Nano } | undefined
   readonly settler: boolean
+  readonly hub?: { readonly depositNano: Nano } | undefined
   readonly config: Overrides
   readonly adversary?: AdversaryKind | undefined
   /** How far its clock is off, all the time. */
@@ -162,6 +163,7 @@ export interface Plan {
   readonly faults: readonly Fault[]
 }
 
-export function rolesOf({ consumer, provider, settler }: PeerSpec): readonly string[] {
-  return [...(provider ? ['provider'] : []), ...(consumer ? ['consumer'] : []), ...(settler ? ['settler'] : [])]
+export function rolesOf({ consumer, hub, provider, settler }: PeerSpec): readonly string[] {
+  const has = { provider, consumer, settler, hub }
+  return Object.entries(has).flatMap(([role, on]) => (on ? [role] : []))
 }

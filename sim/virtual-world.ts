@@ -96,13 +96,14 @@ export class VirtualWorld implements World {
     for (const spec of plan.peers) {
       const own = random.fork(`peer/${spec.name}`)
       const identity = identityOf(plan.seed, spec.name)
-      const { consumer, provider } = spec
+      const { provider } = spec
+      const funded = spec.consumer ?? spec.hub
       this.#names.set(identity.peerId, spec.name)
       this.#members.set(spec.name, {
         spec,
         identity,
         disk: new ModelDisk({ scheduler, random: own.fork('disk'), spec: spec.disk }),
-        escrow: consumer && (await chain.openEscrow(identity.publicKey, consumer.depositNano)).address,
+        escrow: funded && (await chain.openEscrow(identity.publicKey, funded.depositNano)).address,
         feeEscrow: paysSettlers(spec)
           ? (await chain.openEscrow(identity.publicKey, feeDepositNano)).address
           : undefined,
@@ -125,7 +126,8 @@ export class VirtualWorld implements World {
     const { globalId } = this.#on.chain
     const roles: Roles = {
       provider: spec.provider && { payout, escrow: feeEscrow },
-      consumer: escrow === undefined ? undefined : { escrow },
+      consumer: escrow && spec.consumer && { escrow },
+      hub: escrow && spec.hub && { escrow, payout },
       settler: spec.settler && (isInMarket(spec) && !spec.provider ? { payout, globalId } : true),
     }
     member.slots = ports.engine?.slots ?? 0

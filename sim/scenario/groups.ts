@@ -88,7 +88,6 @@ const onlyFor: readonly (readonly [key: keyof RawGroup, role: RawGroup['role']])
   ['workload', 'consumer'],
   ['policy', 'consumer'],
   ['models', 'consumer'],
-  ['deposit', 'consumer'],
 ]
 
 function groupOf(raw: RawGroup, name: string, path: Path, context: GroupContext): Group {
@@ -98,6 +97,10 @@ function groupOf(raw: RawGroup, name: string, path: Path, context: GroupContext)
       report({ path: [...path, key], isKey: true, what: `stands at a ${raw.role}`, expected: `it at a ${role} only` })
     }
   }
+  if (raw.deposit !== undefined && raw.role !== 'consumer' && raw.role !== 'hub') {
+    const expected = 'it at a consumer or a hub only'
+    report({ path: [...path, 'deposit'], isKey: true, what: `stands at a ${raw.role}`, expected })
+  }
   if (raw.role === 'provider' && raw.engine === undefined) {
     report({ path, what: 'lacks engine', expected: `a profile, such as ${profileNames()[0] ?? 'a path to one'}` })
   }
@@ -106,7 +109,7 @@ function groupOf(raw: RawGroup, name: string, path: Path, context: GroupContext)
       ? [[raw.link, 1]]
       : raw.link
         ? weightsOf(raw.link, [...path, 'link'], report)
-        : [[raw.role === 'provider' || raw.role === 'settler' ? 'datacenter' : 'consumer', 1]]
+        : [[['provider', 'settler', 'hub'].includes(raw.role) ? 'datacenter' : 'consumer', 1]]
   for (const [line] of links) {
     if (network.lines.has(line)) continue
     const known = [...network.lines.keys()]

@@ -26,13 +26,14 @@ export function membersOf(
 ): readonly Member[] {
   const shares = [...scenario.adversaries, ...swarms.flatMap(({ adversaries }) => adversaries)]
   const kinds = adversariesOf(shares, groups, random.fork('adversaries'))
-  const settlers = settlerIdsOf(scenario, groups, seed)
+  const settlers = idsOf(scenario.settler, groups, seed)
+  const hubs = idsOf(scenario.hub, groups, seed)
   const peers = random.fork('peers')
   return groups.flatMap((group) => {
     const config = mergedOverrides(scenario.config, group.config)
     return namesOf(group).map((name) => {
       const own = peers.fork(name)
-      const draw = { ...drawsOf(own), kind: kinds.get(name), settlers, config }
+      const draw = { ...drawsOf(own), kind: kinds.get(name), settlers, hubs, config }
       return { spec: specOf(scenario, group, name, swarms, own, draw), group, random: own }
     })
   })
@@ -65,6 +66,7 @@ function specOf(
   draw: ReturnType<typeof drawsOf> & {
     readonly kind: AdversaryKind | undefined
     readonly settlers: readonly string[]
+    readonly hubs: readonly string[]
     readonly config: Overrides
   },
 ): PeerSpec {
@@ -72,10 +74,14 @@ function specOf(
   const { downBitsPerSecond, upBitsPerSecond } = network.lines.get(line) ?? { downBitsPerSecond: 1, upBitsPerSecond: 1 }
   const isHandingOver = group.role === 'provider' && settler !== undefined && !group.settler
   const handingTo = isHandingOver ? draw.settlers[Math.floor(draw.settler * draw.settlers.length)] : undefined
+  // by the draw that is a provider's for its settler
+  const isByHub = group.role === 'consumer' && draw.hubs.length > 0
+  const hub = isByHub ? draw.hubs[Math.floor(draw.settler * draw.hubs.length)] : undefined
   const skewMs = Math.max(group.clockSkewMs, ...swarms.map(({ clockSkewMs }) => clockSkewMs ?? 0))
   const own: readonly Overrides[] = [
     ...(group.priceSpread > 0 ? [pricesOf(draw.config, 1 + group.priceSpread * (2 * draw.price - 1))] : []),
     ...(handingTo === undefined ? [] : [{ settlement: { settler: handingTo } }]),
+    ...(hub === undefined ? [] : [{ consumer: { hub } }]),
     ...swarms.map(({ config }) => config(random.fork('swarm-config'))).filter((drawn) => Object.keys(drawn).length > 0),
   ]
   return {
@@ -90,6 +96,7 @@ function specOf(
     provider: group.role === 'provider' ? engineOf(group, draw.engine) : undefined,
     consumer: group.role === 'consumer' ? { depositNano: group.depositNano } : undefined,
     settler: group.settler,
+    ...(group.role === 'hub' && { hub: { depositNano: group.depositNano } }),
     // one object for all that have nothing of their own
     config: own.length === 0 ? draw.config : mergedOverrides(draw.config, ...own),
     adversary: draw.kind,
@@ -146,7 +153,7 @@ function adversariesOf(
   return kinds
 }
 
-function settlerIdsOf({ settler }: Scenario, groups: readonly Group[], seed: number): readonly string[] {
-  const group = groups.find(({ name }) => name === settler)
-  return group ? namesOf(group).map((name) => identityOf(seed, name).peerId) : []
+function idsOf(name: string | undefined, groups: readonly Group[], seed: number): readonly string[] {
+  const group = groups.find((each) => each.name === name)
+  return group ? namesOf(group).map((member) => identityOf(seed, member).peerId) : []
 }

@@ -160,4 +160,5 @@ export interface RawPayments {
   readonly deposit: Text
   readonly settle?: { readonly minNano?: Text; readonly maxAge?: string; readonly interval?: string }
   readonly settler?: string
+  readonly hub?: string
 }

@@ -69,6 +69,7 @@ export function scenarioFrom(
     faults: faultsOf(faulty),
     swarms: swarmsOf(faulty),
     settler: settlerOf(raw.payments, population, report),
+    hub: hubOf(raw.payments, population, report),
     config,
     assert: raw.assert.flatMap((item, at) => assertionsOf(item, tokenNano, ['assert', at], report)),
     sweep: Object.entries(raw.sweep).map(([path, values]) => ({ path, values })),
@@ -193,6 +194,16 @@ function settlerOf({ settler }: RawPayments, groups: readonly Group[], report: R
     report({ path: ['payments', 'settler'], what: `is ${shown(settler)}`, expected, hint })
   }
   return settler
+}
+
+function hubOf({ hub }: RawPayments, groups: readonly Group[], report: Report): string | undefined {
+  if (hub === undefined) return undefined
+  const names = groups.filter((group) => group.role === 'hub').map(({ name }) => name)
+  if (!names.includes(hub)) {
+    const hint = nearest(hub, names) ?? `groups of role hub: ${names.join(', ') || 'none'}`
+    report({ path: ['payments', 'hub'], what: `is ${shown(hub)}`, expected: 'a group of role hub', hint })
+  }
+  return hub
 }
 
 function paymentSettings({ creditTokens, chunkTokens, settle }: RawPayments): SettingValues {

@@ -25,6 +25,8 @@ export interface Scenario {
   readonly swarms: readonly Swarm[]
   /** A group that settles for providers. */
   readonly settler: string | undefined
+  /** A group that consumers pay through. */
+  readonly hub: string | undefined
   /** Of all peers; a group's own comes over it. */
   readonly config: Overrides
   readonly assert: readonly Assertion[]
@@ -61,7 +63,7 @@ export interface Line {
   readonly upBitsPerSecond: number
 }
 
-export type Role = 'provider' | 'consumer' | 'settler' | 'peer'
+export type Role = 'provider' | 'consumer' | 'settler' | 'hub' | 'peer'
 
 export interface Group {
   readonly role: Role
