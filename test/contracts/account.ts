@@ -1,7 +1,16 @@
 // One escrow's account run by itself for the property test: every transaction is balanced to the nano, its state is read
 // from its data cell, and what it sends out is told but not delivered.
 
-import { Address, beginCell, type Cell, Dictionary, type DictionaryValue, external } from '@ton/core'
+import {
+  Address,
+  beginCell,
+  type Cell,
+  contractAddress,
+  Dictionary,
+  type DictionaryValue,
+  external,
+  type StateInit,
+} from '@ton/core'
 import { Blockchain, createEmptyShardAccount, EmulationError, internal, type SmartContract } from '@ton/sandbox'
 import { Escrow } from '../../contracts/escrow.ts'
 import { type FeeSchedule, mainnet2026Fees, sandboxConfig, scaleBasechainPrices } from '../../contracts/fees.ts'
@@ -63,6 +72,7 @@ export class EscrowRun {
   readonly #blockchain: Blockchain
   readonly #configs: ReadonlyMap<PriceTenths, Cell>
   readonly #contract: SmartContract
+  readonly #init: StateInit
   readonly escrow: Escrow
   readonly raw: RawAddress
 
@@ -71,22 +81,26 @@ export class EscrowRun {
     configs: ReadonlyMap<PriceTenths, Cell>,
     contract: SmartContract,
     escrow: Escrow,
+    init: StateInit,
   ) {
     this.#blockchain = blockchain
     this.#configs = configs
     this.#contract = contract
     this.escrow = escrow
+    this.#init = init
     this.raw = parseAddress(escrow.address.toRawString())
   }
 
-  static async open(unlockDelaySec: number): Promise<EscrowRun> {
+  static async open(unlockDelaySec: number, code = Escrow.code): Promise<EscrowRun> {
     const configs = new Map(priceTenths.map((tenths) => [tenths, sandboxConfig(scaled(tenths))]))
     const config = configs.get(10n)
     if (!config) throw new RangeError('no configuration of the prices of 2026')
     const blockchain = await Blockchain.create({ config })
     const signer = publicKeyOfSeed(clientSeed)
-    const escrow = Escrow.fromParameters({ owner: Address.parseRaw(owner), signer, unlockDelaySec })
-    return new EscrowRun(blockchain, configs, await blockchain.getContract(escrow.address), escrow)
+    const data = Escrow.fromParameters({ owner: Address.parseRaw(owner), signer, unlockDelaySec }).init?.data
+    const init = { code, data: data ?? beginCell().endCell() }
+    const escrow = Escrow.fromAddress(contractAddress(0, init))
+    return new EscrowRun(blockchain, configs, await blockchain.getContract(escrow.address), escrow, init)
   }
 
   /** A new account at the prices of 2026, deployed and funded by its owner. */
@@ -120,14 +134,13 @@ export class EscrowRun {
   }
 
   deposit(nano: bigint): Promise<Run> {
-    const { init } = this.escrow
     return this.#run(
       internal({
         from: Address.parseRaw(owner),
         to: this.escrow.address,
         value: nano,
         bounce: false,
-        ...(init && { stateInit: init }),
+        stateInit: this.#init,
       }),
       nano,
     )
