@@ -5,7 +5,14 @@ import { CostChain } from '../../contracts/costs.ts'
 import { Escrow } from '../../contracts/escrow.ts'
 import { measureGas } from '../../contracts/gas.ts'
 import { settings } from '../../node/config.ts'
-import { channelCost, fanOutNano, type MerkleCost, merkleCost } from './settlement/alternatives.ts'
+import {
+  channelCost,
+  fanOutNano,
+  type MerkleCost,
+  merkleCost,
+  rentNanoPerYear,
+  usedCells,
+} from './settlement/alternatives.ts'
 import { type SettlementFigures, writeCosts } from './settlement/curve.ts'
 
 const batches = [1, 2, 5, 10] as const
@@ -28,8 +35,11 @@ async function measured(): Promise<SettlementFigures> {
   )
   const byKnownPayees: Record<string, Record<string, number>> = {}
   const againByKnownPayees: Record<string, Record<string, number>> = {}
+  const rent: Record<string, number> = {}
   for (const known of knownPayees) {
     process.stderr.write(`escrow with ${known} payees …\n`)
+    const { address } = await chain.newEscrow(chain.payees(0).slice(0, known))
+    rent[known] = rentNanoPerYear(await usedCells(chain, address))
     for (const vouchers of batches) {
       const { nano } = await chain.settle({ known, vouchers })
       byKnownPayees[known] = { ...byKnownPayees[known], [vouchers]: perVoucher(nano, vouchers) }
@@ -59,6 +69,7 @@ async function measured(): Promise<SettlementFigures> {
     overheadPercentAtDefaults: percent(alone, settings.settlement.thresholdNano.default),
     byKnownPayees,
     againByKnownPayees,
+    rentNanoPerYear: rent,
     alternatives: { channel: await channelCost(chain), fanOut, merkle },
     gas,
     code: codeSize(),

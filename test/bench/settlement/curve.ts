@@ -16,6 +16,8 @@ export interface SettlementFigures {
   readonly byKnownPayees: Table
   /** The same to payees that are known. */
   readonly againByKnownPayees: Table
+  /** Of an escrow, by known payees. */
+  readonly rentNanoPerYear: Readonly<Record<string, number>>
   readonly alternatives: {
     readonly channel: ChannelCost
     readonly fanOut: Table
@@ -53,7 +55,12 @@ export function writeCosts(figures: SettlementFigures): void {
 }
 
 /** Nano a voucher, side by side. */
-function pricesOf({ alternatives, againByKnownPayees, byKnownPayees }: SettlementFigures): readonly string[] {
+function pricesOf({
+  alternatives,
+  againByKnownPayees,
+  byKnownPayees,
+  rentNanoPerYear,
+}: SettlementFigures): readonly string[] {
   const { channel, fanOut, merkle } = alternatives
   const cells = (table: Readonly<Record<string, number>> | undefined) =>
     [1, 2, 5, 10].map((batch) => money(table?.[batch]))
@@ -65,7 +72,7 @@ function pricesOf({ alternatives, againByKnownPayees, byKnownPayees }: Settlemen
       row(
         `escrow of ${plural(known)}, new ones paid`,
         ...cells(table),
-        known === '0' ? 'rent reserve once a client' : '',
+        `rent ${money(rentNanoPerYear[known])} a year, of the whole escrow`,
       ),
     ),
     ...Object.entries(againByKnownPayees)
