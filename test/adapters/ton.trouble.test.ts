@@ -55,7 +55,7 @@ interface Client {
 async function client(): Promise<Client> {
   const seed = freshBytes()
   const { escrow } = await wallet.deployAndDeposit({ signer: publicKeyOfSeed(seed), unlockDelaySec: 86_400 }, 2n * gram)
-  const vouchers = [100_000_001n, 250_000_003n, 70_000_007n].map((amountNano) =>
+  const vouchers = [100_000_001n, 250_000_003n, 170_000_007n].map((amountNano) =>
     signVoucher({ globalId, escrow, epoch: 0, payee: freshAddress(), amountNano }, signerOf(seed)),
   )
   return { escrow, vouchers, depositNano: await local.balanceNano(escrow) }
@@ -232,6 +232,27 @@ test('prices six times as high in the middle of a run change who pays how much t
   } finally {
     await local.net.setPrices(1)
   }
+})
+
+test('fees above the value are waited out, which is said, and everything is settled after them', async () => {
+  const owed = await client()
+  const running = settlerBy([local.net])
+  for (const voucher of owed.vouchers) await running.settler.submit(voucher, peerIdOf(publicKeyOfSeed(freshBytes())))
+  await running.chain.settleNanoMin()
+  try {
+    await local.net.setPrices(1_000)
+    running.clock.aheadMs += 60_000
+    await settleAll(running, 2)
+    expect(running.settler.heldVouchers).toBe(3)
+    expect(countOf(running.events, 'settle-posted')).toBe(0)
+    const said = running.events.filter(({ type }) => type === 'settle-decided')
+    expect(said).toMatchObject(Array(3).fill({ isDue: false, reason: 'fee spike' }))
+  } finally {
+    await local.net.setPrices(1)
+  }
+  running.clock.aheadMs += 60_000
+  await settleAll(running)
+  await expectPaidOnce(owed)
 })
 
 describe('the least that can be settled', () => {
