@@ -224,5 +224,7 @@ export type NodeEvent =
     }
   // the node
   | { readonly type: 'node-started'; readonly peer: PeerId; readonly roles: readonly string[] }
+  /** Whoever can read the files of this home has its keys. */
+  | { readonly type: 'keys-not-sealed'; readonly path: string }
   | { readonly type: 'node-stopping'; readonly peer: PeerId }
   | { readonly type: 'fault'; readonly where: string; readonly code: ErrorCode; readonly message: string }

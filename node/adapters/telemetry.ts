@@ -208,6 +208,7 @@ export function prometheus(): { readonly observe: Observe; readonly metrics: () 
       case 'fault':
         return faults.inc({ code: event.code })
       case 'node-started':
+      case 'keys-not-sealed':
       case 'node-stopping':
         return
       default:
@@ -281,6 +282,8 @@ function describe(event: NodeEvent): string | undefined {
       return `${short(event.peer)} paid ${formatGram(event.addedNano)} GRAM of fees`
     case 'node-started':
       return `started as ${event.roles.join(', ')}: ${event.peer}`
+    case 'keys-not-sealed':
+      return `keys are not sealed, whoever can read ${event.path} has them: \`silkmesh identity encrypt\``
     case 'node-stopping':
       return 'stopping'
     case 'chain-endpoint':

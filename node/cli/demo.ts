@@ -2,7 +2,7 @@
 // a settler, and a consumer with its gateway. Asks one question, pays for it, settles it, and keeps serving.
 
 import { randomInt } from 'node:crypto'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -80,7 +80,7 @@ async function startMesh(flags: Record<string, unknown>): Promise<Mesh> {
   const chainPort = await portOf('--chain-port', flags['chainPort'])
   const gatewayPort = flags['port'] === undefined ? 0 : await portOf('--port', flags['port'])
   const meshPort = await portOf('', undefined)
-  const settlerHome = openHome(join(home, 'settler'))
+  const settlerHome = await openHome(join(home, 'settler'))
   const settlerId = peerIdOf(publicKeyOfSeed(settlerHome.identitySeed))
   const shared = {
     chain: { endpoint: `http://127.0.0.1:${chainPort}/api/v2/jsonRPC`, requestsPerSecond: 100 },
@@ -92,7 +92,7 @@ async function startMesh(flags: Record<string, unknown>): Promise<Mesh> {
 
   const start = (name: string, args: readonly string[], settings: object): Part => {
     const path = join(home, name)
-    openHome(path)
+    mkdirSync(path, { recursive: true, mode: 0o700 })
     writeFileSync(join(path, 'config.yaml'), stringify({ ...shared, ...settings }))
     return new Part(name, [...args, ...assigned, '--home', path, '--json', '--exit-with-parent'])
   }

@@ -87,13 +87,14 @@ async function checkSettings({ home, origins }: Invocation): Promise<Finding> {
       }
 }
 
-async function checkKeys({ home }: Invocation): Promise<Finding> {
-  const { identitySeed } = openHome(home)
-  return { state: 'ok', detail: `peer ${identityFrom(identitySeed).peerId} in ${home}` }
+async function checkKeys({ home, passphrase }: Invocation): Promise<Finding> {
+  const { identitySeed, isSealed } = await openHome(home, passphrase)
+  const sealed = isSealed ? 'sealed by a passphrase' : 'not sealed (`silkmesh identity encrypt`)'
+  return { state: 'ok', detail: `peer ${identityFrom(identitySeed).peerId} in ${home}, keys ${sealed}` }
 }
 
-async function checkBooks({ home }: Invocation): Promise<Finding> {
-  const opened = openHome(home)
+async function checkBooks({ home, passphrase }: Invocation): Promise<Finding> {
+  const opened = await openHome(home, passphrase)
   if (isInUse(opened)) return { state: 'ok', detail: `${opened.storePath} is in use: a node runs for this home` }
   const store = openHomeStore(opened)
   const [book, tabs] = [await store.read('book'), await store.read('tabs')]
@@ -150,8 +151,8 @@ async function checkGateway({ config: { gateway }, home }: Invocation): Promise<
       }
 }
 
-async function checkNetwork({ config, home }: Invocation): Promise<Finding> {
-  const isRunning = isInUse(openHome(home))
+async function checkNetwork({ config, home, passphrase }: Invocation): Promise<Finding> {
+  const isRunning = isInUse(await openHome(home, passphrase))
   // with another identity: this home's may be connected already
   const settings = isRunning ? { ...config.network, listen: [] } : config.network
   const network = await startNetwork({ ...config, network: settings }, randomBytes(32))
@@ -226,8 +227,8 @@ async function checkClock({ config }: Invocation): Promise<Finding> {
       }
 }
 
-async function checkEscrow({ config, home: path }: Invocation): Promise<Finding> {
-  const home: Home = openHome(path)
+async function checkEscrow({ config, home: path, passphrase }: Invocation): Promise<Finding> {
+  const home: Home = await openHome(path, passphrase)
   const chain = openChain(config)
   const address = (await walletOf(home, chain)).escrowAddress(escrowTermsOf(identityFrom(home.identitySeed), config))
   const { isEscrow, freeNano } = await chain.escrow(address)

@@ -1,10 +1,12 @@
 // Flags that stand for a setting: `--port 8000` is `--set gateway.port=8000` said shorter.
 
 import { type Resolved, readConfig } from './options.ts'
+import { type Passphrase, passphraseFrom } from './passphrase.ts'
 import { silentTerminal, type Terminal, terminalOn } from './terminal.ts'
 
 const settingOfFlag: Readonly<Record<string, string>> = {
   home: 'node.home',
+  passphraseFile: 'node.passphraseFile',
   bootstrap: 'network.bootstrap',
   listen: 'network.listen',
   endpoint: 'chain.endpoint',
@@ -27,6 +29,7 @@ export interface Invocation extends Resolved {
   /** Standard output for people; silent with `--json`. */
   readonly terminal: Terminal
   readonly withParent: boolean
+  readonly passphrase: Passphrase
 }
 
 /** Settings and output of one command, from its flags. */
@@ -40,10 +43,12 @@ export function invocationOf(flags: Record<string, unknown>): Invocation {
     if (flags[name] !== undefined) given.set(setting, { value: flags[name], flag })
   }
   const isJson = flags['json'] === true
+  const resolved = readConfig(given, process.env)
   return {
-    ...readConfig(given, process.env),
+    ...resolved,
     isJson,
     terminal: isJson ? silentTerminal : terminalOn(process.stdout),
     withParent: flags['exitWithParent'] === true,
+    passphrase: passphraseFrom(resolved.config.node.passphraseFile, process.env),
   }
 }

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import { MeshError } from '../../protocol/errors.ts'
 import { seedOfMnemonic } from '../adapters/wallet.ts'
 import { invocationOf } from './flags.ts'
-import { createFile } from './home.ts'
+import { createFile, hasSecrets } from './secrets.ts'
 import { printJson } from './terminal.ts'
 
 export async function run(flags: Record<string, unknown>): Promise<void> {
@@ -17,7 +17,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   const seed = await seedOfMnemonic((await readLine()).split(/\s+/).filter((word) => word !== ''))
   mkdirSync(home, { recursive: true, mode: 0o700 })
   const path = join(home, 'wallet.key')
-  if (!createFile(path, `${Buffer.from(seed).toString('hex')}\n`)) {
+  if (hasSecrets(home) || !createFile(path, `${Buffer.from(seed).toString('hex')}\n`)) {
     throw new MeshError(
       'bad-request',
       `${path}: this home has a wallet already, whose coins and escrow would be lost sight of; choose another --home`,

@@ -5,7 +5,8 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, s
 import { join } from 'node:path'
 import { MeshError } from '../../protocol/errors.ts'
 import { type ApiKey, type Bearer, decodeKey, encodeKey, holderOf, type KeyRing, keyRing } from '../gateway/keys.ts'
-import { createFile, type Home } from './home.ts'
+import type { Home } from './home.ts'
+import { createFile } from './secrets.ts'
 
 /** Every one is compared with each key shown: a thousand take a third of a millisecond. */
 const keysMax = 1_000

@@ -29,7 +29,7 @@ const verbs: Readonly<Record<string, Verb>> = { add, list, show, remove }
 
 export async function run(verb: string, flags: Flags, words: readonly string[]): Promise<void> {
   const invocation = invocationOf({ ...flags })
-  const home = openHome(invocation.home)
+  const home = await openHome(invocation.home, invocation.passphrase)
   const folder = new KeyFolder(home, (message) => process.stderr.write(`! ${message}\n`))
   await verbs[verb]?.({ invocation, home, folder }, flags, words)
 }

@@ -38,6 +38,7 @@ function command(
     .description(summary)
     .exitOverride(refusal(`silkmesh ${name}`))
     .option('--home <dir>', 'where keys and books live (default: ~/.silkmesh)')
+    .option('--passphrase-file <file>', 'holds the passphrase of this home, where its keys are sealed')
     .option('--set <group.name=value>', 'any setting that `silkmesh config` lists; repeatable', collect, [])
     .option('--json', 'print JSON objects, one a line, for machines')
     .action(async (...parameters: unknown[]) => {

@@ -59,7 +59,7 @@ export async function startRuntime({
   const metrics = prometheus()
   const observe = fanOut(metrics.observe, logOf(config, isJson), ...(listener ? [listener] : []))
   const chain = openChain(config, observe)
-  const home = openHome(path)
+  const home = await openHome(path, invocation.passphrase)
   const identity = identityFrom(home.identitySeed)
   const closing: (() => void | Promise<void>)[] = []
   const closeAll = async (): Promise<void> => {
@@ -75,6 +75,7 @@ export async function startRuntime({
     const network = await startNetwork(config, home.identitySeed)
     closing.push(() => network.stop())
     terminal.ok('identity', identity.peerId)
+    if (!home.isSealed) observe({ type: 'keys-not-sealed', path })
     for (const address of network.addresses()) terminal.ok('listening', address)
     const ports = {
       clock: systemClock,

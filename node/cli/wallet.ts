@@ -162,7 +162,7 @@ export async function run(verb: string, flags: Record<string, unknown>, words: r
   const isLink = flags['link'] === true || verb === 'fund'
   const isDry = flags['dryRun'] === true
   const chain = openChain(invocation.config)
-  const home = openHome(invocation.home)
+  const home = await openHome(invocation.home, invocation.passphrase)
   const { isJson, terminal } = invocation
   const signal = reading.has(verb) || isLink || isDry ? new AbortController().signal : untilStopped(false)
   terminal.progress('asking the chain')

@@ -56,6 +56,7 @@ const types: Readonly<Record<NodeEvent['type'], true>> = {
   'settle-fee-taken': true,
   'chain-endpoint': true,
   'node-started': true,
+  'keys-not-sealed': true,
   'node-stopping': true,
   fault: true,
 }

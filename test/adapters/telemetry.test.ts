@@ -75,6 +75,7 @@ const each: { readonly [T in NodeEvent['type']]: Extract<NodeEvent, { type: T }>
   'settle-fee-signed': { type: 'settle-fee-signed', settler: peer, amountNano: 4n },
   'settle-fee-taken': { type: 'settle-fee-taken', peer, amountNano: 4n, addedNano: 3n },
   'node-started': { type: 'node-started', peer, roles: ['provider'] },
+  'keys-not-sealed': { type: 'keys-not-sealed', path: '/home/a' },
   'node-stopping': { type: 'node-stopping', peer },
   'chain-endpoint': { type: 'chain-endpoint', endpoint: 'http://127.0.0.1:1/', state: 'behind', detail: 'block 3' },
   fault: { type: 'fault', where: 'book', code: 'store-failed', message: 'disk full' },

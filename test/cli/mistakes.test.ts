@@ -300,7 +300,7 @@ describe('with --json', () => {
 it('a mistake leaves no half-made key behind, and the keys that are there stay the same', async () => {
   const home = freshHome()
   await silkmesh(['wallet', 'deposit', 'x', '--home', home, '--endpoint', endpoint])
-  expect(existsSync(join(home, 'identity.key'))).toBe(false)
+  expect(existsSync(join(home, 'secrets.json'))).toBe(false)
   const first = lastJson(await silkmesh(['wallet', 'address', '--home', home, '--endpoint', endpoint, '--json']))
   const second = lastJson(await silkmesh(['wallet', 'address', '--home', home, '--endpoint', endpoint, '--json']))
   expect(second).toEqual(first)

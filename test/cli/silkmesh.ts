@@ -39,7 +39,7 @@ export function freshHome(files: Readonly<Record<string, string>> = {}): string 
   const home = mkdtempSync(join(folder, 'home-'))
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(join(home, name, '..'), { recursive: true })
-    writeFileSync(join(home, name), text)
+    writeFileSync(join(home, name), text, { mode: 0o600 })
   }
   return home
 }

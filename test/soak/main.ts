@@ -2,14 +2,13 @@
 // answer must be the one that an undisturbed provider gives, every coin signed for must be settled and no other, and the
 // consumer's memory and descriptors must not grow.
 
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import { stringify } from 'yaml'
 import { ask, type GatewayAddress } from '../../node/cli/gateway-client.ts'
-import { openHome } from '../../node/cli/home.ts'
 import { Part } from '../../node/cli/part.ts'
 import { formatGram, parseGram } from '../../protocol/money.ts'
 import { pick, type SeededRandom, seededRandom } from '../../sim/random.ts'
@@ -110,7 +109,7 @@ class Soak {
 
   #start(name: string, words: readonly string[], endpoint: string, bootstrap: readonly string[]): Part {
     const path = join(this.#dir, name)
-    openHome(path)
+    mkdirSync(path, { recursive: true, mode: 0o700 })
     const settings = {
       chain: { endpoint, requestsPerSecond: 100 },
       network: { listen: ['/ip4/127.0.0.1/tcp/0'], bootstrap },

@@ -1,10 +1,9 @@
 // A mesh of the packaged command for measuring: a local chain, one provider, one consumer with its gateway, each a process.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { openHome } from '../../../node/cli/home.ts'
 import { Part } from '../../../node/cli/part.ts'
 import type { Target } from './client.ts'
 
@@ -30,7 +29,7 @@ export async function startBenchMesh({ engine, requestsMax }: BenchMeshOptions):
   const parts: Part[] = []
   const home = (name: string, settings: object): string => {
     const path = join(dir, name)
-    openHome(path)
+    mkdirSync(path, { recursive: true, mode: 0o700 })
     writeFileSync(join(path, 'config.yaml'), stringify(settings))
     return path
   }
