@@ -61,8 +61,8 @@ export class Collector {
   readonly #drains: DrainMeter
   readonly #reasons: Reasons
   #watchAtMs = 0
-  /** When each settler was last asked what it is owed. */
-  readonly #paidAtMs = new Map<PeerId, number>()
+  /** When each settler is asked again what it is owed. */
+  readonly #payAtMs = new Map<PeerId, number>()
 
   constructor(parts: CollectorParts, ports: Ports) {
     this.#config = parts.config
@@ -176,7 +176,7 @@ export class Collector {
     const peer = purse.fees.markOf(key)?.peer
     const feeNano = await purse.fees.charge(key, settledNano)
     if (peer === undefined || feeNano === 0n) return
-    this.#paidAtMs.delete(peer)
+    this.#payAtMs.delete(peer)
     this.#ports.observe({ type: 'settle-fee-counted', peer, feeNano, unpaidNano: purse.fees.unpaidNano(peer) })
   }
 
@@ -339,18 +339,21 @@ export class Collector {
   /** What settlers have earned is paid without new vouchers, too. One that is not there is asked again later. */
   async #payFees(signal: AbortSignal): Promise<void> {
     const { market, purse } = this.#parts
-    const { handoverMs, watchMs } = this.#config.settlement
+    const { handoverMs, retryMsMax, watchMs } = this.#config.settlement
     for (const peer of purse.fees.debts()) {
       const nowMs = this.#ports.clock.now()
-      if (signal.aborted || nowMs - (this.#paidAtMs.get(peer) ?? 0) < watchMs) continue
-      this.#paidAtMs.set(peer, nowMs)
+      if (signal.aborted || nowMs < (this.#payAtMs.get(peer) ?? 0)) continue
+      this.#payAtMs.set(peer, nowMs + retryMsMax)
       try {
         const advert = await market.know(peer, signal)
         const tab = advert && (await purse.tabTo(advert))
         if (!tab) continue
         const ask = () => askSettler(this.#ports, handoverMs, peer, [], purse.stated(peer, tab), signal)
-        const { fee } = await ask()
-        if (fee && (await purse.hear(peer, tab, fee))) await ask() // with what was signed now
+        for (let isSigned = true, round = 0; isSigned && round < 2; round += 1) {
+          const { fee } = await ask()
+          isSigned = fee !== undefined && (await purse.hear(peer, tab, fee)) !== undefined // then it is told the voucher
+        }
+        this.#payAtMs.set(peer, nowMs + watchMs)
       } catch (error) {
         if (signal.aborted) return
         const { code, message } = asMeshError(error)

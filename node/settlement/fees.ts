@@ -37,6 +37,8 @@ export class Fees {
   /** By peer and tab. */
   readonly #bests = new Map<string, { readonly peer: PeerId; readonly voucher: Voucher }>()
   readonly #marks = new Map<string, Mark>()
+  /** Tabs whose best voucher may never have reached the settler. */
+  readonly #untold = new Map<string, PeerId>()
   readonly #log: RecordLog<Entry>
   /** One change at a time: each begins with what the last one left. */
   #turn: Promise<unknown> = Promise.resolve()
@@ -62,9 +64,15 @@ export class Fees {
     return [...this.#bests.values()].map(({ voucher }) => voucher)
   }
 
-  /** Peers with something unpaid. */
+  /** Peers with something unpaid, or paid by a voucher that may be lost. */
   debts(): readonly PeerId[] {
-    return [...this.#unpaid].flatMap(([peer, nano]) => (nano > 0n ? [peer] : []))
+    const owed = [...this.#unpaid].flatMap(([peer, nano]) => (nano > 0n ? [peer] : []))
+    return [...new Set([...owed, ...this.#untold.values()])]
+  }
+
+  /** The settler has the best voucher of the tab that counts now; older ones are void. */
+  told(peer: PeerId): void {
+    for (const [key, owner] of this.#untold) if (owner === peer) this.#untold.delete(key)
   }
 
   markOf(channel: string): Mark | undefined {
@@ -156,7 +164,10 @@ export class Fees {
   #apply({ best, dropped, mark, peer, unpaidNano }: Entry): void {
     this.#unpaid.delete(peer)
     this.#unpaid.set(peer, unpaidNano)
-    if (best) this.#bests.set(tabKey(peer, best.terms), { peer, voucher: best })
+    if (best) {
+      this.#bests.set(tabKey(peer, best.terms), { peer, voucher: best })
+      this.#untold.set(tabKey(peer, best.terms), peer)
+    }
     if (mark) this.#marks.set(mark.channel, { peer, feePpm: mark.feePpm, settledNano: mark.settledNano })
     if (dropped !== undefined) this.#marks.delete(dropped)
     if (this.#unpaid.size > peersMax) this.#forgetOne()

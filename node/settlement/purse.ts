@@ -53,8 +53,9 @@ export class Purse {
     }
     const { best } = claim
     if (best && isOfTab(best, tab) && verifyVoucher(best, identity.publicKey)) await this.fees.adopt(peer, best)
-    const isKnown = this.fees.best(peer, tab) !== undefined
-    const baseNano = isKnown ? 0n : (await chain.payee(tab.escrow, tab.payee)).settledNano
+    const own = this.fees.best(peer, tab)
+    if (own?.terms.amountNano === best?.terms.amountNano) this.fees.told(peer)
+    const baseNano = own ? 0n : (await chain.payee(tab.escrow, tab.payee)).settledNano
     const signed = await this.fees.sign(peer, tab, claim.owedNano, baseNano, (terms) =>
       signVoucher(terms, (digest) => identity.sign(digest)),
     )
