@@ -125,6 +125,5 @@ export async function askFaucet(
 
 /** Whether the endpoint is on this machine, as a chain with a faucet is. */
 function isLocal(endpoint: string): boolean {
-  const { hostname } = new URL(endpoint)
-  return ['127.0.0.1', 'localhost', '[::1]'].includes(hostname)
+  return ['127.0.0.1', 'localhost', '[::1]'].includes(URL.parse(endpoint)?.hostname ?? '')
 }

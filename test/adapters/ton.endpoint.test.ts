@@ -435,6 +435,10 @@ test.each(['', 'toncenter', '127.0.0.1:8081', 'ftp://127.0.0.1/', 'file:///etc/p
   },
 )
 
+test('an endpoint that is refused is named without its key', () => {
+  expect(() => endpoint('ftp://127.0.0.1/api?api_key=secret')).toThrow(/"ftp:\/\/127.0.0.1\/api", expected/)
+})
+
 describe('a configuration parameter', () => {
   test('that the chain does not have is a chain-unavailable', async () => {
     const { url } = await scripted(failing(500, 'LITE_SERVER_NOTREADY: block not found'))

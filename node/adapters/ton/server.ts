@@ -158,7 +158,7 @@ function checkedUrl(endpoint: string): URL {
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
   throw new MeshError(
     'bad-request',
-    `chain endpoint "${endpoint.slice(0, 80)}", expected an http or https URL such as http://127.0.0.1:8081/api/v2/jsonRPC`,
+    `chain endpoint "${endpoint.split('?')[0]?.slice(0, 80)}", expected an http or https URL such as http://127.0.0.1:8081/api/v2/jsonRPC`,
   )
 }
 
