@@ -125,6 +125,7 @@ export const settings = {
       'asks a second provider when the first has not begun to answer by then: off, p95 (of recent answers) or milliseconds',
     ),
     requestNanoMax: nano(1_000_000_000n, 'the most that one request may cost, whatever the caller allows'),
+    spendNanoPerDayMax: nano(0n, 'the most this node signs for a day (UTC), over all it pays; 0 sets no cap'),
     escrowCheckMs: integer(60_000, 100, 10 * minutes, 'how old the view of the own escrow may be'),
     cooldownMs: integer(30_000, 0, 60 * minutes, 'a provider that failed is tried last for this long'),
     cancelMs: integer(2_000, 100, 60_000, 'how long a cancelled stream may take to account for itself'),

@@ -13,9 +13,10 @@ import {
   vocabularyProtocol,
 } from '../protocol/ids.ts'
 import type { Config } from './config.ts'
+import { capped, DailySpend } from './consumer/daily-spend.ts'
 import { Directory } from './consumer/directory.ts'
 import { Router } from './consumer/router.ts'
-import { Tabs } from './consumer/tab.ts'
+import { ownVouchers, Tabs } from './consumer/tab.ts'
 import { Hub } from './hub/hub.ts'
 import { Ledger } from './hub/ledger.ts'
 import { Liquidity } from './hub/liquidity.ts'
@@ -94,7 +95,8 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
 
   const account = typeof roles.settler === 'object' ? roles.settler : undefined
   const settler = await composeSettler(config, ports, roles, account)
-  const trade = await composeTrade(config, ports, roles)
+  const spend = await composeSpend(config, ports)
+  const trade = await composeTrade(config, ports, roles, spend)
   const directory: Directory = new Directory(
     config,
     forked(ports, 'directory'),
@@ -103,7 +105,7 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
   const provider =
     roles.provider && (await composeProvider(config, ports, roles.provider, { settler: settler.settler, ...trade }))
   const hub = roles.hub && (await composeHub(config, ports, roles, roles.hub, { settler: settler.settler, ...trade }))
-  const consumer = roles.consumer && (await composeConsumer(config, ports, roles.consumer.escrow, directory))
+  const consumer = roles.consumer && (await composeConsumer(config, ports, roles.consumer.escrow, directory, spend))
 
   network.subscribe(capacityTopic, (from, message) => directory.validate(from, message))
   if (provider) {
@@ -188,8 +190,16 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
   }
 }
 
-async function composeConsumer(config: Config, ports: Ports, escrow: Address, directory: Directory): Promise<Router> {
-  const router = new Router(config, escrow, forked(ports, 'requests'), directory, new Tabs(escrow, ports))
+async function composeConsumer(
+  config: Config,
+  ports: Ports,
+  escrow: Address,
+  directory: Directory,
+  spend: DailySpend | undefined,
+): Promise<Router> {
+  const own = ownVouchers(escrow, ports.identity)
+  const tabs = new Tabs(spend ? capped(own, spend) : own, ports, spend)
+  const router = new Router(config, escrow, forked(ports, 'requests'), directory, tabs)
   await router.recover()
   return router
 }
@@ -218,10 +228,20 @@ async function composeSettler(config: Config, ports: Ports, roles: Roles, accoun
 }
 
 /** What a provider needs to deal with settlers of others. */
-async function composeTrade(config: Config, ports: Ports, { provider }: Roles) {
+/** What settlers ask counts with what requests cost. */
+async function composeTrade(config: Config, ports: Ports, { provider }: Roles, spend: DailySpend | undefined) {
   const fees = new Fees('fees', ports.store)
   await fees.recover()
-  return { market: new Market(config, forked(ports, 'market')), purse: new Purse(provider?.escrow, fees, ports) }
+  const purse = new Purse(provider?.escrow, fees, ports, spend && ((addedNano) => spend.take(addedNano)))
+  return { market: new Market(config, forked(ports, 'market')), purse }
+}
+
+async function composeSpend(config: Config, ports: Ports): Promise<DailySpend | undefined> {
+  const { spendNanoPerDayMax } = config.consumer
+  if (spendNanoPerDayMax === 0n) return undefined
+  const spend = new DailySpend(spendNanoPerDayMax, ports)
+  await spend.recover()
+  return spend
 }
 
 async function composeProvider(

@@ -18,6 +18,7 @@ import type { Config } from '../config.ts'
 import type { Ports, Stream } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
 import { within } from '../waits.ts'
+import type { DailySpend } from './daily-spend.ts'
 import type { OwnEscrow } from './session.ts'
 import { Tabs, type VoucherSource } from './tab.ts'
 
@@ -64,6 +65,7 @@ export class Hub {
   readonly #config: Config['consumer']
   readonly #ports: HubPorts
   readonly #ownEscrow: () => Promise<OwnEscrow>
+  readonly #spend: DailySpend | undefined
   readonly #log: VoucherLog
   #account: Account | undefined
   #open: Open | undefined
@@ -75,7 +77,14 @@ export class Hub {
   /** What it has granted, by epoch of its escrow and payee: also what no tab has asked for again yet. */
   readonly #granted = new Map<string, Voucher>()
 
-  constructor(peer: PeerId, config: Config['consumer'], ports: HubPorts, ownEscrow: () => Promise<OwnEscrow>) {
+  constructor(
+    peer: PeerId,
+    config: Config['consumer'],
+    ports: HubPorts,
+    ownEscrow: () => Promise<OwnEscrow>,
+    spend?: DailySpend,
+  ) {
+    this.#spend = spend
     this.peer = peer
     this.#config = config
     this.#ports = ports
@@ -141,7 +150,7 @@ export class Hub {
 
   async #tabsOf(escrow: Address): Promise<Tabs> {
     if (this.#tabs?.escrow === escrow) return this.#tabs.tabs
-    const tabs = new Tabs(this.#sourceOf(escrow), this.#ports)
+    const tabs = new Tabs(this.#sourceOf(escrow), this.#ports, this.#spend)
     await tabs.recover()
     if (this.#tabs?.escrow !== escrow) this.#tabs = { escrow, tabs } // another may have been first
     return this.#tabs.tabs
@@ -215,6 +224,7 @@ export class Hub {
     const { clock, identity } = this.#ports
     const { epoch, globalId, payee, wants } = account
     const terms = { globalId, escrow: address, epoch, payee, amountNano }
+    await this.#spend?.take(amountNano - paidOf(account.best))
     const voucher = signVoucher(terms, (digest) => identity.sign(digest))
     const creditNano = amountNano - account.owedNano
     const record = { peer: this.peer, voucher, atMs: clock.now(), creditNano, wants }

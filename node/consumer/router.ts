@@ -52,7 +52,9 @@ export class Router implements Inference {
     this.#history = new History(ports.clock, { halfLifeMs, conversationsMax })
     const { hub } = config.consumer
     this.#hub =
-      hub === '' ? undefined : new Hub(parsePeerId(hub), config.consumer, ports, () => this.#readEscrow(false))
+      hub === ''
+        ? undefined
+        : new Hub(parsePeerId(hub), config.consumer, ports, () => this.#readEscrow(false), tabs.spend)
     this.debts = new Debts(config, ports, () => [tabs, this.#hub?.tabs].filter((each) => each !== undefined))
   }
 
@@ -112,6 +114,9 @@ export class Router implements Inference {
     if (this.#active >= concurrentMax) {
       throw new MeshError('busy', `${this.#active} requests are open, at most ${concurrentMax}`)
     }
+    const { requestNanoMax } = this.#config.consumer
+    const { spend } = this.#tabs
+    const costNanoMax = spend?.ceilingNano(request.costNanoMax ?? requestNanoMax) ?? request.costNanoMax
     this.#active += 1
     try {
       const answer = new Answer(
@@ -129,10 +134,14 @@ export class Router implements Inference {
           firstTokens: this.#firstTokens,
           routing: this.#routing,
         },
-        request,
+        { ...request, costNanoMax },
         AbortSignal.any([signal, this.#stopped.signal]),
       )
       return yield* answer.run()
+    } catch (error) {
+      // the answer knows only the ceiling it was given; here it is known where that came from
+      const isOfDay = error instanceof MeshError && error.code === 'over-budget' && costNanoMax !== request.costNanoMax
+      throw isOfDay ? (spend?.refusal(costNanoMax ?? 0n) ?? error) : error
     } finally {
       this.#active -= 1
     }

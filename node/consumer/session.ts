@@ -11,9 +11,10 @@ import {
   type Open,
   type ProviderFrame,
 } from '../../protocol/frames.ts'
+import { feeNano } from '../../protocol/hub.ts'
 import { type Address, inferProtocol } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
-import { costNano, type Nano, type Price, type Usage } from '../../protocol/money.ts'
+import { costNano, largest, type Nano, type Price, type Usage } from '../../protocol/money.ts'
 import { requestDigestOf } from '../../protocol/receipt.ts'
 import { taskOf } from '../../protocol/task.ts'
 import { paidNano } from '../../protocol/voucher.ts'
@@ -65,6 +66,8 @@ export class Session {
   /** A voucher could not be sent. */
   #isMute = false
   #expired: MeshError | undefined
+  /** Of its cost, as far as vouchers were signed. */
+  #paidNano: Nano = 0n
   /** Accepted, and nothing of it was begun. */
   #isUnpaid = false
 
@@ -120,6 +123,21 @@ export class Session {
    * paid, and the end is `cancelled`. An iteration that is not read to its end breaks the stream.
    */
   async *run(signal: AbortSignal): AsyncGenerator<InferenceEvent, EndReason, undefined> {
+    const unpromise = this.#parts.tabs.spend?.promise(() => this.#restNano)
+    try {
+      return yield* this.#converse(signal)
+    } finally {
+      unpromise?.()
+    }
+  }
+
+  /** What may yet be signed for it. */
+  get #restNano(): Nano {
+    const restNano = largest(0n, this.costNanoMax - this.#paidNano)
+    return this.#parts.isHub ? restNano + feeNano(restNano, this.#parts.config.consumer.hubFeePpmMax) : restNano
+  }
+
+  async *#converse(signal: AbortSignal): AsyncGenerator<InferenceEvent, EndReason, undefined> {
     const { config, ports, tabs } = this.#parts
     const { firstByteMs, queueMs, betweenDeltasMs, cancelMs } = config.consumer
     const { peer } = this.#candidate.advert
@@ -365,7 +383,9 @@ export class Session {
   }
 
   async #pay(stream: Stream): Promise<void> {
+    const { costNano } = this.#delivery
     const voucher = await this.#tab?.sign()
+    this.#paidNano = costNano
     if (voucher) await this.#sendVoucher(stream, { type: 'voucher', voucher })
   }
 

@@ -15,6 +15,7 @@ import {
 } from '../../protocol/voucher.ts'
 import type { Ports } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
+import type { DailySpend } from './daily-spend.ts'
 
 /** This peer's escrow on one chain in one epoch, one provider and the account it is paid to. */
 export interface TabId {
@@ -30,8 +31,11 @@ export interface VoucherSource {
   readonly escrow: Address
   /** The log of its tabs. */
   readonly log: string
-  /** One that pays its bearer `terms.amountNano` in all; it may pay more. `best` is the one before. */
-  pay(terms: VoucherTerms, best: Voucher | undefined): Voucher | Promise<Voucher>
+  /**
+   * One that pays its bearer `terms.amountNano` in all; it may pay more. `best` is the one before; where there is none,
+   * `baseNano` was paid by those that are forgotten.
+   */
+  pay(terms: VoucherTerms, best: Voucher | undefined, baseNano: Nano): Voucher | Promise<Voucher>
   /** Whether this voucher came from here: one that a provider gives back. */
   isOwn(voucher: Voucher): boolean
 }
@@ -68,6 +72,7 @@ export interface Debt extends TabId {
 }
 
 export class Tabs {
+  readonly spend: DailySpend | undefined
   readonly #source: VoucherSource
   readonly #ports: Pick<Ports, 'clock' | 'identity' | 'store' | 'observe'>
   readonly #tabs = new Map<string, Tab>()
@@ -77,8 +82,14 @@ export class Tabs {
   readonly #lost = new Set<PeerId>()
   readonly #log: VoucherLog
 
-  constructor(source: Address | VoucherSource, ports: Pick<Ports, 'clock' | 'identity' | 'store' | 'observe'>) {
+  /** With a cap on the day, requests on these tabs are held to it. */
+  constructor(
+    source: Address | VoucherSource,
+    ports: Pick<Ports, 'clock' | 'identity' | 'store' | 'observe'>,
+    spend?: DailySpend,
+  ) {
     this.#source = typeof source === 'string' ? ownVouchers(source, ports.identity) : source
+    this.spend = spend
     this.#ports = ports
     this.#log = new VoucherLog(this.#source.log, ports.store, () => this.#records())
   }
@@ -236,7 +247,7 @@ export class Tabs {
     const { globalId, epoch, payee, owedNano, peer } = tab
     if (unpaidNano(tab) <= 0n || owedNano < tab.signedNano) return undefined
     const terms = { globalId, escrow: this.#source.escrow, epoch, payee, amountNano: owedNano }
-    const paying = this.#source.pay(terms, tab.best)
+    const paying = this.#source.pay(terms, tab.best, tab.baseNano)
     this.#put({ ...tab, signingNano: owedNano, signedNano: owedNano })
     // another stream may have been delivered to before its accept told of its window
     const isLast = ending !== undefined && this.#live.get(peer)?.size === 1

@@ -118,7 +118,7 @@ export class Fees {
     tab: FeeTab,
     claimedNano: Nano,
     baseNano: Nano,
-    sign: (terms: VoucherTerms) => Voucher,
+    sign: (terms: VoucherTerms, addedNano: Nano) => Voucher | Promise<Voucher>,
   ): Promise<Voucher | undefined> {
     return this.#next(async () => {
       const signedNano = this.best(peer, tab)?.terms.amountNano ?? baseNano
@@ -126,7 +126,7 @@ export class Fees {
       const claimNano = claimedNano - signedNano
       const addedNano = claimNano < unpaidNano ? claimNano : unpaidNano
       if (addedNano <= 0n) return undefined
-      const best = sign({ ...termsOf(tab), amountNano: signedNano + addedNano })
+      const best = await sign({ ...termsOf(tab), amountNano: signedNano + addedNano }, addedNano)
       await this.#append({ peer, unpaidNano: unpaidNano - addedNano, best })
       return best
     })

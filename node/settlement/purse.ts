@@ -3,6 +3,7 @@
 import { MeshError } from '../../protocol/errors.ts'
 import type { Tab } from '../../protocol/frames.ts'
 import type { Address, PeerId } from '../../protocol/ids.ts'
+import type { Nano } from '../../protocol/money.ts'
 import type { SettlerAdvert } from '../../protocol/settler-advert.ts'
 import { signVoucher, type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
 import type { EscrowState, Ports } from '../ports.ts'
@@ -16,10 +17,20 @@ export class Purse {
   readonly fees: Fees
   readonly #escrow: Address | undefined
   readonly #ports: Pick<Ports, 'clock' | 'chain' | 'identity' | 'observe'>
+  readonly #take: ((addedNano: Nano) => Promise<void>) | undefined
   #view: { readonly state: EscrowState; readonly atMs: number } | undefined
 
-  /** Without an escrow nothing is paid, and settlers that ask nothing are used. */
-  constructor(escrow: Address | undefined, fees: Fees, ports: Pick<Ports, 'clock' | 'chain' | 'identity' | 'observe'>) {
+  /**
+   * Without an escrow nothing is paid, and settlers that ask nothing are used. `take` is heard before so much more is signed,
+   * and may refuse it.
+   */
+  constructor(
+    escrow: Address | undefined,
+    fees: Fees,
+    ports: Pick<Ports, 'clock' | 'chain' | 'identity' | 'observe'>,
+    take?: (addedNano: Nano) => Promise<void>,
+  ) {
+    this.#take = take
     this.#escrow = escrow
     this.fees = fees
     this.#ports = ports
@@ -56,9 +67,10 @@ export class Purse {
     const own = this.fees.best(peer, tab)
     if (own?.terms.amountNano === best?.terms.amountNano) this.fees.told(peer)
     const baseNano = own ? 0n : (await chain.payee(tab.escrow, tab.payee)).settledNano
-    const signed = await this.fees.sign(peer, tab, claim.owedNano, baseNano, (terms) =>
-      signVoucher(terms, (digest) => identity.sign(digest)),
-    )
+    const signed = await this.fees.sign(peer, tab, claim.owedNano, baseNano, async (terms, addedNano) => {
+      await this.#take?.(addedNano)
+      return signVoucher(terms, (digest) => identity.sign(digest))
+    })
     if (signed) observe({ type: 'settle-fee-signed', settler: peer, amountNano: signed.terms.amountNano })
     return signed
   }
