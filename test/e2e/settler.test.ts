@@ -98,12 +98,12 @@ it('a settler of the market settles what a killed provider was owed, and is paid
   const messages = [{ role: 'user', content: 'What is gossipsub?' }] as const
   const request = { model: 'silkmesh-tiny', messages, sampling: { temperature: 0 } }
   const { result } = await collect(consumer.node.inference, request)
-  await provider.event(
-    (event) => event['type'] === 'voucher-booked' && event['amountNano'] === String(result.costNano),
-    readyMs,
-    never,
-  )
-  await provider.event(ofType('vouchers-handed-over'), readyMs, never)
+  let isBooked = false
+  const isWatched = (event: Readonly<Record<string, unknown>>): boolean => {
+    isBooked ||= event['type'] === 'voucher-booked' && event['amountNano'] === String(result.costNano)
+    return isBooked && event['type'] === 'vouchers-handed-over'
+  }
+  await provider.event(isWatched, readyMs, never)
   if (provider.pid !== undefined) process.kill(provider.pid, 'SIGKILL')
   expect(await mesh.settledOnChain(escrow, payout)).toBe(0n)
 
