@@ -13,10 +13,11 @@ import {
   vocabularyProtocol,
 } from '../protocol/ids.ts'
 import type { Config } from './config.ts'
-import { capped, DailySpend } from './consumer/daily-spend.ts'
+import { DailySpend } from './consumer/daily-spend.ts'
 import { Directory } from './consumer/directory.ts'
 import { Router } from './consumer/router.ts'
-import { ownVouchers, Tabs } from './consumer/tab.ts'
+import { Tabs } from './consumer/tab.ts'
+import { capped, ownVouchers } from './consumer/voucher-source.ts'
 import { Hub } from './hub/hub.ts'
 import { Ledger } from './hub/ledger.ts'
 import { Liquidity } from './hub/liquidity.ts'

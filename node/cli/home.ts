@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { MeshError } from '../../protocol/errors.ts'
 import { type OpenStore, openStore } from '../adapters/sqlite.ts'
 import type { Passphrase } from './passphrase.ts'
-import { keyText, openSecrets, type StoredSecrets } from './secrets.ts'
+import { keyText } from './private-files.ts'
+import { openSecrets, type StoredSecrets } from './secrets.ts'
 
 export interface Home extends StoredSecrets {
   readonly path: string

@@ -8,7 +8,8 @@ import { createInterface } from 'node:readline'
 import { MeshError } from '../../protocol/errors.ts'
 import { seedOfMnemonic } from '../adapters/wallet.ts'
 import { invocationOf } from './flags.ts'
-import { createFile, hasSecrets } from './secrets.ts'
+import { createFile } from './private-files.ts'
+import { hasSecrets } from './secrets.ts'
 import { printJson } from './terminal.ts'
 
 export async function run(flags: Record<string, unknown>): Promise<void> {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { MeshError } from '../../protocol/errors.ts'
 import { type ApiKey, type Bearer, decodeKey, encodeKey, holderOf, type KeyRing, keyRing } from '../gateway/keys.ts'
 import type { Home } from './home.ts'
-import { createFile } from './secrets.ts'
+import { createFile } from './private-files.ts'
 
 /** Every one is compared with each key shown: a thousand take a third of a millisecond. */
 const keysMax = 1_000

@@ -3,7 +3,7 @@
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { MeshError } from '../../protocol/errors.ts'
-import { readOwn } from './secrets.ts'
+import { readOwn } from './private-files.ts'
 
 export interface Passphrase {
   /** For a sealed file; `what` says for which. Asked of a person where nothing states it. */

@@ -3,10 +3,8 @@
 
 import { MeshError } from '../../protocol/errors.ts'
 import { formatGram, largest, type Nano } from '../../protocol/money.ts'
-import { paidNano, type Voucher, type VoucherTerms } from '../../protocol/voucher.ts'
 import type { Ports } from '../ports.ts'
 import { integer, nano, type Raw, RecordLog } from '../records.ts'
-import type { VoucherSource } from './tab.ts'
 
 /** Where it is kept; one entry a voucher. */
 export const dailySpendLog = 'daily-spend'
@@ -98,48 +96,21 @@ export class DailySpend {
     const [cap, spent, promised, needed] = [capNano, spentNano, promisedNano, neededNano].map((each) =>
       formatGram(each),
     )
+    const retryAfterMs = resetsAtMs - this.#ports.clock.now()
+    const minutesLeft = Math.ceil(retryAfterMs / 60_000)
+    const [hours, minutes] = [Math.floor(minutesLeft / 60), minutesLeft % 60]
     return new MeshError(
       'over-budget',
       `this node may sign for ${cap} GRAM a day (consumer.spendNanoPerDayMax), ${spent} are signed and ${promised} promised ` +
-        `to requests that run: up to ${needed} more is too much until ${new Date(resetsAtMs).toISOString()}`,
-      { retryAfterMs: resetsAtMs - this.#ports.clock.now() },
+        `to requests that run: up to ${needed} more is too much before 0:00 UTC, in ${hours} h ${minutes} min`,
+      { retryAfterMs },
     )
-  }
-}
-
-/** Everything signed by it is taken from the day first. */
-export function capped(source: VoucherSource, spend: DailySpend): VoucherSource {
-  /** By tab of the contract: what was taken for, in all. A voucher that could not be signed is not taken for twice. */
-  const takenNano = new Map<string, Nano>()
-  return {
-    ...source,
-    pay: async (terms, best, baseNano) => {
-      const key = tabOf(terms)
-      const before = largest(takenNano.get(key) ?? 0n, paidOf(best), baseNano)
-      const taking = spend.take(terms.amountNano - before)
-      takenNano.set(key, largest(before, terms.amountNano))
-      try {
-        await taking
-      } catch (error) {
-        takenNano.set(key, before)
-        throw error
-      }
-      return source.pay(terms, best, baseNano)
-    },
   }
 }
 
 function added(to: Spent, { day, nano }: Spent): Spent {
   if (day < to.day) return to
   return { day, nano: day === to.day ? to.nano + nano : nano }
-}
-
-function tabOf({ epoch, escrow, globalId, payee }: VoucherTerms): string {
-  return `${globalId}/${escrow}/${epoch}/${payee}`
-}
-
-function paidOf(voucher: Voucher | undefined): Nano {
-  return voucher ? paidNano(voucher) : 0n
 }
 
 function encode({ day, nano }: Spent): Uint8Array {

@@ -20,7 +20,8 @@ import { VoucherLog, type VoucherRecord } from '../records.ts'
 import { within } from '../waits.ts'
 import type { DailySpend } from './daily-spend.ts'
 import type { OwnEscrow } from './session.ts'
-import { Tabs, type VoucherSource } from './tab.ts'
+import { Tabs } from './tab.ts'
+import type { VoucherSource } from './voucher-source.ts'
 
 /** The hub failed, and not the provider that was to be paid through it. */
 export class HubFailure extends MeshError {}

@@ -5,17 +5,11 @@ import { MeshError } from '../../protocol/errors.ts'
 import type { Tab as ProviderTab } from '../../protocol/frames.ts'
 import type { Address, PeerId } from '../../protocol/ids.ts'
 import { largest, type Nano, nanoMax } from '../../protocol/money.ts'
-import {
-  betterVoucher,
-  paidNano,
-  signVoucher,
-  type Voucher,
-  type VoucherTerms,
-  verifyVoucher,
-} from '../../protocol/voucher.ts'
+import { betterVoucher, paidNano, type Voucher } from '../../protocol/voucher.ts'
 import type { Ports } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
 import type { DailySpend } from './daily-spend.ts'
+import { ownVouchers, type VoucherSource } from './voucher-source.ts'
 
 /** This peer's escrow on one chain in one epoch, one provider and the account it is paid to. */
 export interface TabId {
@@ -23,30 +17,6 @@ export interface TabId {
   readonly epoch: number
   readonly peer: PeerId
   readonly payee: Address
-}
-
-/** Where the vouchers of tabs come from: signed here, or got from a hub. */
-export interface VoucherSource {
-  /** Out of which the payee is paid. */
-  readonly escrow: Address
-  /** The log of its tabs. */
-  readonly log: string
-  /**
-   * One that pays its bearer `terms.amountNano` in all; it may pay more. `best` is the one before; where there is none,
-   * `baseNano` was paid by those that are forgotten.
-   */
-  pay(terms: VoucherTerms, best: Voucher | undefined, baseNano: Nano): Voucher | Promise<Voucher>
-  /** Whether this voucher came from here: one that a provider gives back. */
-  isOwn(voucher: Voucher): boolean
-}
-
-export function ownVouchers(escrow: Address, identity: Ports['identity']): VoucherSource {
-  return {
-    escrow,
-    log: 'tabs',
-    pay: (terms) => signVoucher(terms, (digest) => identity.sign(digest)),
-    isOwn: (voucher) => verifyVoucher(voucher, identity.publicKey),
-  }
 }
 
 interface Tab extends TabId {

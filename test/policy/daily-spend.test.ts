@@ -3,8 +3,9 @@
 import '../seed.ts'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { capped, DailySpend } from '../../node/consumer/daily-spend.ts'
-import { ownVouchers, Tabs } from '../../node/consumer/tab.ts'
+import { DailySpend } from '../../node/consumer/daily-spend.ts'
+import { Tabs } from '../../node/consumer/tab.ts'
+import { capped, ownVouchers } from '../../node/consumer/voucher-source.ts'
 import { coveredNano } from '../../node/settlement/channel.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import type { Nano } from '../../protocol/money.ts'
@@ -65,7 +66,7 @@ describe('the cap on a day', () => {
       code: 'over-budget',
       retryAfterMs: dayMs,
       message: expect.stringMatching(
-        /0\.0000001 GRAM a day \(consumer\.spendNanoPerDayMax\), 0\.0000001 are signed.*2027-01-16T00:00:00\.000Z/,
+        /0\.0000001 GRAM a day \(consumer\.spendNanoPerDayMax\), 0\.0000001 are signed.*before 0:00 UTC, in 24 h 0 min/,
       ),
     })
     expect(() => stage.spend.take(1n)).toThrow(refusal)
