@@ -216,8 +216,13 @@ export class EscrowRun {
         missingNano: beforeNano + attachedNano - afterNano - outNano - totalFees.coins,
       }
     } catch (error) {
-      if (!(error instanceof EmulationError) || !/not accepted/.test(error.message)) throw error
-      return { ...run, accepted: false, exitCode: error.exitCode, afterNano: this.balanceNano }
+      if (!(error instanceof EmulationError) || !/not accepted|rejected by account/.test(error.message)) throw error
+      return {
+        ...run,
+        accepted: false,
+        exitCode: error.exitCode || undefined, // 0: an account that rent has emptied runs nothing
+        afterNano: this.balanceNano,
+      }
     }
   }
 }

@@ -280,6 +280,7 @@ export class History {
       if (index === 0 && !isDone) {
         const dueMin = isValid ? this.#due(entry, amountNano, left - rentMax) : 0n
         this.#hold(10, dueMin < most, () => `${due} nano due ended with ${run.exitCode}`)
+        if (this.#isBroke(run, rentMax)) return undefined
         const codes = isValid ? [103] : [102]
         this.#hold(10, codes.includes(run.exitCode ?? 0), () => `refused with ${run.exitCode}, expected ${codes}`)
       }
@@ -338,7 +339,9 @@ export class History {
     const isStale = epoch !== this.#epoch || seqno !== this.#seqno
     const isLate = validUntil <= this.#on.nowSec
     const expected = isStale ? 109 : isLate ? 108 : this.#expected(action, 0n, 'key')
+    const rentMax = this.#rentDueMax()
     const run = this.#book(await this.#on.post(body))
+    if (this.#isBroke(run, rentMax)) return
     if (expected !== undefined) {
       const number = action.kind === 'finalize' ? 7 : 10
       this.#hold(
@@ -601,6 +604,12 @@ export class History {
   /** What rent a transaction may collect before it looks at the balance: all of it at the prices in force then. */
   #rentDueMax(): bigint {
     return (BigInt(this.#on.nowSec - this.#lastRunSec) * rentNanoPer1000Sec * this.#tenths) / 10_000n + 1n
+  }
+
+  /** Not run, or not to its end before ACCEPT, because rent leaves nothing to import a message with and to pay for gas. */
+  #isBroke(run: Run, rentMax: bigint): boolean {
+    const isShort = run.exitCode === undefined || run.exitCode === -14
+    return !run.accepted && isShort && run.beforeNano < rentMax + this.#scaled(controlNanoMax)
   }
 
   #count(what: string): void {
