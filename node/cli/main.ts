@@ -231,11 +231,15 @@ const orderCommand = (words: string, summary: string): Command =>
     .option('--escrow <address>', 'an earlier escrow that `wallet balance` shows')
     .option('--dry-run', 'check and show the message, and send nothing')
     .option('--link', "print it as a link for the owner's wallet app, and send nothing")
+    .option('--qr', 'print the link also as a QR code')
 command('import', 'take the 24 words of a wallet from standard input', () => import('./import-wallet.ts'), wallet)
 walletCommand('address', 'the addresses of wallet and escrow')
 walletCommand('balance', 'what wallet and escrow hold')
 walletCommand('faucet [gram]', 'coins from the faucet of a local chain (default: 10)')
-walletCommand('fund <gram>', 'a link by which a wallet app pays: into the escrow it owns (--owner), or to this wallet')
+walletCommand(
+  'fund <gram>',
+  'a link by which a wallet app pays: into the escrow it owns (--owner), or to this wallet',
+).option('--qr', 'print the link also as a QR code')
 walletCommand('deposit <gram>', 'from the wallet into the escrow, opening it where needed').option(
   '--dry-run',
   'check and show the message, and send nothing',

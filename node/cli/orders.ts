@@ -1,6 +1,7 @@
 // A message before it is sent: every word of it for `--dry-run`, or as a link that the wallet app of its sender opens.
 
 import { beginCell, storeStateInit, Address as TonAddress } from '@ton/core'
+import { renderUnicodeCompact } from 'uqr'
 import type { Address } from '../../protocol/ids.ts'
 import { formatGram, type Nano } from '../../protocol/money.ts'
 import { qrBytesMax, transferLink } from '../adapters/ton/link.ts'
@@ -45,8 +46,8 @@ export function showOrder({ order, from, globalId, feeNano, balanceNano }: Sendi
   }
 }
 
-/** Prints the link and what it does; the same as an object for machines. */
-export function showLink(order: Order, sender: string, globalId: number, terminal: Terminal) {
+/** Prints the link and what it does, also as a QR code where that is asked for; the same as an object for machines. */
+export function showLink(order: Order, sender: string, globalId: number, isQr: boolean, terminal: Terminal) {
   const { amountNano, bounce, meaning, to } = order
   const link = transferLink(order, isTest(globalId))
   const isTooLong = link.length > qrBytesMax
@@ -55,6 +56,7 @@ export function showLink(order: Order, sender: string, globalId: number, termina
   terminal.ok('meaning', meaning)
   terminal.line(`Open this link on the device of ${sender}; its wallet app asks before it sends:`)
   terminal.line(link)
+  if (isQr && !isTooLong) for (const row of renderUnicodeCompact(link).split('\n')) terminal.line(row)
   if (isTooLong) terminal.line(`(${link.length} bytes: too long for a QR code, which holds ${qrBytesMax})`)
   return { link, to, amountNano, bounce, meaning, fitsQr: !isTooLong }
 }

@@ -27,6 +27,7 @@ interface Accounts {
   readonly chain: TonChain
   readonly signal: AbortSignal
   readonly isDry: boolean
+  readonly isQr: boolean
 }
 
 /** Takes its words, and throws for wrong ones before the chain is asked anything. */
@@ -83,10 +84,10 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   fund: ([text = '']) => {
     const amountNano = amountOf('fund', text)
-    return async ({ home, wallet, terms, escrow, chain, signal, isDry, invocation: { terminal } }) => {
+    return async ({ home, wallet, terms, escrow, chain, signal, isDry, isQr, invocation: { terminal } }) => {
       if (terms.owner === undefined) {
         const order = transferOrder(wallet.address, amountNano)
-        return showLink(order, 'whoever pays', await chain.globalId(signal), terminal)
+        return showLink(order, 'whoever pays', await chain.globalId(signal), isQr, terminal)
       }
       if (!isDry) rememberEscrow(home, escrow) // first: from here on coins may be there
       const isOpen = (await chain.account(escrow, signal)) !== undefined
@@ -159,7 +160,8 @@ export async function run(verb: string, flags: Record<string, unknown>, words: r
   if (!order) throw new MeshError('bad-request', `wallet ${verb}: no such order`)
   const act = order(words)
   const named = flags['escrow'] === undefined ? undefined : accountOf('--escrow', String(flags['escrow']))
-  const isLink = flags['link'] === true || verb === 'fund'
+  const isQr = flags['qr'] === true
+  const isLink = flags['link'] === true || isQr || verb === 'fund'
   const isDry = flags['dryRun'] === true
   const chain = openChain(invocation.config)
   const home = await openHome(invocation.home, invocation.passphrase)
@@ -176,7 +178,7 @@ export async function run(verb: string, flags: Record<string, unknown>, words: r
     terminal.progress('')
     messages.push(
       isLink
-        ? showLink(order, terms.owner === undefined ? 'the wallet' : 'its owner', globalId, terminal)
+        ? showLink(order, terms.owner === undefined ? 'the wallet' : 'its owner', globalId, isQr, terminal)
         : showOrder({ order, from: wallet.address, globalId, feeNano, balanceNano }, terminal),
     )
   }
@@ -184,7 +186,7 @@ export async function run(verb: string, flags: Record<string, unknown>, words: r
   const wallet = await walletOf(home, chain, signal, isLink || isDry ? dry : {})
   const escrow = named ?? wallet.escrowAddress(terms)
   try {
-    const result = await act({ invocation, home, wallet, terms, escrow, chain, signal, isDry }).catch(
+    const result = await act({ invocation, home, wallet, terms, escrow, chain, signal, isDry, isQr }).catch(
       (error: unknown) => {
         if (error instanceof NotSent) return {}
         throw error

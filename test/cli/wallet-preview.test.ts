@@ -105,6 +105,17 @@ it("a phone's wallet opens, unlocks and takes back an escrow by links alone", as
   expect(back).toBeGreaterThan(9_900_000_000n)
 })
 
+it('a link is printed as a QR code where it is asked for', async () => {
+  const words = ['wallet', 'fund', '2', '--qr', '--home', freshHome(), '--endpoint', localnet.endpoint]
+  const { code, stdout, stderr } = await silkmesh([...words, '--network', 'local'])
+  expect(code, stderr).toBe(0)
+  const rows = stdout.split('\n').filter((line) => /^[█▀▄ ]+$/.test(line))
+  const [modules = 0] = rows.map((row) => row.length)
+  expect(modules).toBeGreaterThan(21) // the least QR code there is
+  expect(rows.every((row) => row.length === modules)).toBe(true)
+  expect(rows).toHaveLength(Math.ceil(modules / 2)) // two modules a row
+})
+
 it("the words of an app's wallet give this home its address; a home that has a wallet keeps it", async () => {
   const words = await mnemonicNew()
   const { publicKey } = await mnemonicToPrivateKey(words)
