@@ -13,8 +13,9 @@ import {
   vocabularyProtocol,
 } from '../protocol/ids.ts'
 import type { Config } from './config.ts'
-import { DailySpend } from './consumer/daily-spend.ts'
+import { DailySpend, type SpendOfDay } from './consumer/daily-spend.ts'
 import { Directory } from './consumer/directory.ts'
+import { type Parting, partFrom } from './consumer/leaving.ts'
 import { Router } from './consumer/router.ts'
 import { Tabs } from './consumer/tab.ts'
 import { capped, ownVouchers } from './consumer/voucher-source.ts'
@@ -191,6 +192,28 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
   }
 }
 
+/** What was signed for today by the node that has this store; undefined where nothing caps it. */
+export async function spendOfDay(
+  config: Config,
+  ports: Pick<Ports, 'clock' | 'store'>,
+): Promise<SpendOfDay | undefined> {
+  return (await composeSpend(config, ports))?.standing
+}
+
+/** Before this peer signs with another key, while no node of it runs: who may be owed something is asked, and paid. */
+export async function partWithProviders(
+  config: Config,
+  ports: Pick<Ports, 'clock' | 'identity' | 'observe' | 'store'>,
+  escrow: Address,
+  network: () => Promise<Ports['network']>,
+  signal: AbortSignal,
+): Promise<readonly Parting[]> {
+  const tabs = new Tabs(escrow, ports)
+  await tabs.recover()
+  if (tabs.unsure().length === 0) return []
+  return partFrom(tabs, { ...ports, network: await network() }, config.consumer.connectMs, signal)
+}
+
 async function composeConsumer(
   config: Config,
   ports: Ports,
@@ -237,7 +260,7 @@ async function composeTrade(config: Config, ports: Ports, { provider }: Roles, s
   return { market: new Market(config, forked(ports, 'market')), purse }
 }
 
-async function composeSpend(config: Config, ports: Ports): Promise<DailySpend | undefined> {
+async function composeSpend(config: Config, ports: Pick<Ports, 'clock' | 'store'>): Promise<DailySpend | undefined> {
   const { spendNanoPerDayMax } = config.consumer
   if (spendNanoPerDayMax === 0n) return undefined
   const spend = new DailySpend(spendNanoPerDayMax, ports)

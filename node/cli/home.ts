@@ -7,7 +7,7 @@ import { MeshError } from '../../protocol/errors.ts'
 import { type OpenStore, openStore } from '../adapters/sqlite.ts'
 import type { Passphrase } from './passphrase.ts'
 import { keyText } from './private-files.ts'
-import { openSecrets, type StoredSecrets } from './secrets.ts'
+import { hasSecrets, openSecrets, type StoredSecrets } from './secrets.ts'
 
 export interface Home extends StoredSecrets {
   readonly path: string
@@ -49,6 +49,16 @@ export async function openHome(path: string, passphrase: Passphrase = noPassphra
     storePath: join(path, 'books.sqlite'),
     modelsDir: join(path, 'models'),
   }
+}
+
+/** One whose keys are there: looking at them makes none. */
+export async function existingHome(path: string, passphrase: Passphrase): Promise<Home> {
+  if (hasSecrets(path)) return openHome(path, passphrase)
+  throw new MeshError(
+    'bad-request',
+    `${path} has no keys yet; any command that needs them makes them, such as \`silkmesh wallet address\`, and ` +
+      '`silkmesh identity restore` brings back those of a backup',
+  )
 }
 
 /** The largest entry any log is given: a voucher record is under 1 KiB. */

@@ -244,10 +244,51 @@ walletCommand('deposit <gram>', 'from the wallet into the escrow, opening it whe
   '--dry-run',
   'check and show the message, and send nothing',
 )
+walletCommand('collect', 'settle now whatever this home was promised as a provider, however little')
+  .option('--by-wallet', 'also what is too little for a message of its own: the wallet pays for it')
+  .option('--dry-run', 'check and show the messages, and send nothing')
 orderCommand('reserve <payee> <gram> <hours>', 'set aside for one provider')
 orderCommand('unlock', 'begin to close the escrow; providers settle meanwhile')
 orderCommand('cancel-unlock', 'keep the escrow open after all')
 orderCommand('finalize', 'take back what is left once the delay is over')
+
+const identity = program
+  .command('identity')
+  .description('the keys of this home: sealed, written down, restored, rotated')
+  .exitOverride(refusal('silkmesh identity'))
+  .addHelpText(
+    'after',
+    examples(
+      ['silkmesh identity encrypt', 'asks for a passphrase, which each command then asks for'],
+      ['silkmesh identity backup', 'the words for a piece of paper'],
+      ['silkmesh identity restore --home ./new', 'the same identity, wallet and escrow from those words'],
+      ['silkmesh identity rotate --bootstrap …', 'another identity and escrow; the old one is closed'],
+      ['silkmesh up --passphrase-file /run/secrets/silkmesh', 'for services; or SILKMESH_PASSPHRASE'],
+    ),
+  )
+const identityCommand = (verb: string, summary: string): Command =>
+  command(
+    verb,
+    summary,
+    async () => {
+      const module = await import('./identity.ts')
+      return { run: (flags) => module.run(verb, flags) }
+    },
+    identity,
+  )
+identityCommand('show', 'which identity this home has, and how its keys are kept')
+identityCommand('encrypt', 'seal the keys by a passphrase')
+identityCommand('decrypt', 'keep them readable to this user instead')
+identityCommand('backup', 'print the words from which all of it can be restored')
+  .option('--yes', 'nobody is looking: do not ask')
+  .option('--reveal', 'with --json: the words too')
+identityCommand('restore', 'into a new home, from the words of a backup')
+  .option('--words-file <file>', 'read them here (default: asked for, or standard input)')
+  .option('--rotation <n>', 'as the backup says where the identity was rotated', '0')
+  .option('--encrypt', 'seal the keys by a passphrase at once')
+mesh(
+  command('rotate', 'a new identity and escrow; the old escrow begins to close', () => import('./rotate.ts'), identity),
+).option('--leave-debts', 'do not ask providers what the old key still owes')
 
 const keys = program
   .command('keys')

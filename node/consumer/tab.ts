@@ -41,6 +41,12 @@ export interface Debt extends TabId {
   readonly unpaidNano: Nano
 }
 
+/** Where the provider may claim more than this peer knows of. */
+export interface UnsureTab extends TabId {
+  readonly best: Voucher
+  readonly inFlightNano: Nano
+}
+
 export class Tabs {
   readonly spend: DailySpend | undefined
   readonly #source: VoucherSource
@@ -169,6 +175,13 @@ export class Tabs {
   /** What is owed, or paid by a voucher that may be lost, where no stream lives: one that does pays for everything. */
   debts(): readonly Debt[] {
     return [...this.#tabs.values()].flatMap((tab) => this.#debtOn(tab) ?? [])
+  }
+
+  /** Where a stream broke, or may have when this peer died. */
+  unsure(): readonly UnsureTab[] {
+    return [...this.#tabs.values()].flatMap(({ best, globalId, epoch, inFlightNano, payee, peer }) =>
+      best && inFlightNano > 0n ? [{ globalId, epoch, peer, payee, best, inFlightNano }] : [],
+    )
   }
 
   /** The first of them to this provider. Asked with every advert. */

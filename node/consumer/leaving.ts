@@ -1,0 +1,94 @@
+// The last word with providers before this peer signs with another key: whoever a stream broke with is asked what is owed,
+// and is paid that while the old key is still there to sign.
+
+import { asMeshError, MeshError } from '../../protocol/errors.ts'
+import { decodeProviderFrame, encodeFrame, type Tab } from '../../protocol/frames.ts'
+import { inferProtocol, type PeerId } from '../../protocol/ids.ts'
+import type { Nano } from '../../protocol/money.ts'
+import { paidNano } from '../../protocol/voucher.ts'
+import type { Ports } from '../ports.ts'
+import { within } from '../waits.ts'
+import type { Tabs, UnsureTab } from './tab.ts'
+
+export interface Parting {
+  readonly peer: PeerId
+  /** Signed now, beyond what it held. */
+  readonly paidNano: Nano
+  /** What it may claim and was not asked about; 0 where it was. */
+  readonly openNano: Nano
+  /** Why not. */
+  readonly failure: MeshError | undefined
+}
+
+export async function partFrom(
+  tabs: Tabs,
+  ports: Pick<Ports, 'clock' | 'network'>,
+  connectMs: number,
+  signal: AbortSignal,
+): Promise<readonly Parting[]> {
+  const partings: Parting[] = []
+  for (const tab of tabs.unsure()) {
+    const { inFlightNano: openNano, peer } = tab
+    try {
+      const nano = await within(
+        ports.clock,
+        connectMs,
+        `asking ${peer} what it is owed`,
+        (stop) => payUp(tabs, ports, tab, stop),
+        signal,
+      )
+      partings.push({ peer, paidNano: nano, openNano: 0n, failure: undefined })
+    } catch (error) {
+      if (signal.aborted) throw error
+      partings.push({ peer, paidNano: 0n, openNano, failure: asMeshError(error) })
+    }
+  }
+  return partings
+}
+
+/** A voucher that the provider has already is answered with its view of the tab. */
+async function payUp(
+  tabs: Tabs,
+  ports: Pick<Ports, 'network'>,
+  { best, peer }: UnsureTab,
+  stop: AbortSignal,
+): Promise<Nano> {
+  const stream = tabs.stream(peer)
+  let isDone = false
+  try {
+    stream.accepted(await tell(ports, peer, best, stop), 0n)
+    const voucher = await stream.sign()
+    if (voucher) await tell(ports, peer, voucher, stop)
+    isDone = true
+    return voucher ? paidNano(voucher) - paidNano(best) : 0n
+  } finally {
+    stream.close(isDone)
+  }
+}
+
+async function tell(
+  ports: Pick<Ports, 'network'>,
+  peer: PeerId,
+  voucher: UnsureTab['best'],
+  stop: AbortSignal,
+): Promise<Tab> {
+  const stream = await ports.network.open(peer, inferProtocol, stop)
+  const giveUp = (): void => stream.reset(new MeshError('timeout', 'no answer to a voucher'))
+  stop.addEventListener('abort', giveUp)
+  try {
+    await stream.send(encodeFrame({ type: 'voucher', voucher }))
+    for await (const bytes of stream.frames) {
+      const frame = decodeProviderFrame(bytes)
+      if (frame.type === 'fail') throw new MeshError(frame.code, frame.message)
+      if (frame.type !== 'tab') throw new MeshError('protocol-violation', `${frame.type} in answer to a voucher`)
+      await stream.close()
+      return frame.tab
+    }
+    throw new MeshError('protocol-violation', `${peer} closed without an answer to a voucher`)
+  } catch (error) {
+    stream.reset(asMeshError(error))
+    throw error
+  } finally {
+    stop.removeEventListener('abort', giveUp)
+  }
+}
