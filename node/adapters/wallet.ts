@@ -2,10 +2,11 @@
 
 import { Address as TonAddress } from '@ton/core'
 import { mnemonicToPrivateKey, mnemonicValidate } from '@ton/crypto'
-import { Escrow, type EscrowAccount, rentReserveNano } from '../../contracts/escrow.ts'
+import { Escrow, type EscrowAccount, rentReserveNano, settleAllTransfers } from '../../contracts/escrow.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import { type Address, parseAddress } from '../../protocol/ids.ts'
 import { formatGram, type Nano } from '../../protocol/money.ts'
+import type { Voucher } from '../../protocol/voucher.ts'
 import type { Clock } from '../ports.ts'
 import type { TonChain } from './ton/chain.ts'
 import {
@@ -16,6 +17,7 @@ import {
   type Order,
   orderNano,
   reserveOrder,
+  settleOrder,
   startUnlockOrder,
   topUpOrder,
   transferOrder,
@@ -189,6 +191,21 @@ export class Wallet {
       if (info.type === 'internal') refundedNano += info.value.coins
     }
     return { ...sentOf(trace), refundedNano }
+  }
+
+  /**
+   * Settles vouchers of any escrows from this wallet, which pays for it: also what is too little for a message of its own.
+   * Resolves when the wallet has sent them; what became of each shows in the state of its escrow. The transactions' hashes.
+   */
+  async settle(vouchers: readonly Voucher[], signal?: AbortSignal): Promise<readonly string[]> {
+    const hashes: string[] = []
+    for (const transfers of settleAllTransfers(vouchers)) {
+      const what = `settling ${transfers.length} vouchers`
+      for (const transfer of transfers) await this.#preview?.(settleOrder(transfer))
+      if (this.#preview) continue
+      hashes.push((await this.#sender.sendAll(what, transfers, signal)).hash().toString('hex'))
+    }
+    return hashes
   }
 
   #escrowOf({ signer, unlockDelaySec, owner }: EscrowTerms): Escrow {

@@ -9,6 +9,7 @@ import type { TonChain } from '../adapters/ton/chain.ts'
 import { type Order, transferOrder } from '../adapters/ton/orders.ts'
 import { type EscrowTerms, NotSent, type Sent, type Wallet } from '../adapters/wallet.ts'
 import { askFaucet, deposit, escrowTermsOf, openChain, walletOf } from './accounts.ts'
+import { collect } from './collect.ts'
 import { earlierEscrows, rememberEscrow } from './escrows.ts'
 import { untilStopped } from './exit.ts'
 import { type Invocation, invocationOf } from './flags.ts'
@@ -28,6 +29,7 @@ interface Accounts {
   readonly signal: AbortSignal
   readonly isDry: boolean
   readonly isQr: boolean
+  readonly isByWallet: boolean
 }
 
 /** Takes its words, and throws for wrong ones before the chain is asked anything. */
@@ -96,6 +98,7 @@ const verbs: Readonly<Record<string, Verb>> = {
       return {} // its message was shown
     }
   },
+  collect: () => (accounts) => collect(accounts),
   reserve: ([account = '', gram = '', hours = '']) => {
     const payee = accountOf('payee', account)
     const amountNano = amountOf('reserve', gram)
@@ -161,6 +164,7 @@ export async function run(verb: string, flags: Record<string, unknown>, words: r
   const act = order(words)
   const named = flags['escrow'] === undefined ? undefined : accountOf('--escrow', String(flags['escrow']))
   const isQr = flags['qr'] === true
+  const isByWallet = flags['byWallet'] === true
   const isLink = flags['link'] === true || isQr || verb === 'fund'
   const isDry = flags['dryRun'] === true
   const chain = openChain(invocation.config)
@@ -186,7 +190,7 @@ export async function run(verb: string, flags: Record<string, unknown>, words: r
   const wallet = await walletOf(home, chain, signal, isLink || isDry ? dry : {})
   const escrow = named ?? wallet.escrowAddress(terms)
   try {
-    const result = await act({ invocation, home, wallet, terms, escrow, chain, signal, isDry, isQr }).catch(
+    const result = await act({ invocation, home, wallet, terms, escrow, chain, signal, isDry, isQr, isByWallet }).catch(
       (error: unknown) => {
         if (error instanceof NotSent) return {}
         throw error

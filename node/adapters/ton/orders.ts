@@ -7,6 +7,7 @@ import {
   finalizeBody,
   type Reservation,
   reserveBody,
+  type SettleTransfer,
   startUnlockBody,
   topUpBody,
 } from '../../../contracts/escrow.ts'
@@ -45,6 +46,10 @@ export function reserveOrder(to: Address, reservation: Reservation): Order {
   const { payee, amountNano, until } = reservation
   const meaning = `reserve: sets ${formatGram(amountNano)} GRAM aside for ${payee} until ${dateOf(until)}`
   return { to, amountNano: orderNano, bounce: true, body: reserveBody(reservation), meaning }
+}
+
+export function settleOrder(transfer: SettleTransfer): Order {
+  return { ...transfer, meaning: 'settle_internal: pays a voucher its due; what is not used for gas comes back' }
 }
 
 export function startUnlockOrder(to: Address): Order {

@@ -107,7 +107,21 @@ export class TonSender {
    * empty wallet, another message that took its place, an effect that was refused, a time that passed.
    */
   send(what: string, outgoing: Outgoing, signal?: AbortSignal): Promise<Trace> {
-    const turn = this.#last.then(() => this.#sendNow(what, outgoing, signal))
+    return this.#inTurn(async () => {
+      const transaction = await this.#sendNow(what, [outgoing], signal)
+      return await this.#effects(what, transaction, signal).catch((cause: unknown) => {
+        throw signal?.aborted ? abandoned(what, cause) : cause
+      })
+    })
+  }
+
+  /** Several in one transfer, at most 255. Waits for the wallet's own transaction alone: each fails or succeeds by itself. */
+  sendAll(what: string, outgoings: readonly Outgoing[], signal?: AbortSignal): Promise<Transaction> {
+    return this.#inTurn(() => this.#sendNow(what, outgoings, signal))
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work)
     this.#last = turn.catch(() => undefined)
     return turn
   }
@@ -116,7 +130,7 @@ export class TonSender {
   async estimateNano(outgoing: Outgoing, signal?: AbortSignal): Promise<Nano | undefined> {
     const { isDeployed, seqno, chainMs } = await this.#state(signal)
     const validUntilSec = Math.ceil((Math.max(this.#clock.now(), chainMs) + this.timeouts.validMs) / 1_000)
-    const { body, init } = this.#message(seqno, validUntilSec, isDeployed, outgoing)
+    const { body, init } = this.#message(seqno, validUntilSec, isDeployed, [outgoing])
     const estimate = async (client: TonClient): Promise<Nano | undefined> => {
       const parameters = { body, initCode: init?.code ?? null, initData: init?.data ?? null, ignoreSignature: true }
       try {
@@ -135,37 +149,30 @@ export class TonSender {
     return this.#clock.sleep(this.timeouts.pollMs, signal)
   }
 
-  async #sendNow(what: string, outgoing: Outgoing, signal: AbortSignal | undefined): Promise<Trace> {
+  async #sendNow(what: string, outgoings: readonly Outgoing[], signal: AbortSignal | undefined): Promise<Transaction> {
     if (signal?.aborted) throw cancelled(signal)
     const { balanceNano, isDeployed, seqno, chainMs } = await this.#state(signal)
-    const neededNano = outgoing.amountNano + feeReserveNano
+    const neededNano = outgoings.reduce((sum, { amountNano }) => sum + amountNano, feeReserveNano)
     if (balanceNano < neededNano) throw this.#tooPoor(what, balanceNano, neededNano)
     const voidAtMs = Math.max(this.#clock.now(), chainMs) + this.timeouts.validMs
-    const message = this.#message(seqno, Math.ceil(voidAtMs / 1_000), isDeployed, outgoing)
+    const message = this.#message(seqno, Math.ceil(voidAtMs / 1_000), isDeployed, outgoings)
     try {
-      const transaction = await this.#included(what, message, seqno, voidAtMs, signal)
-      return await this.#effects(what, transaction, signal)
+      return await this.#included(what, message, seqno, voidAtMs, signal)
     } catch (cause) {
-      if (!signal?.aborted) throw cause
-      throw new MeshError('cancelled', `${what}: posted, no longer waited for; it may still happen`, { cause })
+      throw signal?.aborted ? abandoned(what, cause) : cause
     }
   }
 
-  #message(seqno: number, timeout: number, isDeployed: boolean, outgoing: Outgoing): Message {
-    const { to, amountNano, bounce, body, init } = outgoing
-    const inner = internal({
-      to: TonAddress.parseRaw(to),
-      value: amountNano,
-      bounce,
-      body: body ?? null,
-      init: init ?? null,
-    })
+  #message(seqno: number, timeout: number, isDeployed: boolean, outgoings: readonly Outgoing[]): Message {
+    const messages = outgoings.map(({ to, amountNano, bounce, body, init }) =>
+      internal({ to: TonAddress.parseRaw(to), value: amountNano, bounce, body: body ?? null, init: init ?? null }),
+    )
     const signed = this.#wallet.createTransfer({
       seqno,
       secretKey: this.#keys.secretKey,
       timeout,
       sendMode: SendMode.PAY_GAS_SEPARATELY | SendMode.IGNORE_ERRORS, // wallet v5 takes externals only with the latter
-      messages: [inner],
+      messages,
     })
     return external({ to: this.address, body: signed, init: isDeployed ? undefined : this.#wallet.init })
   }
@@ -278,6 +285,10 @@ export class TonSender {
         `send at least ${formatGram(neededNano - balanceNano)} GRAM to that address and try again`,
     )
   }
+}
+
+function abandoned(what: string, cause: unknown): MeshError {
+  return new MeshError('cancelled', `${what}: posted, no longer waited for; it may still happen`, { cause })
 }
 
 async function refusalOf(sending: Promise<void>): Promise<NotAccepted | undefined> {
