@@ -203,7 +203,7 @@ export async function spendOfDay(
 /** Before this peer signs with another key, while no node of it runs: who may be owed something is asked, and paid. */
 export async function partWithProviders(
   config: Config,
-  ports: Pick<Ports, 'clock' | 'identity' | 'observe' | 'store'>,
+  ports: Pick<Ports, 'clock' | 'identity' | 'observe' | 'random' | 'store'>,
   escrow: Address,
   network: () => Promise<Ports['network']>,
   signal: AbortSignal,
@@ -211,7 +211,17 @@ export async function partWithProviders(
   const tabs = new Tabs(escrow, ports)
   await tabs.recover()
   if (tabs.unsure().length === 0) return []
-  return partFrom(tabs, { ...ports, network: await network() }, config.consumer.connectMs, signal)
+  const all = { ...ports, network: await network() }
+  const looking = new AbortController()
+  const directory = new Directory(config, all, () => undefined)
+  all.network.subscribe(capacityTopic, (from, message) => directory.validate(from, message))
+  const found = directory.run(looking.signal) // where they are now
+  try {
+    return await partFrom(tabs, all, config.consumer.connectMs, signal)
+  } finally {
+    looking.abort()
+    await found
+  }
 }
 
 async function composeConsumer(

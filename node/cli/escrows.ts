@@ -14,6 +14,8 @@ import type { Home } from './home.ts'
 export interface EarlierEscrow {
   readonly address: Address
   readonly balanceNano: Nano
+  /** When finalize is possible; 0 while its unlock has yet to be started. Unix milliseconds. */
+  readonly unlockAtMs: number
   /** False where its code is that of another version of silkmesh, which then is the one to close it with. */
   readonly isUsable: boolean
 }
@@ -42,8 +44,10 @@ export async function earlierEscrows(
       (client) => client.getBalance(TonAddress.parseRaw(address)),
       signal,
     )
-    if (balanceNano > rentReserveNano)
-      found.push({ address, balanceNano, isUsable: (await chain.account(address, signal)) !== undefined })
+    if (balanceNano <= rentReserveNano) continue
+    const account = await chain.account(address, signal)
+    const unlockAtMs = (account?.unlockAt ?? 0) * 1_000
+    found.push({ address, balanceNano, unlockAtMs, isUsable: account !== undefined })
   }
   return found
 }

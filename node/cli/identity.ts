@@ -1,5 +1,6 @@
 // `silkmesh identity`: the keys of a home – sealed by a passphrase, written down as words, restored from them, rotated.
 
+import { text as textOf } from 'node:stream/consumers'
 import { MeshError } from '../../protocol/errors.ts'
 import { identityFrom } from '../adapters/libp2p/identity.ts'
 import { phraseWords, seedOfWords, wordsOf, wordsOfSeed } from '../adapters/phrase.ts'
@@ -123,6 +124,7 @@ async function secretsOf(words: readonly string[], rotation: number): Promise<Se
 /** Of a file of this user's, of a terminal, or piped in. */
 async function phraseText(file: unknown): Promise<string> {
   if (file !== undefined) return readOwn(String(file), 'a backup phrase')
+  if (process.stdin.isTTY !== true) return textOf(process.stdin)
   return readLine('The words of the backup phrase, not shown, then Enter: ', false)
 }
 

@@ -47,7 +47,7 @@ export async function ask(question: string): Promise<string> {
   if (process.stdin.isTTY !== true) {
     throw new MeshError(
       'bad-request',
-      `a passphrase is needed and there is no terminal to ask; set ${passphraseVariable}, or --passphrase-file <file>`,
+      `a passphrase is needed and there is no terminal to ask for it; set ${passphraseVariable}, or --passphrase-file <file>`,
     )
   }
   return readLine(question, false)

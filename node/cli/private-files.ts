@@ -24,7 +24,7 @@ export function readOwn(path: string, what: string): string {
       throw new MeshError(
         'bad-request',
         `${path} can be read by others on this machine (mode ${mode.toString(8)}) and holds ${what}; ` +
-          `\`chmod 600 ${path}\`, and if others may have read it, \`silkmesh identity rotate\``,
+          `\`chmod 600 ${path}\` closes it`,
       )
     }
     return readFileSync(path, 'utf8')

@@ -6,7 +6,7 @@ import type { Address } from '../../protocol/ids.ts'
 import { formatGram } from '../../protocol/money.ts'
 import { identityFrom } from '../adapters/libp2p/identity.ts'
 import type { Libp2pNetwork } from '../adapters/libp2p/network.ts'
-import { systemClock } from '../adapters/system.ts'
+import { systemClock, systemRandom } from '../adapters/system.ts'
 import type { TonChain } from '../adapters/ton/chain.ts'
 import type { Wallet } from '../adapters/wallet.ts'
 import { partWithProviders } from '../node.ts'
@@ -92,7 +92,7 @@ async function part(parts: Parts, escrow: Address): Promise<void> {
   const { home, invocation, signal, store } = parts
   const identity = identityFrom(home.identitySeed)
   const { config } = invocation
-  const ports = { clock: systemClock, identity, store, observe: () => undefined }
+  const ports = { clock: systemClock, random: systemRandom, identity, store, observe: () => undefined }
   let network: Libp2pNetwork | undefined
   const start = async (): Promise<Libp2pNetwork> => {
     invocation.terminal.progress('asking providers what they are owed')

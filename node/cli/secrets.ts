@@ -122,10 +122,11 @@ function removeLoose(home: string, { identitySeed, walletSeed }: Secrets): void 
 }
 
 async function unsealed(path: string, text: string, passphrase: Passphrase): Promise<string> {
+  const given = await passphrase.for(path)
   try {
-    return await open(text, await passphrase.for(path))
+    return await open(text, given)
   } catch (error) {
-    if (!(error instanceof MeshError) || error.message.startsWith(path)) throw error
+    if (!(error instanceof MeshError)) throw error
     const isWrong = error.code === 'unauthorized'
     const message = isWrong ? `wrong passphrase for ${path}: ${error.message}` : `${path}: ${error.message}`
     throw new MeshError('bad-request', message, { cause: error })

@@ -53,10 +53,10 @@ const verbs: Readonly<Record<string, Verb>> = {
       if (isEscrow) terminal.ok('escrow', `${formatGram(freeNano)} GRAM free, epoch ${epoch}`)
       else terminal.warn('escrow', 'not deployed; `silkmesh wallet deposit <gram>` opens it')
       if (unlockAtMs !== 0) terminal.warn('closing', `finalize is possible from ${new Date(unlockAtMs).toISOString()}`)
-      for (const { address, balanceNano, isUsable } of earlier) {
-        const how = isUsable
-          ? `take it back with \`silkmesh wallet unlock --escrow ${address}\`, later finalize`
-          : 'its contract is of another version of silkmesh: take it back with that one'
+      for (const { address, balanceNano, isUsable, unlockAtMs: freeAtMs } of earlier) {
+        const closing = freeAtMs === 0 ? '' : `closing until ${new Date(freeAtMs).toISOString()}, then `
+        const back = `${closing}\`silkmesh wallet ${freeAtMs === 0 ? 'unlock' : 'finalize'} --escrow ${address}\``
+        const how = isUsable ? back : 'its contract is of another version of silkmesh: take it back with that one'
         terminal.warn('earlier', `escrow ${address} holds ${formatGram(balanceNano)} GRAM; ${how}`)
       }
       return { walletNano, escrow: { isDeployed: isEscrow, freeNano, unlockAtMs, epoch }, earlierEscrows: earlier }

@@ -20,23 +20,39 @@ export interface Parting {
   readonly failure: MeshError | undefined
 }
 
+/** Where providers are is found out meanwhile, so that each is tried more than once. */
+const roundMs = 2_000
+const roundsMax = 8
+
 export async function partFrom(
   tabs: Tabs,
   ports: Pick<Ports, 'clock' | 'network'>,
   connectMs: number,
   signal: AbortSignal,
 ): Promise<readonly Parting[]> {
+  let partings = await partOnce(tabs, ports, tabs.unsure(), connectMs, signal)
+  for (let round = 1; round < roundsMax && partings.some(({ openNano }) => openNano > 0n); round += 1) {
+    await ports.clock.sleep(roundMs, signal)
+    const open = tabs.unsure().filter(({ peer }) => partings.some((each) => each.peer === peer && each.openNano > 0n))
+    const done = partings.filter(({ openNano }) => openNano === 0n)
+    partings = [...done, ...(await partOnce(tabs, ports, open, connectMs, signal))]
+  }
+  return partings
+}
+
+async function partOnce(
+  tabs: Tabs,
+  ports: Pick<Ports, 'clock' | 'network'>,
+  unsure: readonly UnsureTab[],
+  connectMs: number,
+  signal: AbortSignal,
+): Promise<readonly Parting[]> {
   const partings: Parting[] = []
-  for (const tab of tabs.unsure()) {
+  for (const tab of unsure) {
     const { inFlightNano: openNano, peer } = tab
+    const ask = (stop: AbortSignal): Promise<Nano> => payUp(tabs, ports, tab, stop)
     try {
-      const nano = await within(
-        ports.clock,
-        connectMs,
-        `asking ${peer} what it is owed`,
-        (stop) => payUp(tabs, ports, tab, stop),
-        signal,
-      )
+      const nano = await within(ports.clock, connectMs, `asking ${peer} what it is owed`, ask, signal)
       partings.push({ peer, paidNano: nano, openNano: 0n, failure: undefined })
     } catch (error) {
       if (signal.aborted) throw error
