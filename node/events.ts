@@ -153,6 +153,7 @@ export type NodeEvent =
       readonly type: 'settle-posted'
       readonly escrow: Address
       readonly vouchers: number
+      readonly claims: readonly { readonly payee: Address; readonly amountNano: Nano }[]
       readonly messageHash: string
     }
   | {
@@ -175,7 +176,13 @@ export type NodeEvent =
     }
   /** Its owner took the escrow back; what vouchers covered and nobody settled is lost. */
   | { readonly type: 'channel-closed'; readonly peer: PeerId; readonly escrow: Address; readonly lostNano: Nano }
-  | { readonly type: 'vouchers-handed-over'; readonly settler: PeerId; readonly vouchers: number }
+  | {
+      readonly type: 'vouchers-handed-over'
+      readonly settler: PeerId
+      readonly vouchers: number
+      /** They say this much in all. */
+      readonly amountNano: Nano
+    }
   /** Settle or wait, and why, whenever that changes. `feeNano` is about what the network would take. */
   | {
       readonly type: 'settle-decided'
@@ -214,6 +221,17 @@ export type NodeEvent =
     }
   | { readonly type: 'settle-fee-signed'; readonly settler: PeerId; readonly amountNano: Nano }
   | { readonly type: 'settle-fee-taken'; readonly peer: PeerId; readonly amountNano: Nano; readonly addedNano: Nano }
+  // the ledger
+  /** Books and ledger, or ledger and chain, differ by what nothing under way explains: this node serves and signs no more. */
+  | {
+      readonly type: 'ledger-mismatch'
+      readonly escrow: Address
+      readonly left: string
+      readonly leftNano: Nano
+      readonly right: string
+      readonly rightNano: Nano
+      readonly message: string
+    }
   // the chain's endpoint
   /** One of its servers failed, shows what is older than what was seen, is of another chain, or answers again. */
   | {

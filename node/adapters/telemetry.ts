@@ -203,6 +203,8 @@ export function prometheus(): { readonly observe: Observe; readonly metrics: () 
         return
       case 'settle-fee-taken':
         return settlerFees.inc({ step: 'taken' }, Number(event.addedNano))
+      case 'ledger-mismatch':
+        return faults.inc({ code: 'internal' })
       case 'chain-endpoint':
         return endpoints.inc({ state: event.state })
       case 'fault':
@@ -265,7 +267,7 @@ function describe(event: NodeEvent): string | undefined {
     case 'channel-closed':
       return `escrow ${short(event.escrow)} was taken back by its owner; ${formatGram(event.lostNano)} GRAM of vouchers are void`
     case 'vouchers-handed-over':
-      return `${event.vouchers} vouchers handed to settler ${short(event.settler)}`
+      return `${event.vouchers} vouchers of ${formatGram(event.amountNano)} GRAM in all handed to settler ${short(event.settler)}`
     case 'settle-decided':
       return `${formatGram(event.unsettledNano)} GRAM of ${short(event.escrow)} ${event.isDue ? 'settle' : 'wait'}: ${event.reason}, the network would take ${formatGram(event.feeNano)}`
     case 'unlock-seen':
@@ -286,6 +288,8 @@ function describe(event: NodeEvent): string | undefined {
       return `keys are not sealed, whoever can read ${event.path} has them: \`silkmesh identity encrypt\``
     case 'node-stopping':
       return 'stopping'
+    case 'ledger-mismatch':
+      return `the ledger does not add up, nothing more is served or signed: ${event.message}; \`silkmesh ledger --check\``
     case 'chain-endpoint':
       return `chain endpoint ${event.endpoint} ${event.state}: ${event.detail}`
     case 'fault':

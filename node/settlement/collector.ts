@@ -252,7 +252,8 @@ export class Collector {
           `settler took ${reply.accepted} of ${vouchers.length}: ${reply.message}`,
         )
       }
-      observe({ type: 'vouchers-handed-over', settler: peer, vouchers: reply.accepted })
+      const amountNano = vouchers.reduce((sum, { terms }) => sum + terms.amountNano, 0n)
+      observe({ type: 'vouchers-handed-over', settler: peer, vouchers: reply.accepted, amountNano })
       return batch.map((channel) => ({ channel, settler: peer }))
     } catch (error) {
       if (signal.aborted) return undefined

@@ -44,7 +44,7 @@ const each: { readonly [T in NodeEvent['type']]: Extract<NodeEvent, { type: T }>
   'voucher-booked': { type: 'voucher-booked', peer, escrow, amountNano: 100n, owedNano: 120n },
   'credit-paused': { type: 'credit-paused', request, peer, unpaidNano: 9n },
   'settle-started': { type: 'settle-started', escrow, vouchers: 2, amountNano: 60_000_000n },
-  'settle-posted': { type: 'settle-posted', escrow, vouchers: 2, messageHash: 'ee'.repeat(32) },
+  'settle-posted': { type: 'settle-posted', escrow, vouchers: 2, claims: [], messageHash: 'ee'.repeat(32) },
   'settle-confirmed': {
     type: 'settle-confirmed',
     escrow,
@@ -55,8 +55,17 @@ const each: { readonly [T in NodeEvent['type']]: Extract<NodeEvent, { type: T }>
     feeNano: 2_500_000n,
   },
   'settle-failed': { type: 'settle-failed', escrow, code: 'chain-unavailable', message: 'no answer' },
+  'ledger-mismatch': {
+    type: 'ledger-mismatch',
+    escrow,
+    left: 'the books',
+    leftNano: 4n,
+    right: 'the ledger',
+    rightNano: 5n,
+    message: 'covered by vouchers: the books say 4 nano, the ledger says 5',
+  },
   'channel-closed': { type: 'channel-closed', peer, escrow, lostNano: 5n },
-  'vouchers-handed-over': { type: 'vouchers-handed-over', settler: peer, vouchers: 4 },
+  'vouchers-handed-over': { type: 'vouchers-handed-over', settler: peer, vouchers: 4, amountNano: 7n },
   'settle-decided': {
     type: 'settle-decided',
     escrow,

@@ -98,11 +98,8 @@ it('a settler of the market settles what a killed provider was owed, and is paid
   const messages = [{ role: 'user', content: 'What is gossipsub?' }] as const
   const request = { model: 'silkmesh-tiny', messages, sampling: { temperature: 0 } }
   const { result } = await collect(consumer.node.inference, request)
-  let isBooked = false
-  const isWatched = (event: Readonly<Record<string, unknown>>): boolean => {
-    isBooked ||= event['type'] === 'voucher-booked' && event['amountNano'] === String(result.costNano)
-    return isBooked && event['type'] === 'vouchers-handed-over'
-  }
+  const isWatched = (event: Readonly<Record<string, unknown>>): boolean =>
+    event['type'] === 'vouchers-handed-over' && event['amountNano'] === String(result.costNano)
   await provider.event(isWatched, readyMs, never)
   if (provider.pid !== undefined) process.kill(provider.pid, 'SIGKILL')
   expect(await mesh.settledOnChain(escrow, payout)).toBe(0n)
