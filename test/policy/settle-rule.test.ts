@@ -1,9 +1,10 @@
 // The rule: what is settled at once, what waits, and for what reason.
 
 import '../seed.ts'
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { networkFeeNano, type SettleCase, settleOrWait } from '../../node/settlement/rule.ts'
+import { leastReferenceNano, networkFeeNano, type SettleCase, settleOrWait } from '../../node/settlement/rule.ts'
 
 const policy = { thresholdNano: 60_000_000n, ageMsMax: 86_400_000, settleNanoMin: 5_000_000n }
 const spike = { ...policy, settleNanoMin: 50_000_000n }
@@ -89,4 +90,11 @@ test('more value, more age or a deadline never turns a settle into a wait', () =
       expect(settleOrWait(more, at).isDue).toBe(true)
     }),
   )
+})
+
+test('the fees it reckons with are those that docs/costs.md shows as measured', () => {
+  const page = readFileSync(new URL('../../docs/costs.md', import.meta.url), 'utf8')
+  const row = /^\| escrow of 15 payees, new ones paid \|(.*)$/m.exec(page)?.[1]?.split('|') ?? []
+  const measured = row.slice(0, 4).map((cell) => BigInt(cell.replaceAll(/\D/g, '')))
+  expect([1, 2, 5, 10].map((batch) => networkFeeNano(batch, leastReferenceNano))).toEqual(measured)
 })
