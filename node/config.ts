@@ -270,6 +270,20 @@ export const settings = {
       'longest pause between tries while the chain does not answer',
     ),
   },
+  ledger: {
+    checkMs: integer(
+      24 * 60 * minutes,
+      1_000,
+      30 * 24 * 60 * minutes,
+      'how often ledger, books and chain are compared, after the start: a payee is one read of the chain',
+    ),
+    linesMax: integer(
+      10_000,
+      100,
+      1_000_000,
+      'lines that `silkmesh ledger` can still tell, about 0.7 KB each; older ones are carried forward as balances',
+    ),
+  },
   chain: {
     network: choice(
       ['any', 'local', 'testnet', 'mainnet'],

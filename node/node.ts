@@ -23,7 +23,8 @@ import { Hub } from './hub/hub.ts'
 import { Ledger } from './hub/ledger.ts'
 import { Liquidity } from './hub/liquidity.ts'
 import type { Inference } from './inference.ts'
-import type { Ports } from './ports.ts'
+import { Journal } from './ledger/journal.ts'
+import type { Observe, Ports } from './ports.ts'
 import { Accounts } from './provider/accounts.ts'
 import { Admission } from './provider/admission.ts'
 import { Advertiser } from './provider/advertiser.ts'
@@ -82,6 +83,8 @@ export interface MeshNode {
   /** Present on a provider. */
   readonly serving: Serving | undefined
   readonly directory: Directory
+  /** What was earned and spent, line by line. */
+  readonly ledger: Journal
   /** A provider's and a hub's channels; empty otherwise. */
   channels(): readonly Channel[]
   /** Hands over and posts everything the chain would take now. Resolves when that was tried once. */
@@ -90,7 +93,13 @@ export interface MeshNode {
   stop(): Promise<void>
 }
 
-export async function startNode(config: Config, ports: Ports, roles: Roles): Promise<MeshNode> {
+export async function startNode(config: Config, given: Ports, roles: Roles): Promise<MeshNode> {
+  const journal = new Journal(given, {
+    linesMax: config.ledger.linesMax,
+    confirmMs: config.settlement.confirmMs,
+  })
+  await journal.recover()
+  const ports: Ports = { ...given, observe: heardBy(journal, given.observe) }
   const { clock, network, observe, identity } = ports
   const ended = new AbortController()
   const loops: Promise<void>[] = []
@@ -105,9 +114,12 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
     (peer) => void consumer?.debts.pay(peer),
   )
   const provider =
-    roles.provider && (await composeProvider(config, ports, roles.provider, { settler: settler.settler, ...trade }))
-  const hub = roles.hub && (await composeHub(config, ports, roles, roles.hub, { settler: settler.settler, ...trade }))
-  const consumer = roles.consumer && (await composeConsumer(config, ports, roles.consumer.escrow, directory, spend))
+    roles.provider &&
+    (await composeProvider(config, ports, journal, roles.provider, { settler: settler.settler, ...trade }))
+  const hub =
+    roles.hub && (await composeHub(config, ports, journal, roles, roles.hub, { settler: settler.settler, ...trade }))
+  const consumer =
+    roles.consumer && (await composeConsumer(config, ports, journal, roles.consumer.escrow, directory, spend))
 
   network.subscribe(capacityTopic, (from, message) => directory.validate(from, message))
   if (provider) {
@@ -138,6 +150,8 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
   if (isTrading && config.settlement.settler === 'market') loops.push(trade.market.run(ended.signal))
   if (provider || hub || roles.settler) loops.push(settler.settler.run(ended.signal))
   if (consumer) loops.push(directory.run(ended.signal))
+  journal.onMismatch(() => provider?.admission.drain())
+  loops.push(journal.run(config.ledger.checkMs, forked(ports, 'ledger'), ended.signal))
   observe({
     type: 'node-started',
     peer: identity.peerId,
@@ -176,6 +190,7 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
     if (settler.settler.heldVouchers > 0) await settler.settler.settleAll(ended.signal)
     ended.abort()
     await Promise.all(loops)
+    await journal.durable()
   }
 
   let stopping: Promise<void> | undefined
@@ -183,6 +198,7 @@ export async function startNode(config: Config, ports: Ports, roles: Roles): Pro
     inference: consumer,
     serving: provider && servingOf(provider),
     directory,
+    ledger: journal,
     channels: () => [...(provider?.book.channels() ?? []), ...(hub?.book.channels() ?? [])],
     settleNow,
     stop: () => {
@@ -227,15 +243,23 @@ export async function partWithProviders(
 async function composeConsumer(
   config: Config,
   ports: Ports,
+  journal: Journal,
   escrow: Address,
   directory: Directory,
   spend: DailySpend | undefined,
 ): Promise<Router> {
   const own = ownVouchers(escrow, ports.identity)
-  const tabs = new Tabs(spend ? capped(own, spend) : own, ports, spend)
-  const router = new Router(config, escrow, forked(ports, 'requests'), directory, tabs)
+  const tabs = new Tabs(spend ? capped(own, spend) : own, ports, spend, journal.sheet('consumer'))
+  const router = new Router(config, escrow, forked(ports, 'requests'), directory, tabs, journal)
   await router.recover()
   return router
+}
+
+function heardBy(journal: Journal, observe: Observe): Observe {
+  return (event) => {
+    journal.heard(event)
+    observe(event)
+  }
 }
 
 /** A random stream of its own for each concern: a new draw in one place shifts no other. */
@@ -281,12 +305,13 @@ async function composeSpend(config: Config, ports: Pick<Ports, 'clock' | 'store'
 async function composeProvider(
   config: Config,
   ports: Ports,
+  journal: Journal,
   { isPaused, payout }: NonNullable<Roles['provider']>,
   trade: Pick<CollectorParts, 'settler' | 'market' | 'purse'>,
 ) {
   const { engine } = ports
   if (!engine) throw new TypeError('a provider needs the engine port')
-  const book = new Book(payout, ports)
+  const book = new Book(payout, ports, 'book', journal.sheet('provider'))
   await book.recover()
   const { slots } = engine
   const { peerRequestsMax, queueMax, schedule, scheduleZone } = config.provider
@@ -303,7 +328,7 @@ async function composeProvider(
   // in calm weather a payer is settled with at the threshold: as much again may be due when the chain falls silent
   const silentNanoMax = 2n * config.settlement.thresholdNano
   const accounts = new Accounts(payout, { ...config.provider, silentNanoMax }, ports)
-  const service = new Service({ ...parts, accounts, book, ports })
+  const service = new Service({ ...parts, accounts, book, journal, ports })
   const collector = new Collector({ config, book, ...trade }, forked(ports, 'collector'))
   return { admission, advertiser, book, collector, opening, service, vocabularies }
 }
@@ -311,6 +336,7 @@ async function composeProvider(
 async function composeHub(
   config: Config,
   ports: Ports,
+  journal: Journal,
   { consumer, provider }: Roles,
   { escrow, payout }: NonNullable<Roles['hub']>,
   trade: Pick<CollectorParts, 'settler' | 'market' | 'purse'>,
@@ -318,7 +344,7 @@ async function composeHub(
   if (consumer?.escrow === escrow) throw new TypeError(`${escrow} pays as a consumer: a hub needs an escrow of its own`)
   if (provider?.payout === payout)
     throw new TypeError(`${payout} is paid as a provider: a hub needs a payout of its own`)
-  const book = new Book(payout, ports, 'hub-book')
+  const book = new Book(payout, ports, 'hub-book', journal.sheet('hub'))
   await book.recover()
   const ledger = new Ledger(ports)
   await ledger.recover()

@@ -28,6 +28,7 @@ const policy = (folder: string): readonly RegExp[] => [
   /^protocol\//,
   nodeFace,
   new RegExp(`^node/${folder}/`),
+  /^node\/ledger\/(entries|journal)\.ts$/, // who counts tells what it counted
   /^it-pipe$/,
 ]
 
@@ -40,6 +41,7 @@ const rules: Record<string, Rule> = {
     may: [/^protocol\//, /^node:crypto$/, /^(@ton\/core|multiformats|protons-runtime|uint8arraylist|uint8arrays)$/],
   },
   'consumer knows the wire, the ports and itself': { of: /^node\/consumer\//, may: policy('consumer') },
+  'the ledger knows the wire, the ports and itself': { of: /^node\/ledger\//, may: policy('ledger') },
   'settlement knows the wire, the ports and itself': { of: /^node\/settlement\//, may: policy('settlement') },
   'provider knows the wire, the ports, itself, and the book its vouchers go to': {
     of: /^node\/provider\//,
@@ -60,7 +62,7 @@ const rules: Record<string, Rule> = {
   },
   'a node is composed without adapters, packages or node: modules': {
     of: /^node\/[^/]+\.ts$/,
-    may: [/^protocol\//, /^node\/[^/]+\.ts$/, /^node\/(consumer|hub|provider|settlement)\//],
+    may: [/^protocol\//, /^node\/[^/]+\.ts$/, /^node\/(consumer|hub|ledger|provider|settlement)\//],
   },
   'an adapter knows ports, not policy': {
     of: /^node\/adapters\//,
@@ -79,6 +81,7 @@ const rules: Record<string, Rule> = {
       /^contracts\//,
       /^node\/(node|ports|events|config|inference|waits)\.ts$/,
       /^node\/(cli|adapters|gateway)\//,
+      /^node\/ledger\//, // told apart from a node, too
       /^node\/consumer\/directory\.ts$/, // a look at the mesh by a peer that takes no part in it
       isPackage(),
     ],
@@ -115,7 +118,7 @@ function isPackage(): RegExp {
 /** Ambient time, randomness, input and output: what a simulation could not repeat. Everything else comes by a port. */
 const ambient =
   /(?<![\w$.#])(?:Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|fetch|crypto|globalThis)\b(?!\s*:)|\bMath\.random\b|\bAbortSignal\.timeout\b|\bcrypto\.subtle\b/g
-const deterministic = /^(protocol\/(?!generate)|node\/(consumer|hub|provider|settlement)\/|node\/[^/]+\.ts$)/
+const deterministic = /^(protocol\/(?!generate)|node\/(consumer|hub|ledger|provider|settlement)\/|node\/[^/]+\.ts$)/
 
 function importsOf({ path, text }: Source): readonly (Import & { readonly target: string })[] {
   return scan(text).imports.map((found) => ({ ...found, target: targetOf(path, found.specifier) }))

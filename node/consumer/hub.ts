@@ -15,6 +15,7 @@ import {
   verifyVoucher,
 } from '../../protocol/voucher.ts'
 import type { Config } from '../config.ts'
+import type { Sheet } from '../ledger/journal.ts'
 import type { Ports, Stream } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
 import { within } from '../waits.ts'
@@ -67,6 +68,7 @@ export class Hub {
   readonly #ports: HubPorts
   readonly #ownEscrow: () => Promise<OwnEscrow>
   readonly #spend: DailySpend | undefined
+  readonly #sheet: Sheet | undefined
   readonly #log: VoucherLog
   #account: Account | undefined
   #open: Open | undefined
@@ -84,8 +86,11 @@ export class Hub {
     ports: HubPorts,
     ownEscrow: () => Promise<OwnEscrow>,
     spend?: DailySpend,
+    /** The ledger's part for what this hub grants. */
+    sheet?: Sheet,
   ) {
     this.#spend = spend
+    this.#sheet = sheet
     this.peer = peer
     this.#config = config
     this.#ports = ports
@@ -151,7 +156,7 @@ export class Hub {
 
   async #tabsOf(escrow: Address): Promise<Tabs> {
     if (this.#tabs?.escrow === escrow) return this.#tabs.tabs
-    const tabs = new Tabs(this.#sourceOf(escrow), this.#ports, this.#spend)
+    const tabs = new Tabs(this.#sourceOf(escrow), this.#ports, this.#spend, this.#sheet)
     await tabs.recover()
     if (this.#tabs?.escrow !== escrow) this.#tabs = { escrow, tabs } // another may have been first
     return this.#tabs.tabs

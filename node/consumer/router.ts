@@ -4,6 +4,7 @@ import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { type Address, type PeerId, parsePeerId } from '../../protocol/ids.ts'
 import type { Config } from '../config.ts'
 import type { Inference, InferenceEvent, InferenceRequest, InferenceResult, ServedModel } from '../inference.ts'
+import type { Journal } from '../ledger/journal.ts'
 import type { Ports, Random } from '../ports.ts'
 import { within } from '../waits.ts'
 import { Answer } from './answer.ts'
@@ -27,6 +28,7 @@ export class Router implements Inference {
   readonly #routing: Random
   readonly #directory: Directory
   readonly #tabs: Tabs
+  readonly #journal: Journal | undefined
   readonly #hub: Hub | undefined
   readonly #vocabularies: Vocabularies
   readonly #openRequests = new Map<PeerId, number>()
@@ -40,7 +42,8 @@ export class Router implements Inference {
   readonly #stopped = new AbortController()
   #isDraining = false
 
-  constructor(config: Config, escrow: Address, ports: Ports, directory: Directory, tabs: Tabs) {
+  constructor(config: Config, escrow: Address, ports: Ports, directory: Directory, tabs: Tabs, journal?: Journal) {
+    this.#journal = journal
     this.#config = config
     this.#escrow = escrow
     this.#ports = ports
@@ -54,7 +57,14 @@ export class Router implements Inference {
     this.#hub =
       hub === ''
         ? undefined
-        : new Hub(parsePeerId(hub), config.consumer, ports, () => this.#readEscrow(false), tabs.spend)
+        : new Hub(
+            parsePeerId(hub),
+            config.consumer,
+            ports,
+            () => this.#readEscrow(false),
+            tabs.spend,
+            journal?.sheet('granted'),
+          )
     this.debts = new Debts(config, ports, () => [tabs, this.#hub?.tabs].filter((each) => each !== undefined))
   }
 
@@ -111,6 +121,7 @@ export class Router implements Inference {
   ): AsyncGenerator<InferenceEvent, InferenceResult, undefined> {
     const { concurrentMax } = this.#config.consumer
     if (this.#isDraining) throw new MeshError('draining', 'this node is shutting down')
+    this.#journal?.assertSound()
     if (this.#active >= concurrentMax) {
       throw new MeshError('busy', `${this.#active} requests are open, at most ${concurrentMax}`)
     }

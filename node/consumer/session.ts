@@ -159,7 +159,8 @@ export class Session {
       stream.send(encodeFrame({ type: 'cancel' })).catch(() => undefined) // the reader sees it break
     }
     signal.addEventListener('abort', cancel)
-    const tab = tabs.stream(peer)
+    const digest = requestDigestOf(bytes)
+    const tab = tabs.stream(peer, { request: open.requestId, digest: Buffer.from(digest).toString('hex') })
     this.#tab = tab
     let isAccounted = false
     let isTold = false
@@ -220,7 +221,7 @@ export class Session {
             break
           case 'end':
             this.#begun(tab, settledNano)
-            this.#delivery.verify(frame.receipt, requestDigestOf(bytes))
+            this.#delivery.verify(frame.receipt, digest)
             await this.#payLast(stream)
             isAccounted = true
             isTold = !this.#isMute

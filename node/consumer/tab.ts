@@ -6,6 +6,8 @@ import type { Tab as ProviderTab } from '../../protocol/frames.ts'
 import type { Address, PeerId } from '../../protocol/ids.ts'
 import { largest, type Nano, nanoMax } from '../../protocol/money.ts'
 import { betterVoucher, paidNano, type Voucher } from '../../protocol/voucher.ts'
+import type { AccountId, RequestNote } from '../ledger/entries.ts'
+import type { Line, Sheet } from '../ledger/journal.ts'
 import type { Ports } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
 import type { DailySpend } from './daily-spend.ts'
@@ -57,13 +59,17 @@ export class Tabs {
   /** Providers of a stream that broke before its accept. */
   readonly #lost = new Set<PeerId>()
   readonly #log: VoucherLog
+  readonly #sheet: Sheet | undefined
 
   /** With a cap on the day, requests on these tabs are held to it. */
   constructor(
     source: Address | VoucherSource,
     ports: Pick<Ports, 'clock' | 'identity' | 'store' | 'observe'>,
     spend?: DailySpend,
+    /** Its part of the ledger. */
+    sheet?: Sheet,
   ) {
+    this.#sheet = sheet
     this.#source = typeof source === 'string' ? ownVouchers(source, ports.identity) : source
     this.spend = spend
     this.#ports = ports
@@ -81,6 +87,26 @@ export class Tabs {
       const owed = { owedNano: amountNano, best: voucher, baseNano: 0n, signingNano: 0n, signedNano: amountNano }
       this.#put({ ...id, ...owed, openWindows: [], inFlightNano: creditNano, isUntold: false }) // told at the next open
     }
+    this.#watch()
+  }
+
+  #watch(): void {
+    this.#sheet?.watch(() =>
+      [...this.#tabs.values()].map((tab) => ({
+        ...this.#account(tab),
+        countedNano: tab.owedNano,
+        coveredNano: largest(paidOf(tab.best), tab.baseNano),
+      })),
+    )
+  }
+
+  #account({ epoch, globalId, payee, peer }: TabId): AccountId {
+    return { globalId, escrow: this.#source.escrow, epoch, payee, peer }
+  }
+
+  /** A request's line in the ledger. */
+  line(key: string, note: RequestNote): Line | undefined {
+    return this.#sheet?.request(this.#account(this.#of(key)), note)
   }
 
   /** The voucher to state when opening a stream, where this peer has one. */
@@ -103,10 +129,10 @@ export class Tabs {
   }
 
   /** For one stream to a provider, from before its first frame to its end. */
-  stream(peer: PeerId): TabStream {
+  stream(peer: PeerId, note?: RequestNote): TabStream {
     const live = this.#live.get(peer) ?? new Set()
     this.#live.set(peer, live)
-    const stream = new TabStream(this, peer)
+    const stream = new TabStream(this, peer, note)
     live.add(stream)
     if (live.size > 1) for (const each of live) each.isAlone = false
     return stream
@@ -157,6 +183,12 @@ export class Tabs {
       )
     }
     if (isAlone) this.#lost.delete(peer)
+    const account = this.#account(id)
+    if (!this.#tabs.has(key)) this.#sheet?.opened(account, settledNano)
+    if (isRecovered) this.#sheet?.adopted(account, paidNano(best))
+    const changeNano = (isAlone ? claim.owedNano : owed) - known.owedNano
+    const why = changeNano < 0n ? 'forgiven by the provider' : 'claimed by the provider'
+    this.#sheet?.adjusted(account, changeNano, isRecovered ? 'records taken back' : why)
     // With no other stream since this one was opened, the provider's count is up to date and is taken: it forgives,
     // refunds, or names what got lost on the way. What it did not name yet it may name later: it can take a while to
     // notice that a stream broke.
@@ -236,10 +268,13 @@ export class Tabs {
     const isLast = ending !== undefined && this.#live.get(peer)?.size === 1
     const creditNano = inFlightAfterCrash(isLast ? withoutWindow(tab, ending) : tab)
     const voucher = paying instanceof Promise ? await this.#paid(key, paying) : paying
-    await this.#log.append({ peer, voucher, atMs: clock.now(), creditNano }, () => {
-      const now = this.#of(key)
-      this.#put({ ...now, best: betterVoucher(now.best, voucher) })
-    })
+    const write = (): Promise<void> =>
+      this.#log.append({ peer, voucher, atMs: clock.now(), creditNano }, () => {
+        const now = this.#of(key)
+        this.#put({ ...now, best: betterVoucher(now.best, voucher) })
+      })
+    if (this.#sheet) await this.#sheet.raise(this.#account(tab), () => write().then(() => paidNano(voucher)))
+    else await write()
     return voucher
   }
 
@@ -336,9 +371,13 @@ export class TabStream {
   #tab: { readonly key: string; readonly windowNano: Nano } | undefined
   #isOpen = true
   #hasSigned = false
+  readonly #note: RequestNote | undefined
+  /** Of the ledger. */
+  #line: Line | undefined
 
-  constructor(tabs: Tabs, peer: PeerId) {
+  constructor(tabs: Tabs, peer: PeerId, note?: RequestNote) {
     this.#tabs = tabs
+    this.#note = note
     this.peer = peer
   }
 
@@ -347,20 +386,26 @@ export class TabStream {
     if (this.#tab) throw new MeshError('protocol-violation', `${this.peer} stated the tab of a stream twice`)
     const key = this.#tabs.accepted(this, claim, windowNano, settledNano)
     this.#tab = { key, windowNano }
+    this.#line = this.#tabs.line(key, this.#note ?? { request: '' })
   }
 
   prepay(costNano: Nano): void {
     this.#tabs.prepay(this.#met.key, costNano)
+    this.#line?.add(costNano)
   }
 
   /** Where other streams share the window it may have been begun without: then it stays owed. */
   unprepay(costNano: Nano): boolean {
-    if (this.isAlone) this.#tabs.unprepay(this.#met.key, costNano)
+    if (this.isAlone) {
+      this.#tabs.unprepay(this.#met.key, costNano)
+      this.#line?.add(-costNano)
+    }
     return this.isAlone
   }
 
   received(costNano: Nano): void {
     this.#tabs.received(this.#met.key, costNano)
+    this.#line?.add(costNano)
   }
 
   /** Of all streams on the tab: the provider's window is theirs together. */
@@ -386,6 +431,7 @@ export class TabStream {
   close(isClean: boolean, isTold = isClean): void {
     if (!this.#isOpen) return
     this.#isOpen = false
+    this.#line?.end()
     if (this.#tab) this.#tabs.closed(this.#tab.key, this.#tab.windowNano, isClean, this.#hasSigned && !isTold)
     this.#tabs.over(this, !this.#tab && !isClean)
   }

@@ -9,6 +9,7 @@ import type { Nano } from '../../protocol/money.ts'
 import { signReceipt } from '../../protocol/receipt.ts'
 import { featuresOf, type Task, taskOf } from '../../protocol/task.ts'
 import type { Config } from '../config.ts'
+import type { Journal, Line as LedgerLine } from '../ledger/journal.ts'
 import type { Delta, Engine, EscrowState, Model, Ports, Prompt, Stream } from '../ports.ts'
 import type { Account, Book } from '../settlement/book.ts'
 import { type Channel, coveredNano, unpaidNano } from '../settlement/channel.ts'
@@ -30,6 +31,7 @@ export interface ServiceParts {
   readonly admission: Admission
   readonly accounts: Accounts
   readonly book: Book
+  readonly journal: Journal
   readonly ports: Ports
 }
 
@@ -64,6 +66,8 @@ export class Conversation {
   /** At the price that is agreed when the request is admitted, and so its window. */
   #meter: Meter = startMeter(freePrice, 0, 0)
   #windowNano: Nano = 0n
+  /** Of the ledger. */
+  #line: LedgerLine | undefined
   /** Frames of the answer that were sent. */
   #sent = 0
   /** Resolves when the engine does nothing for this request any more. */
@@ -113,6 +117,7 @@ export class Conversation {
   async #admit(): Promise<Admitted> {
     const { accounts, admission, book, config, engine, payout, ports, prices } = this.#parts
     const { best, escrow: address, modelKey, priceMax, requestId, resumeTokenIds } = this.#open
+    this.#parts.journal.assertSound()
     const model = engine.models.find(({ key }) => key === modelKey)
     if (!model) throw new MeshError('unknown-model', `model ${modelKey.slice(0, 16)}… is not served here`)
     assertAble(engine, model, this.#open)
@@ -199,8 +204,9 @@ export class Conversation {
     } // no await from the check to the count: another prompt may wait for the same voucher
     const { decoding, unfinished } = this.#running
     count(unfinished, this.#payerKey, 1)
+    this.#line = book.line(account, this.#open.requestId, Buffer.from(this.#digest).toString('hex'))
     try {
-      book.delivered(account, this.#payer, promptNano)
+      book.delivered(account, this.#payer, promptNano, this.#line)
       count(decoding, this.#payerKey, 1)
       const computed = this.#open.inputs ? this.#embed(prompt, this.#open.inputs) : this.#decode(account, prompt)
       const finish = await computed.finally(() => count(decoding, this.#payerKey, -1))
@@ -208,6 +214,7 @@ export class Conversation {
       await this.#finish(finish, listening)
     } finally {
       count(unfinished, this.#payerKey, -1)
+      this.#line?.end()
     }
   }
 
@@ -257,7 +264,7 @@ export class Conversation {
       await this.#awaitPayment(account, hasRoom, config.provider.paymentMs)
     } // no await from the check to the count: other streams of this payer share the window
     this.#stop.signal.throwIfAborted()
-    book.delivered(account, this.#payer, deltaNano)
+    book.delivered(account, this.#payer, deltaNano, this.#line)
     this.#meter = after
     this.#sent += 1
     await this.#send({ type: 'delta', index, ...delta })

@@ -6,6 +6,7 @@ import { verifyGrant } from '../../protocol/hub.ts'
 import { type Address, type PeerId, peerIdOf } from '../../protocol/ids.ts'
 import type { Nano } from '../../protocol/money.ts'
 import { betterVoucher, type Grant, paidNano, type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
+import type { Line as LedgerLine, Sheet } from '../ledger/journal.ts'
 import type { EscrowState, Ports } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
 import {
@@ -37,9 +38,11 @@ export class Book {
   readonly #lines = new Map<string, Map<PeerId, Line>>()
   readonly #waiting = new Map<string, Set<() => void>>()
   readonly #log: VoucherLog
+  readonly #sheet: Sheet | undefined
 
-  /** `log`: of a node that is paid as more than one, each has a book of its own. */
-  constructor(payout: Address, ports: Pick<Ports, 'clock' | 'store' | 'observe'>, log = 'book') {
+  /** `log`: of a node that is paid as more than one, each has a book of its own. `sheet`: its part of the ledger. */
+  constructor(payout: Address, ports: Pick<Ports, 'clock' | 'store' | 'observe'>, log = 'book', sheet?: Sheet) {
+    this.#sheet = sheet
     this.#payout = payout
     this.#ports = ports
     this.#log = new VoucherLog(log, ports.store, () => this.#records())
@@ -56,6 +59,13 @@ export class Book {
       const line = this.#granted(booked, this.#lineOf(booked, voucher.grant.consumer), voucher.grant)
       if (line) this.#putLine(booked, { ...line, owedNano: line.grant?.amountNano ?? 0n })
     }
+    this.#sheet?.watch(() =>
+      this.channels().map((channel) => ({
+        ...accountOf(channel),
+        countedNano: channel.owedNano,
+        coveredNano: coveredNano(channel),
+      })),
+    )
   }
 
   channels(): readonly Channel[] {
@@ -118,7 +128,7 @@ export class Book {
     const nowMs = this.#ports.clock.now()
     const own = withoutGrant(voucher)
     let after = before
-    await this.#log.append({ peer: payer, voucher: own, atMs: nowMs }, () => {
+    await this.#append(account, { peer: payer, voucher: own, atMs: nowMs }, () => {
       after = this.#put(step(this.settling(account), { type: 'voucher', voucher: own, nowMs }))
     })
     this.#observeBooked(voucher, payer, after.owedNano)
@@ -157,7 +167,7 @@ export class Book {
     this.#assertGrantable(booked(), line(), grant)
     const best = betterVoucher(before.best, voucher) ?? voucher // with it the grant can be counted again
     const peer = peerIdOf(account.escrow.signer)
-    await this.#log.append({ peer, voucher: { ...best, grant }, atMs: nowMs }, () => {
+    await this.#append(account, { peer, voucher: { ...best, grant }, atMs: nowMs }, () => {
       const granted = this.#assertGrantable(booked(), line(), grant) // others' came meanwhile
       this.#put(booked())
       this.#putLine(this.settling(account), granted)
@@ -165,6 +175,14 @@ export class Book {
     const after = this.channel(account, payer)
     this.#observeBooked(voucher, payer, after.owedNano)
     return after
+  }
+
+  /** The ledger knows before, and after. */
+  async #append(account: Account, record: VoucherRecord, apply: () => void): Promise<void> {
+    const write = (): Promise<void> => this.#log.append(record, apply)
+    const sheet = this.#sheet
+    if (!sheet) return write()
+    await sheet.raise(accountOf(this.settling(account)), () => write().then(() => record.voucher.terms.amountNano))
   }
 
   #assertSigned(voucher: Voucher, { escrow }: Account): void {
@@ -197,9 +215,16 @@ export class Book {
     this.#ports.observe({ type: 'voucher-booked', peer, escrow: terms.escrow, amountNano, owedNano })
   }
 
-  /** Counts what was just handed to the payer. */
-  delivered(account: Account, payer: PeerId, costNano: Nano): Channel {
+  /** A request's line in the ledger. */
+  line(account: Account, request: string, digest: string): LedgerLine | undefined {
+    return this.#sheet?.request(accountOf(this.settling(account)), { request, digest })
+  }
+
+  /** Counts what was just handed to the payer, and on whose line of the ledger. */
+  delivered(account: Account, payer: PeerId, costNano: Nano, ledgerLine?: LedgerLine): Channel {
     const channel = this.#put(step(this.settling(account), { type: 'delivered', costNano }))
+    if (ledgerLine) ledgerLine.add(costNano)
+    else this.#sheet?.granted(accountOf(channel), costNano)
     if (channel.payer === payer) return channel
     const line = this.#lineOf(channel, payer)
     this.#putLine(channel, { ...line, owedNano: line.owedNano + costNano })
@@ -211,7 +236,12 @@ export class Book {
     await this.accept(voucher, account, payer)
     const channel = this.settling(account)
     const owedNano = paidNano(voucher)
-    if (channel.payer === payer) return this.#put(step(channel, { type: 'acknowledged', owedNano }))
+    if (channel.payer === payer) {
+      const after = this.#put(step(channel, { type: 'acknowledged', owedNano }))
+      const forgottenNano = after.owedNano - channel.owedNano
+      this.#sheet?.adjusted(accountOf(channel), forgottenNano, 'a debt that these books had forgotten')
+      return after
+    }
     const line = this.#lineOf(channel, payer)
     if (owedNano > line.owedNano) this.#putLine(channel, { ...line, owedNano })
     return this.channel(account, payer)
@@ -219,7 +249,9 @@ export class Book {
 
   settled(id: ChannelId, settledNano: Nano): void {
     const channel = this.#channels.get(channelKey(id))
-    if (channel) this.#put(step(channel, { type: 'settled', settledNano }))
+    if (!channel) return
+    this.#put(step(channel, { type: 'settled', settledNano }))
+    this.#sheet?.settled(accountOf(channel), settledNano)
   }
 
   /** The epoch is over: what was not settled in it never will be. The value that is lost. */
@@ -228,6 +260,7 @@ export class Book {
     const channel = this.#channels.get(key)
     this.#channels.delete(key)
     this.#lines.delete(key)
+    if (channel) this.#sheet?.closed(accountOf(channel))
     return channel ? unsettledNano(channel) : 0n
   }
 
@@ -262,6 +295,7 @@ export class Book {
 
   #put(channel: Channel): Channel {
     const key = channelKey(channel)
+    if (!this.#channels.has(key)) this.#sheet?.opened(accountOf(channel), channel.baseNano)
     this.#channels.set(key, channel)
     this.#wake(key)
     return channel
@@ -302,6 +336,10 @@ interface Line {
   readonly grant: Grant | undefined
   /** Of that, granted before these books begin: part of what the chain had paid by then. */
   readonly baseNano: Nano
+}
+
+function accountOf({ payer, ...id }: Channel): ChannelId & { readonly peer: PeerId } {
+  return { ...id, peer: payer }
 }
 
 function withoutGrant({ signature, terms }: Voucher): Voucher {

@@ -229,8 +229,10 @@ export class Settler {
       batch.map(({ voucher }) => voucher),
     )
     if (posted.outcome === 'nothing-due') return // somebody else was first: the next pass reads what is left
-    observe({ type: 'settle-posted', escrow: address, vouchers: batch.length, messageHash: posted.messageHash })
-    await this.#confirm(address, batch, posted.messageHash, signal)
+    const claims = batch.map(({ voucher: { terms } }) => ({ payee: terms.payee, amountNano: terms.amountNano }))
+    const { messageHash } = posted
+    observe({ type: 'settle-posted', escrow: address, vouchers: batch.length, claims, messageHash })
+    await this.#confirm(address, batch, messageHash, signal)
   }
 
   #noteUnlock({ address, unlockAtMs }: EscrowState): void {

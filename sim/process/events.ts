@@ -54,6 +54,7 @@ const types: Readonly<Record<NodeEvent['type'], true>> = {
   'settle-fee-counted': true,
   'settle-fee-signed': true,
   'settle-fee-taken': true,
+  'ledger-mismatch': true,
   'chain-endpoint': true,
   'node-started': true,
   'keys-not-sealed': true,

@@ -43,6 +43,6 @@ test('a node draws from streams named by concern, and never from the one they co
   await mesh.clock.finish(Promise.resolve(answer?.next()))
   await mesh.clock.advance(60_000)
   await mesh.clock.finish(node.stop())
-  const concerns = ['/advertiser', '/collector', '/directory', '/requests', '/requests/routing', '/settler']
+  const concerns = ['/advertiser', '/collector', '/directory', '/ledger', '/requests', '/requests/routing', '/settler']
   expect([...new Set(drawn)].sort()).toEqual(concerns)
 })
