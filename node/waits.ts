@@ -119,7 +119,10 @@ export function jittered(ms: number, random: Random): number {
   return Math.round(ms * (0.8 + 0.4 * random.next()))
 }
 
-/** Repeats `work` until the signal fires. A failure is reported and does not end the loop. */
+/**
+ * Repeats `work` until the signal fires. A failure is reported and does not end the loop. `pausing` is given, once for each
+ * pause, what ends it early; the next one is as long as `ms` says then.
+ */
 export async function every(
   clock: Clock,
   random: Random,
@@ -127,6 +130,7 @@ export async function every(
   signal: AbortSignal,
   work: () => Promise<void>,
   failed: (error: unknown) => void,
+  pausing?: (wake: () => void) => void,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
@@ -134,6 +138,12 @@ export async function every(
     } catch (error) {
       if (!signal.aborted) failed(error)
     }
-    await clock.sleep(jittered(typeof ms === 'number' ? ms : ms(), random), signal).catch(() => undefined)
+    let ends = signal
+    if (pausing) {
+      const pause = new AbortController()
+      pausing(() => pause.abort(over))
+      ends = AbortSignal.any([signal, pause.signal])
+    }
+    await clock.sleep(jittered(typeof ms === 'number' ? ms : ms(), random), ends).catch(() => undefined)
   }
 }

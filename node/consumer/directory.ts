@@ -60,6 +60,7 @@ export class Directory {
   #taken = 0
   readonly #fetching = new Map<PeerId, Promise<void>>()
   readonly #arrivals = new Set<() => void>()
+  #lookSooner: () => void = () => undefined
 
   /** `heard` is told of each provider whose new advert was taken. */
   constructor(
@@ -85,6 +86,9 @@ export class Directory {
       (error) => {
         const { code, message } = asMeshError(error)
         observe({ type: 'fault', where: 'directory', code, message })
+      },
+      (wake) => {
+        this.#lookSooner = wake
       },
     )
   }
@@ -129,9 +133,12 @@ export class Directory {
     return adverts
   }
 
+  /** Nobody offers anything. */
   #isEmpty(): boolean {
     const nowMs = this.#ports.clock.now()
-    for (const { advert } of this.#known.values()) if (advert.validUntilMs >= nowMs) return false
+    for (const { advert } of this.#known.values()) {
+      if (advert.validUntilMs >= nowMs && advert.offers.length > 0) return false
+    }
     return true
   }
 
@@ -170,11 +177,15 @@ export class Directory {
     await Promise.all(fetches)
   }
 
-  /** Gossip brought its advert lately, so it need not be asked: a lookup a minute would ask every provider for every peer. */
+  /**
+   * Gossip brought its advert lately, so it need not be asked: a lookup a minute would ask every provider for every peer. One that
+   * left is asked: it may be back, and its first advert has found nobody.
+   */
   #isFresh(peer: PeerId): boolean {
     const known = this.#known.get(peer)
     const { advertLifeMs } = this.#config.discovery
-    return known !== undefined && known.advert.validUntilMs - this.#ports.clock.now() >= advertLifeMs / 2
+    if (known === undefined || known.advert.offers.length === 0) return false
+    return known.advert.validUntilMs - this.#ports.clock.now() >= advertLifeMs / 2
   }
 
   /** Resolves when the model has a candidate, or `discoverMs` later without one. */
@@ -284,6 +295,7 @@ export class Directory {
     network.learn(peer, advert.addresses)
     observe({ type: 'advert-accepted', peer, sequence, source })
     if (this.#arrivals.size > 0) for (const wake of [...this.#arrivals]) wake()
+    if (advert.offers.length === 0 && this.#isEmpty()) this.#lookSooner()
     this.#heard(peer)
     return undefined
   }

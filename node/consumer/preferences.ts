@@ -3,7 +3,7 @@
 
 import { MeshError } from '../../protocol/errors.ts'
 import type { ModelKey } from '../../protocol/ids.ts'
-import type { Nano } from '../../protocol/money.ts'
+import { formatGram, type Nano } from '../../protocol/money.ts'
 import { featuresOf } from '../../protocol/task.ts'
 import type { Config } from '../config.ts'
 import type { InferenceRequest, Preferences } from '../inference.ts'
@@ -73,8 +73,8 @@ export function eligible(
   const { completionNanoMax, promptNanoMax } = wishes
   const ceiling =
     completionNanoMax === promptNanoMax
-      ? `${completionNanoMax} nano a million tokens`
-      : `${promptNanoMax} nano a million prompt tokens or ${completionNanoMax} a million completion tokens`
+      ? `${formatGram(completionNanoMax)} GRAM a million tokens`
+      : `${formatGram(promptNanoMax)} GRAM a million prompt tokens or ${formatGram(completionNanoMax)} a million completion tokens`
   return refused(
     'no-provider',
     `${allowed.length} providers serve "${model}", all above ${ceiling} (consumer.priceNanoMax, max_price)`,

@@ -1,7 +1,7 @@
 // Which provider to ask next. Pure: candidates, what is known of them and a random stream in, the best one and the reason out.
 
 import type { PeerId } from '../../protocol/ids.ts'
-import { costNano } from '../../protocol/money.ts'
+import { costNano, formatGram } from '../../protocol/money.ts'
 import type { Random } from '../ports.ts'
 import { byName, type Candidate } from './directory.ts'
 import {
@@ -160,7 +160,7 @@ const strategies: Record<Routing, Strategy> = {
   'least-price': {
     figuresOf: ({ offer }) => [costNano(typicalUsage, offer.price), -offer.decodeTokensPerSecond],
     pick: least,
-    say: ({ offer }) => `${offer.price.completionNano} nano a million tokens`,
+    say: ({ offer }) => `${formatGram(offer.price.completionNano)} GRAM a million tokens`,
   },
   'least-latency': {
     figuresOf: (candidate, outlook) => [predict(candidate, outlook).firstTokenMs],

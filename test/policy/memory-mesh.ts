@@ -207,6 +207,8 @@ export interface PeerOptions {
 export class MemoryMesh {
   readonly clock = new ManualClock()
   readonly chain = new MemoryChain()
+  /** Nothing that is published reaches anybody. */
+  isGossipLost = false
   readonly #members = new Map<PeerId, Member>()
   #draws = 0
 
@@ -234,6 +236,7 @@ export class MemoryMesh {
   networkOf({ peerId }: Identity): Network {
     const member: Member = { handlers: new Map(), provided: new Set(), ends: new Set(), validators: new Map() }
     const members = this.#members
+    const isLost = (): boolean => this.isGossipLost
     members.set(peerId, member)
     return {
       addresses: () => [],
@@ -253,6 +256,7 @@ export class MemoryMesh {
       },
       handle: (protocol, handler) => void member.handlers.set(protocol, handler),
       publish: async (topic, message) => {
+        if (isLost()) return
         for (const [other, { validators }] of members) if (other !== peerId) validators.get(topic)?.(peerId, message)
       },
       subscribe: (topic, validate) => {

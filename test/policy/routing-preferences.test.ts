@@ -120,7 +120,7 @@ describe('prices', () => {
       eligible(three, request, wishes({ completionNanoMax: 99n, promptNanoMax: 99n }), undefined),
     )
     expect(refusal.code).toBe('no-provider')
-    expect(refusal.message).toMatch(/^3 providers serve "m", all above 99 nano a million tokens/)
+    expect(refusal.message).toMatch(/^3 providers serve "m", all above 0.000000099 GRAM a million tokens/)
   })
 })
 

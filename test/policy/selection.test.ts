@@ -119,7 +119,7 @@ describe('tiers', () => {
   test('the reason names tier, number and price', () => {
     const full = { slotsFree: 0 }
     expect(select([candidate(0, dear), candidate(1, cheap)], policy, any)?.reason).toBe(
-      'free slot, least-price of 2: 1000000 nano a million tokens',
+      'free slot, least-price of 2: 0.001 GRAM a million tokens',
     )
     expect(select([candidate(0, full)], policy, any)?.reason).toMatch(/^would queue, least-price of 1/)
     expect(select([candidate(0, {}, nowMs)], policy, any)?.reason).toMatch(/^failed lately, least-price of 1/)
