@@ -85,7 +85,20 @@ export interface ServedModel {
   readonly features: readonly Feature[]
 }
 
+/** What the node's key may sign for in a day, over everything it pays. */
+export interface SpendOfDay {
+  readonly capNano: Nano
+  readonly spentNano: Nano
+  /** What requests that run may still sign for. */
+  readonly promisedNano: Nano
+  readonly leftNano: Nano
+  /** 0:00 UTC, Unix milliseconds. */
+  readonly resetsAtMs: number
+}
+
 export interface Inference {
+  /** Undefined where no cap is set. */
+  readonly spendOfDay?: SpendOfDay | undefined
   models(): readonly ServedModel[]
   /** Throws `MeshError`. Leaving the iteration, or the signal, cancels the request at the provider. */
   infer(request: InferenceRequest, signal: AbortSignal): AsyncGenerator<InferenceEvent, InferenceResult, undefined>

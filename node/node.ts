@@ -13,16 +13,17 @@ import {
   vocabularyProtocol,
 } from '../protocol/ids.ts'
 import type { Config } from './config.ts'
-import { DailySpend, type SpendOfDay } from './consumer/daily-spend.ts'
+import { DailySpend } from './consumer/daily-spend.ts'
 import { Directory } from './consumer/directory.ts'
 import { type Parting, partFrom } from './consumer/leaving.ts'
 import { Router } from './consumer/router.ts'
 import { Tabs } from './consumer/tab.ts'
 import { capped, ownVouchers } from './consumer/voucher-source.ts'
+import { guarded } from './guarded-store.ts'
 import { Hub } from './hub/hub.ts'
 import { Ledger } from './hub/ledger.ts'
 import { Liquidity } from './hub/liquidity.ts'
-import type { Inference } from './inference.ts'
+import type { Inference, SpendOfDay } from './inference.ts'
 import { Journal } from './ledger/journal.ts'
 import type { Observe, Ports } from './ports.ts'
 import { Accounts } from './provider/accounts.ts'
@@ -91,15 +92,22 @@ export interface MeshNode {
   settleNow(signal: AbortSignal): Promise<void>
   /** Drains – streams finish, debts are paid, vouchers are handed over – then ends. Safe to call twice. */
   stop(): Promise<void>
+  /** Fires with the error when the store failed: nothing is served any more, and only a new start helps. */
+  readonly failed: AbortSignal
 }
 
 export async function startNode(config: Config, given: Ports, roles: Roles): Promise<MeshNode> {
-  const journal = new Journal(given, {
-    linesMax: config.ledger.linesMax,
-    confirmMs: config.settlement.confirmMs,
-  })
+  const failing = new AbortController()
+  const store = guarded(given.store, (error) => failing.abort(error))
+  const journal = new Journal(
+    { ...given, store },
+    {
+      linesMax: config.ledger.linesMax,
+      confirmMs: config.settlement.confirmMs,
+    },
+  )
   await journal.recover()
-  const ports: Ports = { ...given, observe: heardBy(journal, given.observe) }
+  const ports: Ports = { ...given, store, observe: heardBy(journal, given.observe) }
   const { clock, network, observe, identity } = ports
   const ended = new AbortController()
   const loops: Promise<void>[] = []
@@ -152,6 +160,19 @@ export async function startNode(config: Config, given: Ports, roles: Roles): Pro
   if (consumer) loops.push(directory.run(ended.signal))
   journal.onMismatch(() => provider?.admission.drain())
   loops.push(journal.run(config.ledger.checkMs, forked(ports, 'ledger'), ended.signal))
+  const failed = failing.signal
+  failed.throwIfAborted()
+  failed.addEventListener('abort', () => {
+    const { code, message } = asMeshError(failed.reason)
+    observe({ type: 'fault', where: 'store, nothing is served any more', code, message })
+    consumer?.drain()
+    consumer?.stopAll()
+    provider?.admission.close({ reason: 'this provider cannot write its books' })
+    provider?.service.stopAll()
+    hub?.hub.stop()
+    void provider?.advertiser.withdraw().catch(() => undefined) // it expires by itself, too
+    void settler.announcer?.withdraw().catch(() => undefined)
+  })
   observe({
     type: 'node-started',
     peer: identity.peerId,
@@ -188,6 +209,7 @@ export async function startNode(config: Config, given: Ports, roles: Roles): Pro
       })
     }
     if (settler.settler.heldVouchers > 0) await settler.settler.settleAll(ended.signal)
+    await journal.noteSettled(ports.chain).catch(() => undefined) // the next start reads it, too
     ended.abort()
     await Promise.all(loops)
     await journal.durable()
@@ -199,6 +221,7 @@ export async function startNode(config: Config, given: Ports, roles: Roles): Pro
     serving: provider && servingOf(provider),
     directory,
     ledger: journal,
+    failed,
     channels: () => [...(provider?.book.channels() ?? []), ...(hub?.book.channels() ?? [])],
     settleNow,
     stop: () => {

@@ -4,6 +4,8 @@ import { createParser } from 'eventsource-parser'
 import { type ErrorCode, failures, MeshError } from '../../protocol/errors.ts'
 import type { RequestView } from '../gateway/explain.ts'
 import type { KeyView } from '../gateway/key-view.ts'
+import { type SpendView, spendOfView } from '../gateway/spend-view.ts'
+import type { SpendOfDay } from '../inference.ts'
 
 export interface GatewayAddress {
   readonly baseUrl: string
@@ -99,6 +101,14 @@ export async function requestView(gateway: GatewayAddress, id: string, signal: A
   const view = ((await response.json().catch(() => undefined)) ?? {}) as Partial<RequestView>
   if (view.object !== 'silkmesh.request') throw noGateway(gateway, response)
   return view as RequestView
+}
+
+/** What the node signed for today, and may; undefined where nothing caps it. */
+export async function spendToday(gateway: GatewayAddress, signal: AbortSignal): Promise<SpendOfDay | undefined> {
+  const response = await request(gateway, '/silkmesh/spend', signal)
+  const view = ((await response.json().catch(() => undefined)) ?? {}) as Partial<SpendView>
+  if (view.object !== 'silkmesh.spend') throw noGateway(gateway, response)
+  return spendOfView(view)
 }
 
 /** An error as it comes over HTTP, or from a part with --json: the code is one of our table where we wrote it. */

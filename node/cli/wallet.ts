@@ -1,6 +1,6 @@
 // `silkmesh wallet`: what this home's wallet and escrow hold, and every order an escrow's owner can give.
 
-import { MeshError } from '../../protocol/errors.ts'
+import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import type { Address } from '../../protocol/ids.ts'
 import { formatGram, type Nano } from '../../protocol/money.ts'
 import { identityFrom } from '../adapters/libp2p/identity.ts'
@@ -8,13 +8,18 @@ import { systemClock } from '../adapters/system.ts'
 import type { TonChain } from '../adapters/ton/chain.ts'
 import { type Order, transferOrder } from '../adapters/ton/orders.ts'
 import { type EscrowTerms, NotSent, type Sent, type Wallet } from '../adapters/wallet.ts'
+import type { Config } from '../config.ts'
+import type { SpendOfDay } from '../inference.ts'
+import { spendOfDay } from '../node.ts'
 import { askFaucet, deposit, escrowTermsOf, openChain, walletOf } from './accounts.ts'
 import { collect } from './collect.ts'
 import { earlierEscrows, rememberEscrow } from './escrows.ts'
 import { untilStopped } from './exit.ts'
 import { type Invocation, invocationOf } from './flags.ts'
-import { type Home, openHome } from './home.ts'
+import { spendToday } from './gateway-client.ts'
+import { type Home, openHome, openHomeStore } from './home.ts'
 import { showLink, showOrder } from './orders.ts'
+import { runningNode } from './running.ts'
 import { printJson } from './terminal.ts'
 import { accountOf, amountOf, wholeNumber } from './words.ts'
 
@@ -45,7 +50,8 @@ const verbs: Readonly<Record<string, Verb>> = {
     },
   balance:
     () =>
-    async ({ home, wallet, escrow, chain, signal, invocation: { terminal } }) => {
+    async ({ home, wallet, escrow, chain, signal, invocation }) => {
+      const { terminal } = invocation
       const walletNano = await wallet.balanceNano(signal)
       const { isEscrow, freeNano, unlockAtMs, epoch } = await chain.escrow(escrow)
       const earlier = await earlierEscrows(home, escrow, chain, signal)
@@ -59,7 +65,13 @@ const verbs: Readonly<Record<string, Verb>> = {
         const how = isUsable ? back : 'its contract is of another version of silkmesh: take it back with that one'
         terminal.warn('earlier', `escrow ${address} holds ${formatGram(balanceNano)} GRAM; ${how}`)
       }
-      return { walletNano, escrow: { isDeployed: isEscrow, freeNano, unlockAtMs, epoch }, earlierEscrows: earlier }
+      const today = await todayOf(home, invocation)
+      return {
+        walletNano,
+        escrow: { isDeployed: isEscrow, freeNano, unlockAtMs, epoch },
+        earlierEscrows: earlier,
+        ...today,
+      }
     },
   faucet: ([text = '10']) => {
     const amountNano = amountOf('faucet', text)
@@ -137,6 +149,40 @@ const verbs: Readonly<Record<string, Verb>> = {
       return { ...shown(sent, invocation), refundedNano: sent.refundedNano }
     },
 }
+
+/** Of a day with a cap: the node that runs knows it, or else the books do. */
+async function todayOf(
+  home: Home,
+  { config, home: path, terminal }: Invocation,
+): Promise<{ readonly today?: SpendOfDay }> {
+  if (config.consumer.spendNanoPerDayMax === 0n) return {}
+  const gateway = runningNode(path)?.gateway
+  const told = gateway && (await spendToday(gateway, AbortSignal.timeout(answerMs)).catch(() => undefined))
+  try {
+    const today = told ?? (await bookedToday(home, config))
+    if (!today) return {}
+    const { capNano, promisedNano, resetsAtMs, spentNano } = today
+    const running = promisedNano === 0n ? '' : `, ${formatGram(promisedNano)} promised to requests that run`
+    const until = `until ${new Date(resetsAtMs).toISOString()}`
+    terminal.ok('today', `${formatGram(spentNano)} of ${formatGram(capNano)} GRAM signed for${running}, ${until}`)
+    return { today }
+  } catch (error) {
+    terminal.warn('today', `what was signed for is not known: ${asMeshError(error, 'store-failed').message}`)
+    return {}
+  }
+}
+
+async function bookedToday(home: Home, config: Config): Promise<SpendOfDay | undefined> {
+  const store = openHomeStore(home)
+  try {
+    return await spendOfDay(config, { clock: systemClock, store })
+  } finally {
+    await store.close()
+  }
+}
+
+/** A gateway on this machine answers in milliseconds, unless it is busy. */
+const answerMs = 5_000
 
 /** The contract refuses it too, and keeps the fee. */
 async function assertReservable(chain: TonChain, escrow: Address, payee: Address, amountNano: Nano): Promise<void> {

@@ -3,6 +3,7 @@
 
 import { MeshError } from '../../protocol/errors.ts'
 import { formatGram, largest, type Nano } from '../../protocol/money.ts'
+import type { SpendOfDay } from '../inference.ts'
 import type { Ports } from '../ports.ts'
 import { integer, nano, type Raw, RecordLog } from '../records.ts'
 
@@ -13,16 +14,6 @@ export const dailySpendLog = 'daily-spend'
 interface Spent {
   readonly day: number
   readonly nano: Nano
-}
-
-export interface SpendOfDay {
-  readonly capNano: Nano
-  readonly spentNano: Nano
-  /** What requests that run may still sign for. */
-  readonly promisedNano: Nano
-  readonly leftNano: Nano
-  /** 0:00 UTC, Unix milliseconds. */
-  readonly resetsAtMs: number
 }
 
 const dayMs = 86_400_000

@@ -3,7 +3,14 @@
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { type Address, type PeerId, parsePeerId } from '../../protocol/ids.ts'
 import type { Config } from '../config.ts'
-import type { Inference, InferenceEvent, InferenceRequest, InferenceResult, ServedModel } from '../inference.ts'
+import type {
+  Inference,
+  InferenceEvent,
+  InferenceRequest,
+  InferenceResult,
+  ServedModel,
+  SpendOfDay,
+} from '../inference.ts'
 import type { Journal } from '../ledger/journal.ts'
 import type { Ports, Random } from '../ports.ts'
 import { within } from '../waits.ts'
@@ -71,6 +78,10 @@ export class Router implements Inference {
   async recover(): Promise<void> {
     await this.#tabs.recover()
     await this.#hub?.recover()
+  }
+
+  get spendOfDay(): SpendOfDay | undefined {
+    return this.#tabs.spend?.standing
   }
 
   /** Answers in the making. */

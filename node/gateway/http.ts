@@ -23,6 +23,7 @@ import { type Bearer, bearerOf, type KeyRing } from './keys.ts'
 import { modelList, modelOf } from './models.ts'
 import { responseEndpoint } from './response-request.ts'
 import { Runs, type Step } from './runs.ts'
+import { spendView } from './spend-view.ts'
 import { answerStream } from './stream.ts'
 
 export { keyRing } from './keys.ts'
@@ -84,6 +85,7 @@ const routes: readonly (readonly [path: string, method: 'GET' | 'POST'])[] = [
   ['/v1/models', 'GET'],
   ['/v1/models/:id{.+}', 'GET'],
   ['/v1/silkmesh/requests/:id', 'GET'],
+  ['/v1/silkmesh/spend', 'GET'],
   ...endpoints.map(({ path }) => [path, 'POST'] as const),
 ]
 
@@ -137,6 +139,10 @@ export function createGateway(options: GatewayOptions): Gateway {
       throw new MeshError('forbidden', "requests are explained to their owner's key only")
     if (!options.requestLog) throw new MeshError('not-found', 'this gateway keeps no log of its requests')
     return respond(c, 200, JSON.stringify(options.requestLog.explain(c.req.param('id'))))
+  })
+  app.get('/v1/silkmesh/spend', (c) => {
+    if (c.get('bearer') !== 'owner') throw new MeshError('forbidden', 'what the node spends is told to its owner only')
+    return respond(c, 200, JSON.stringify(spendView(inference.spendOfDay)))
   })
   for (const endpoint of endpoints) app.post(endpoint.path, (c) => serve(c, endpoint))
   for (const [path, method] of routes) {
