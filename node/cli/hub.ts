@@ -36,6 +36,6 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
     printJson({ type: 'ready', role: 'hub', peerId, addresses, escrow, payout, feePpm })
   }
   terminal.line(`Paying for others: consumers use it with --hub ${peerId}. Ctrl-C settles what is held and ends.`)
-  await stopped(signal)
+  await stopped(runtime.until)
   await runtime.stop()
 }

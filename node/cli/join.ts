@@ -72,7 +72,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
       hasBegun = true
     })
   terminal.line('Serving. Ctrl-C lets streams finish, hands vouchers over and ends.')
-  await stopped(signal)
+  await stopped(runtime.until)
   terminal.line('Draining…')
   obeying?.()
   await runtime.stop()

@@ -28,7 +28,9 @@ export interface Runtime {
   readonly observe: Observe
   /** Prometheus text. */
   metrics(): Promise<string>
-  /** Drains the node, then closes what it stood on. */
+  /** Fires when the command is to end: it was told to, or its store failed. */
+  readonly until: AbortSignal
+  /** Drains the node, then closes what it stood on. Throws where its store failed. */
   stop(): Promise<void>
 }
 
@@ -92,7 +94,12 @@ export async function startRuntime({
     if (signal.aborted) throw signal.reason
     noteRunning(path, { addresses: network.addresses() })
     closing.push(() => forgetRunning(path))
-    return { home, identity, network, chain, node, store, observe, metrics: () => metrics.metrics(), stop: closeAll }
+    const until = AbortSignal.any([signal, node.failed])
+    const stop = async (): Promise<void> => {
+      await closeAll()
+      node.failed.throwIfAborted()
+    }
+    return { home, identity, network, chain, node, store, observe, metrics: () => metrics.metrics(), until, stop }
   } catch (error) {
     failed.abort()
     terminal.progress('')

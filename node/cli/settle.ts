@@ -34,7 +34,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   terminal.line(
     `Settling for others: providers use it with --settler ${peerId}, or find it with --settler market. Ctrl-C settles what is held and ends.`,
   )
-  await stopped(signal)
+  await stopped(runtime.until)
   await runtime.stop()
 }
 

@@ -68,7 +68,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
       printJson({ type: 'ready', role: 'consumer', peerId, escrow, gateway, addresses: runtime.network.addresses() })
     }
     terminal.line('Serving. Ctrl-C lets answers finish, pays what is owed and ends.')
-    await stopped(signal)
+    await stopped(runtime.until)
     terminal.line('Ending: answers finish, debts are paid…')
     forgetRunning(path)
     await served.stop(config.provider.drainMs)

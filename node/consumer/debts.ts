@@ -77,6 +77,9 @@ export class Debts {
             return await stream.close()
           }
           throw new MeshError('protocol-violation', `${peer} closed without an answer to a voucher`)
+        } catch (error) {
+          stream.reset(asMeshError(error)) // left open it would be one of the few that the provider grants this peer
+          throw error
         } finally {
           stop.removeEventListener('abort', giveUp)
         }
