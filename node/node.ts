@@ -166,7 +166,6 @@ export async function startNode(config: Config, given: Ports, roles: Roles): Pro
     const { code, message } = asMeshError(failed.reason)
     observe({ type: 'fault', where: 'store, nothing is served any more', code, message })
     consumer?.drain()
-    consumer?.stopAll()
     provider?.admission.close({ reason: 'this provider cannot write its books' })
     provider?.service.stopAll()
     hub?.hub.stop()
