@@ -49,7 +49,7 @@ export class DailySpend {
   /** The most that a new request may cost; undefined where its own ceiling is lower. Throws `over-budget` where nothing is left. */
   ceilingNano(ownNano: Nano): Nano | undefined {
     const { leftNano } = this.standing
-    if (leftNano === 0n) throw this.refusal(1n)
+    if (leftNano === 0n) throw this.refusal()
     return leftNano < ownNano ? leftNano : undefined
   }
 
@@ -58,8 +58,7 @@ export class DailySpend {
    * returned was called. Throws `over-budget` where the day has less left.
    */
   promise(restNano: () => Nano): () => void {
-    const neededNano = restNano()
-    if (neededNano > this.standing.leftNano) throw this.refusal(neededNano)
+    if (restNano() > this.standing.leftNano) throw this.refusal()
     this.#promised.add(restNano)
     return () => this.#promised.delete(restNano)
   }
@@ -68,7 +67,7 @@ export class DailySpend {
   take(addedNano: Nano): Promise<void> {
     if (addedNano <= 0n) return Promise.resolve()
     const { day, nano: spentNano } = this.#today()
-    if (spentNano + addedNano > this.#capNano) throw this.refusal(addedNano)
+    if (spentNano + addedNano > this.#capNano) throw this.refusal()
     const entry = { day, nano: addedNano }
     this.#spent = added(this.#spent, entry)
     return this.#log.append(entry, () => {
@@ -82,18 +81,17 @@ export class DailySpend {
     return day > this.#spent.day ? { day, nano: 0n } : this.#spent
   }
 
-  refusal(neededNano: Nano): MeshError {
+  /** What is asked for does not fit. */
+  refusal(): MeshError {
     const { capNano, promisedNano, resetsAtMs, spentNano } = this.standing
-    const [cap, spent, promised, needed] = [capNano, spentNano, promisedNano, neededNano].map((each) =>
-      formatGram(each),
-    )
+    const [cap, spent, promised] = [capNano, spentNano, promisedNano].map((each) => formatGram(each))
     const retryAfterMs = resetsAtMs - this.#ports.clock.now()
     const minutesLeft = Math.ceil(retryAfterMs / 60_000)
     const [hours, minutes] = [Math.floor(minutesLeft / 60), minutesLeft % 60]
     return new MeshError(
       'over-budget',
-      `this node may sign for ${cap} GRAM a day (consumer.spendNanoPerDayMax), ${spent} are signed and ${promised} promised ` +
-        `to requests that run: up to ${needed} more is too much before 0:00 UTC, in ${hours} h ${minutes} min`,
+      `this node may sign for ${cap} GRAM a day (consumer.spendNanoPerDayMax): ${spent} are signed and ${promised} promised ` +
+        `to requests that run, which leaves too little before 0:00 UTC, in ${hours} h ${minutes} min`,
       { retryAfterMs },
     )
   }

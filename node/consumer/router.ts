@@ -163,7 +163,7 @@ export class Router implements Inference {
     } catch (error) {
       // the answer knows only the ceiling it was given; here it is known where that came from
       const isOfDay = error instanceof MeshError && error.code === 'over-budget' && costNanoMax !== request.costNanoMax
-      throw isOfDay ? (spend?.refusal(costNanoMax ?? 0n) ?? error) : error
+      throw isOfDay ? (spend?.refusal() ?? error) : error
     } finally {
       this.#active -= 1
     }

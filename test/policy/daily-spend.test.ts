@@ -66,7 +66,7 @@ describe('the cap on a day', () => {
       code: 'over-budget',
       retryAfterMs: dayMs,
       message: expect.stringMatching(
-        /0\.0000001 GRAM a day \(consumer\.spendNanoPerDayMax\), 0\.0000001 are signed.*before 0:00 UTC, in 24 h 0 min/,
+        /0\.0000001 GRAM a day \(consumer\.spendNanoPerDayMax\): 0\.0000001 are signed.*before 0:00 UTC, in 24 h 0 min/,
       ),
     })
     expect(() => stage.spend.take(1n)).toThrow(refusal)
