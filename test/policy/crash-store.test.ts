@@ -1,6 +1,9 @@
 // A disk that fails under a running node: it stops serving, says so once, tries nothing again, and comes back whole.
 
 import { expect, test } from 'vitest'
+import { configOf } from '../../node/config.ts'
+import { Debts } from '../../node/consumer/debts.ts'
+import { Tabs } from '../../node/consumer/tab.ts'
 import { guarded } from '../../node/guarded-store.ts'
 import type { Identity, Network, Store } from '../../node/ports.ts'
 import { coveredNano } from '../../node/settlement/channel.ts'
@@ -8,7 +11,7 @@ import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { inferProtocol } from '../../protocol/ids.ts'
 import { MemoryStore } from '../memory-store.ts'
 import { countingEngine, MemoryMesh, type Peer } from './memory-mesh.ts'
-import { addressOfNumber, peerOf } from './peers.ts'
+import { addressOfNumber, escrowOf, identityOf, peerOf } from './peers.ts'
 
 const failure = new MeshError('store-failed', 'EIO: fsync')
 
@@ -139,21 +142,21 @@ class CountingMesh extends MemoryMesh {
 
 test('a debt that cannot be signed for leaves no stream open at its provider', async () => {
   const mesh = new CountingMesh()
-  const { consumer, provider } = await pairOn(mesh)
-  expect(await ask(consumer, mesh)).toBe('length')
-  const answer = async (): Promise<void> => {
-    const messages = [{ role: 'user' as const, content: 'hello' }]
-    const events = consumer.node.inference?.infer({ model: 'm', messages, sampling: {} }, new AbortController().signal)
-    for (let seen = 0; ; seen += 1) {
-      const next = await events?.next()
-      if (!next || next.done) return
-      if (seen === 3) {
-        consumer.store.fail(failure)
-        mesh.cut(provider.identity.peerId)
-      }
-    }
-  }
-  await mesh.clock.finish(answer().catch(() => undefined))
-  await mesh.clock.finish(consumer.node.stop()) // offers what is owed
+  const [consumer, provider, payee] = [identityOf(1), identityOf(2), addressOfNumber(0x22)]
+  mesh.networkOf(provider).handle(inferProtocol, () => new Promise(() => undefined))
+  const [network, store] = [mesh.networkOf(consumer), new MemoryStore()]
+  const ports = { clock: mesh.clock, identity: consumer, network, observe: () => undefined, store }
+  const tabs = new Tabs(mesh.escrow(1), ports)
+  const stream = tabs.stream(provider.peerId)
+  const { epoch, globalId } = escrowOf(consumer)
+  stream.accepted({ globalId, epoch, payee, owedNano: 0n, best: undefined }, 64n)
+  stream.prepay(10n)
+  await stream.sign()
+  stream.received(5n)
+  stream.close(false)
+  expect(tabs.debts()).toMatchObject([{ unpaidNano: 5n }])
+  store.fail(failure)
+  const debts = new Debts(configOf({}), ports, () => [tabs])
+  expect(await mesh.clock.finish(debts.pay(provider.peerId))).toBe(failure)
   expect(mesh.open).toBe(0)
 })
