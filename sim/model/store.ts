@@ -16,8 +16,12 @@ export interface ModelDiskOptions {
   readonly entryBytesMax?: number | undefined
 }
 
-/** What a write can end with: no room is left, or the medium failed and nobody knows what reached it. */
-export type DiskFault = 'ENOSPC' | 'EIO'
+/**
+ * What a write can end with: no room is left, the disk was made read-only, the write failed, or the sync after it did. Only after
+ * the last nobody knows what reached the medium.
+ */
+export const diskFaults = ['ENOSPC', 'EROFS', 'EIO on write', 'EIO on sync'] as const
+export type DiskFault = (typeof diskFaults)[number]
 
 const entryBytesDefault = 65_536
 /** Of the real store: a log's name, and what one group commit takes. */
@@ -142,7 +146,7 @@ export class ModelDisk {
     this.#sync = undefined
     if (this.#coming) {
       this.#failure = failureOf(this.#coming)
-      if (this.#coming === 'EIO') this.#leave(group)
+      if (this.#coming === 'EIO on sync') this.#leave(group)
       this.#coming = undefined
       for (const { reject } of [...group, ...this.#waiting.splice(0)]) reject(this.#failure)
       return
@@ -190,9 +194,15 @@ function checkName(log: string): void {
   }
 }
 
+const whyOf: Readonly<Record<DiskFault, string>> = {
+  ENOSPC: 'no space is left',
+  EROFS: 'the disk may only be read',
+  'EIO on write': 'the medium took no write',
+  'EIO on sync': 'what reached the medium is not known',
+}
+
 function failureOf(fault: DiskFault): MeshError {
-  const why = fault === 'ENOSPC' ? 'no space is left' : 'the medium did not write'
-  return new MeshError('store-failed', `${fault}: ${why}; nothing is stored until the node is started again`)
+  return new MeshError('store-failed', `${fault}: ${whyOf[fault]}; nothing is stored until the node is started again`)
 }
 
 /** Length and checksum of the body, each four bytes. */

@@ -8,10 +8,12 @@ export interface StoreUnderTest {
   readonly entryBytesMax: number
   /** Ends the store as a crash would and opens it again: only what was acknowledged must be there. */
   reopen(): Promise<Store>
+  /** From the next write on the disk fails this way, until `reopen` finds it well again. */
+  readonly faults?: Readonly<Record<string, () => void>>
 }
 
 /** `make` gives an empty store each time and cleans up after the test it was called in. */
-export function storeContract(name: string, make: () => Promise<StoreUnderTest>): void {
+export function storeContract(name: string, make: () => Promise<StoreUnderTest>, faults: readonly string[] = []): void {
   const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
   const texts = async (store: Store, log: string): Promise<string[]> =>
     (await store.read(log)).map((entry) => new TextDecoder().decode(entry))
@@ -160,5 +162,28 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
       await store.append('vouchers', bytes('a'))
       expect(await texts(store, 'vouchers')).toEqual(['a'])
     })
+
+    test.each(faults)(
+      'after %s takes and gives nothing until it is opened again, with all that was acknowledged',
+      async (fault) => {
+        const { faults: causes, reopen, store } = await make()
+        await store.append('vouchers', bytes('a'))
+        causes?.[fault]?.()
+        const lost = await Promise.allSettled(
+          ['b', 'c'].map((text) => store.append('vouchers', bytes(text.repeat(40_000)))),
+        )
+        expect(lost.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+        const poisoned = { code: 'store-failed' }
+        await expect(store.append('vouchers', bytes('d'))).rejects.toMatchObject(poisoned)
+        await expect(store.rewrite('vouchers', [])).rejects.toMatchObject(poisoned)
+        await expect(store.read('vouchers')).rejects.toMatchObject(poisoned)
+        const again = await reopen()
+        const [first, ...rest] = (await texts(again, 'vouchers')).map((text) => text[0])
+        expect(first).toBe('a')
+        expect([[], ['b'], ['b', 'c']]).toContainEqual(rest) // refused, and there perhaps: nobody was told
+        await again.append('vouchers', bytes('e'))
+        expect((await texts(again, 'vouchers')).at(-1)).toBe('e')
+      },
+    )
   })
 }

@@ -2,7 +2,7 @@
 
 import { Kernel } from '../../sim/kernel.ts'
 import { Life } from '../../sim/life.ts'
-import { ModelDisk } from '../../sim/model/store.ts'
+import { diskFaults, ModelDisk } from '../../sim/model/store.ts'
 import { seededRandom } from '../../sim/random.ts'
 import { driven } from '../sim/driven.ts'
 import { type StoreUnderTest, storeContract } from './store.contract.ts'
@@ -20,6 +20,7 @@ function make(syncMs: number, tornWrites: boolean): () => Promise<StoreUnderTest
     return {
       store: driven(kernel, disk.mount(life)),
       entryBytesMax,
+      faults: Object.fromEntries(diskFaults.map((fault) => [fault, () => disk.fail(fault)])),
       reopen: async () => {
         life.end()
         disk.crash()
@@ -30,5 +31,5 @@ function make(syncMs: number, tornWrites: boolean): () => Promise<StoreUnderTest
   }
 }
 
-storeContract('modelled', make(4, true))
-storeContract('modelled, which syncs at once', make(0, false))
+storeContract('modelled', make(4, true), diskFaults)
+storeContract('modelled, which syncs at once', make(0, false), diskFaults)
