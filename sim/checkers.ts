@@ -139,6 +139,11 @@ export class Checkers {
     for (const channel of audit.channels) this.#audited(channel, atMs)
   }
 
+  /** What nodes' ledgers, their books and the chain tell differently. */
+  ledgers(differences: readonly string[], atMs: number): void {
+    for (const message of differences) this.#found('ledger-agrees', atMs, message)
+  }
+
   /** When everything has come to rest. */
   ended(atMs: number): void {
     for (const [id, { peer, count }] of this.#finishes) {

@@ -6,6 +6,7 @@ import { unlessCancelled } from '../node/waits.ts'
 import { asMeshError } from '../protocol/errors.ts'
 import type { Nano } from '../protocol/money.ts'
 import { Checkers } from './checkers.ts'
+import { differencesNow, reconcile } from './ledgers.ts'
 import { promptDigest } from './model/engine/tokens.ts'
 import type { Fault, Plan, PlannedRequest } from './plan.ts'
 import { messagesOf } from './prompt.ts'
@@ -96,6 +97,7 @@ class Run {
   #isHealing = false
   #isHealed = false
   #isComplete = false
+  #ledgerFigures: Readonly<Record<string, number>> = {}
   #audit: Audit | undefined
 
   constructor(plan: Plan, world: World, options: RunOptions) {
@@ -117,7 +119,7 @@ class Run {
       checkers: this.#checkers,
       audit: this.#audit,
       connections: this.#connections,
-      figures: this.#world.figures(),
+      figures: { ...this.#world.figures(), ...this.#ledgerFigures },
       isComplete: this.#isComplete,
     }
   }
@@ -150,6 +152,7 @@ class Run {
     }
     ended.abort()
     await samples
+    this.#reconcile()
     this.#checkers.ended(this.#now())
     this.#isComplete = true
   }
@@ -364,8 +367,18 @@ class Run {
   async #look(): Promise<Audit> {
     const audit = await this.#world.audit()
     this.#checkers.audited(audit, this.#now())
+    this.#checkers.ledgers(differencesNow(this.#world.ledgers?.() ?? []), this.#now())
     this.#audit = { ...audit, channels: audit.channels.map((channel) => this.#remembered(channel)) }
     return audit
+  }
+
+  /** Everybody has stopped: no coin is on its way any more. */
+  #reconcile(): void {
+    const ledgers = this.#world.ledgers?.()
+    if (!ledgers || !this.#audit) return
+    const { figures, findings } = reconcile(ledgers, this.#audit)
+    this.#checkers.ledgers(findings, this.#now())
+    this.#ledgerFigures = figures
   }
 
   #remembered(channel: AuditedChannel): AuditedChannel {

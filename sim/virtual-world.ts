@@ -17,7 +17,7 @@ import { ModelDisk } from './model/store.ts'
 import { TvmChain } from './model/tvm-chain.ts'
 import type { PeerSpec, Place, Plan } from './plan.ts'
 import { type SeededRandom, seededRandom } from './random.ts'
-import type { Audit, AuditedChannel, Heard, Tier, Weather, World } from './world.ts'
+import type { Audit, AuditedChannel, Heard, PeerLedger, Tier, Weather, World } from './world.ts'
 
 /** What a tier brings: time, and a network. */
 export interface VirtualTime extends Scheduler {
@@ -65,6 +65,8 @@ interface Member {
   slots: number
   /** As last seen while it ran, by escrow: all are paid to its one account. */
   readonly channels: Map<Address, SeenChannel>
+  /** Since it was last stopped in order. */
+  ledger: MeshNode['ledger'] | undefined
   up: { readonly node: MeshNode; readonly life: Life; readonly network: Network } | undefined
 }
 
@@ -112,6 +114,7 @@ export class VirtualWorld implements World {
         random: own,
         slots: 0,
         channels: new Map(),
+        ledger: undefined,
         up: undefined,
       })
     }
@@ -134,6 +137,7 @@ export class VirtualWorld implements World {
     const node = await startNode(configOf(spec.config), ports, roles)
     if (life.isOver) return
     member.up = { node, life, network: ports.network }
+    member.ledger = undefined
   }
 
   async stop(name: string): Promise<void> {
@@ -142,6 +146,7 @@ export class VirtualWorld implements World {
     if (!up) return
     await up.node.stop()
     noteChannels(member)
+    member.ledger = up.node.ledger
     member.up = undefined
     up.life.end()
     await this.#on.network.detach(member.identity.peerId, 'stop')
@@ -235,6 +240,13 @@ export class VirtualWorld implements World {
       }
     }
     return { ...chain.totals(), channels }
+  }
+
+  ledgers(): readonly PeerLedger[] {
+    return [...this.#members.values()].flatMap(({ ledger, spec, up }) => {
+      const known = up?.node.ledger ?? ledger
+      return known && !spec.adversary ? [{ peer: spec.name, isUp: up !== undefined, ledger: known }] : []
+    })
   }
 
   figures(): Readonly<Record<string, number>> {

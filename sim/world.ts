@@ -3,6 +3,7 @@
 
 import type { NodeEvent } from '../node/events.ts'
 import type { InferenceEvent, InferenceRequest, InferenceResult } from '../node/inference.ts'
+import type { MeshNode } from '../node/node.ts'
 import type { Clock } from '../node/ports.ts'
 import type { Address, PeerId } from '../protocol/ids.ts'
 import type { Nano } from '../protocol/money.ts'
@@ -52,6 +53,8 @@ export interface World {
   drive<T>(work: Promise<T>, signal?: AbortSignal): Promise<T>
   /** Coins as the chain and the books hold them now. */
   audit(): Promise<Audit>
+  /** Of nodes that run, and of those that were stopped in order; absent where nodes are other processes. */
+  ledgers?(): readonly PeerLedger[]
   /** What this tier can tell about itself: events run, messages, memory. */
   figures(): Readonly<Record<string, number>>
   close(): Promise<void>
@@ -62,6 +65,12 @@ export interface Heard {
   /** Virtual milliseconds since the start of the run. */
   readonly atMs: number
   readonly event: NodeEvent
+}
+
+export interface PeerLedger {
+  readonly peer: string
+  readonly isUp: boolean
+  readonly ledger: MeshNode['ledger']
 }
 
 export interface Audit {

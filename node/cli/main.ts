@@ -179,6 +179,22 @@ command('chat [question...]', 'talk to the mesh through a running gateway', () =
   .option('--key <key>', "its key (default: this home's)")
   .option('--max-tokens <n>', 'stop after this many')
 
+command('ledger', 'what this home earned and spent, to the nano, and whether it adds up', () => import('./ledger.ts'))
+  .option('--csv <file>', 'write every line as CSV; - is standard output')
+  .option('--check', 'compare books, ledger and chain; ends with 1 where they differ')
+  .option('--since <when>', 'only lines since so long ago, such as 30d, or since a date')
+  .option('--accept <nano>', 'where they differ: believe this amount, which --check names')
+  .option('--endpoint <url>', 'toncenter v2 API of the chain')
+  .option('--network <name>', 'local, testnet or mainnet: no endpoint of another chain is believed')
+  .addHelpText(
+    'after',
+    `\nWhat each sum means: docs/settlement.md, "The ledger". A node that runs for this home is asked; where none does the books are read.\n${examples(
+      ['silkmesh ledger', 'the sums, and the last lines'],
+      ['silkmesh ledger --check', ''],
+      ['silkmesh ledger --csv ledger.csv --since 2030-01-01', ''],
+    )}`,
+  )
+
 command('explain [request]', 'how a request was routed, and why', () => import('./explain.ts')).addHelpText(
   'after',
   examples(

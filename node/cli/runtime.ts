@@ -10,11 +10,13 @@ import { systemClock, systemRandom } from '../adapters/system.ts'
 import { fanOut, humanLog, jsonLog, prometheus } from '../adapters/telemetry.ts'
 import type { TonChain } from '../adapters/ton/chain.ts'
 import type { Config } from '../config.ts'
+import { encodeTold, told } from '../ledger/wire.ts'
 import { type MeshNode, type Roles, startNode } from '../node.ts'
 import type { Engine, Identity, Observe, Store } from '../ports.ts'
 import { openChain } from './accounts.ts'
 import type { Invocation } from './flags.ts'
 import { type Home, openHome, openHomeStore } from './home.ts'
+import { openLedgerDoor } from './ledger-door.ts'
 import { forgetRunning, noteRunning } from './running.ts'
 import { printJson } from './terminal.ts'
 
@@ -91,6 +93,12 @@ export async function startRuntime({
     }
     const node = await startNode(config, ports, wanted)
     closing.push(() => node.stop())
+    closing.push(
+      await openLedgerDoor(path, async ({ isCheck }) => {
+        if (isCheck) await node.ledger.check(chain)
+        return encodeTold(told(node.ledger))
+      }),
+    )
     if (signal.aborted) throw signal.reason
     noteRunning(path, { addresses: network.addresses() })
     closing.push(() => forgetRunning(path))

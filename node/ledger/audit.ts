@@ -51,6 +51,9 @@ export function compareAtStart(
   return { mismatches, healed }
 }
 
+/** What a mismatch with the chain is about. */
+export const settledByChain = 'settled'
+
 /** What the books of a running node hold of an account. */
 export interface Held {
   readonly account: Account
@@ -86,7 +89,7 @@ export function compareHeld(
 export function compareChain({ account, settledNano }: Balance, chainNano: Nano): readonly Mismatch[] {
   if (chainNano >= settledNano) return []
   const told = { account, left: 'the chain', leftNano: chainNano, right: 'the ledger', rightNano: settledNano }
-  return [{ ...told, what: 'settled' }]
+  return [{ ...told, what: settledByChain }]
 }
 
 function covered(account: Account, booksNano: Nano, ledgerNano: Nano): Mismatch {

@@ -8,7 +8,7 @@ import type { NodeEvent } from '../events.ts'
 import type { Chain, Ports } from '../ports.ts'
 import { RecordLog } from '../records.ts'
 import { every } from '../waits.ts'
-import { compareAtStart, compareChain, compareHeld, type Held } from './audit.ts'
+import { compareAtStart, compareChain, compareHeld, type Held, settledByChain } from './audit.ts'
 import { standingsIn } from './books.ts'
 import {
   type Account,
@@ -22,6 +22,7 @@ import {
   type What,
   type Why,
 } from './entries.ts'
+import type { Live } from './statement.ts'
 import { afterEntry, type Balance, brokenSum, describeMismatch, emptyBalance, type Mismatch } from './sums.ts'
 
 export const ledgerLog = 'ledger'
@@ -138,9 +139,37 @@ export class Journal {
     return [...this.#live()]
   }
 
-  /** Of requests that run, not in an entry yet. */
-  runningNano(account: Account): Nano {
-    return this.#accounts.get(accountKey(account))?.runningNano ?? 0n
+  /** Each account with what is not in its entries yet. */
+  live(): readonly Live[] {
+    return [...this.#accounts.values()].map(({ adoptedNano, balance, durableNano, runningNano }) => ({
+      balance,
+      runningNano,
+      coveredNano: adoptedNano > durableNano ? adoptedNano : durableNano,
+    }))
+  }
+
+  /**
+   * The operator has looked, and says that the books, or the chain, are right about the account that differs. Its lines become
+   * one balance that is carried forward, with a line that says so. Only while no node runs.
+   */
+  async accept({ account, leftNano, what }: Mismatch): Promise<void> {
+    const key = accountKey(account)
+    const open = this.#of(account)
+    const standing = (await standingsIn(this.#ports.store)).get(key)
+    const coveredNano = standing?.coveredNano ?? 0n
+    const settledNano = what === settledByChain ? leftNano : open.balance.settledNano
+    const countedNano = standing ? coveredNano : settledNano // as a start has it
+    const sums = { countedNano, coveredNano, settledNano }
+    const { isClosed } = open.balance
+    const entry = { account, atMs: this.#ports.clock.now(), sums, isAtRest: true }
+    const nano = countedNano - open.balance.countedNano
+    const carried = { ...sums, countedNano: countedNano - nano }
+    const own: readonly Entry[] = [
+      { ...entry, type: 'carried', isBusy: false, isClosed, nano: carried.countedNano, sums: carried },
+      { ...entry, type: 'adjusted', why: 'accepted by hand', nano },
+    ]
+    const others = this.entries().filter((each) => accountKey(each.account) !== key)
+    await this.#ports.store.rewrite(ledgerLog, [...others, ...own].map(encodeEntry))
   }
 
   /** Resolves when every entry so far is on disk, or could not be written. */
@@ -190,6 +219,15 @@ export class Journal {
     if (doubtful.length > 0) await this.#ports.clock.sleep(this.#confirmMs, signal)
     for (const open of doubtful) found.push(...(await this.#compareChain(chain, open)))
     return found
+  }
+
+  /** What the chain has paid of what is not settled yet, by whomever. */
+  async noteSettled(chain: Pick<Chain, 'escrow' | 'payee'>): Promise<void> {
+    for (const open of [...this.#accounts.values()]) {
+      const { role } = open.balance.account
+      const isPaid = role === 'provider' || role === 'hub'
+      if (isPaid && open.durableNano > open.balance.settledNano) await this.#compareChain(chain, open)
+    }
   }
 
   async #compareChain(chain: Pick<Chain, 'escrow' | 'payee'>, open: Open): Promise<readonly Mismatch[]> {

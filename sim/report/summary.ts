@@ -139,7 +139,17 @@ export function moneyFigures(parts: SummaryParts, measured: readonly RequestReco
     feeNanoPerVoucher: audit && vouchers !== undefined ? ratio(Number(audit.feesNano), vouchers) : undefined,
     lossToFraudGram: gramOf(earnedByThem + unpaidByThem),
     doubleSpends,
+    ledgerEarnedGram: gram(figures['ledgerEarnedNano']),
+    ledgerSpentGram: gram(figures['ledgerSpentNano']),
+    ledgerSettledGram: gram(figures['ledgerSettledNano']),
+    ledgerGapNano: figures['ledgerGapNano'],
+    ledgerUntoldNano: figures['ledgerUntoldNano'],
+    ledgerLines: figures['ledgerLines'],
   }
+}
+
+function gram(nano: number | undefined): number | undefined {
+  return nano === undefined ? undefined : nano / nanoPerGram
 }
 
 /** Channels whose best voucher their escrow can no longer pay, when each is paid in turn out of what is left. */

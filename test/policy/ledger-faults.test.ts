@@ -78,7 +78,7 @@ test('books, ledgers and chain agree to the nano at every moment and after every
         expect(paid?.settledNano ?? 0n).toBe(run.mesh.chain.settledOf(run.escrow, payout))
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 30 },
   )
   expect(healed).toBeGreaterThan(0)
 })
