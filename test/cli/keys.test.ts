@@ -271,5 +271,5 @@ describe('a gateway', () => {
     await second.up.kill('SIGTERM')
     provides.child.stdin?.end()
     await provides.ended
-  })
+  }, 120_000)
 })
