@@ -368,7 +368,7 @@ async function composeHub(
     throw new TypeError(`${payout} is paid as a provider: a hub needs a payout of its own`)
   const book = new Book(payout, ports, 'hub-book', journal.sheet('hub'))
   await book.recover()
-  const ledger = new Ledger(ports)
+  const ledger = new Ledger(ports, journal.sheet('promised'))
   await ledger.recover()
   const silentNanoMax = 2n * config.settlement.thresholdNano
   const accounts = new Accounts(payout, { ...config.provider, silentNanoMax }, ports)

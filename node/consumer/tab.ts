@@ -104,6 +104,14 @@ export class Tabs {
     return { globalId, escrow: this.#source.escrow, epoch, payee, peer }
   }
 
+  /** Where a request to this peer will probably be counted. */
+  expected(peer: PeerId, note: RequestNote): { readonly key: string; readonly line: Line } | undefined {
+    let last: Tab | undefined
+    for (const tab of this.#tabs.values()) if (tab.peer === peer) last = tab
+    const line = last && this.#sheet?.request(this.#account(last), note)
+    return last && line && { key: keyOf(last), line }
+  }
+
   /** A request's line in the ledger. */
   line(key: string, note: RequestNote): Line | undefined {
     return this.#sheet?.request(this.#account(this.#of(key)), note)
@@ -371,13 +379,16 @@ export class TabStream {
   #tab: { readonly key: string; readonly windowNano: Nano } | undefined
   #isOpen = true
   #hasSigned = false
-  readonly #note: RequestNote | undefined
-  /** Of the ledger. */
+  readonly #note: RequestNote
+  /** Of the ledger; until its tab is known, of the one it will probably be. */
   #line: Line | undefined
+  readonly #expected: { readonly key: string; readonly line: Line } | undefined
 
   constructor(tabs: Tabs, peer: PeerId, note?: RequestNote) {
     this.#tabs = tabs
-    this.#note = note
+    this.#note = note ?? { request: '' }
+    this.#expected = tabs.expected(peer, this.#note)
+    this.#line = this.#expected?.line
     this.peer = peer
   }
 
@@ -386,7 +397,9 @@ export class TabStream {
     if (this.#tab) throw new MeshError('protocol-violation', `${this.peer} stated the tab of a stream twice`)
     const key = this.#tabs.accepted(this, claim, windowNano, settledNano)
     this.#tab = { key, windowNano }
-    this.#line = this.#tabs.line(key, this.#note ?? { request: '' })
+    if (this.#expected?.key === key) return
+    this.#line?.end()
+    this.#line = this.#tabs.line(key, this.#note)
   }
 
   prepay(costNano: Nano): void {

@@ -5,6 +5,7 @@ import { feeNano, signGrant } from '../../protocol/hub.ts'
 import type { Address, PeerId } from '../../protocol/ids.ts'
 import type { Nano } from '../../protocol/money.ts'
 import { paidNano, signVoucher, type Voucher, type VoucherTerms } from '../../protocol/voucher.ts'
+import type { Sheet } from '../ledger/journal.ts'
 import type { EscrowState, Ports } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
 
@@ -46,11 +47,14 @@ export class Ledger {
   /** Charged in all. */
   readonly #charged = new Map<string, Nano>()
   readonly #log: VoucherLog
+  readonly #sheet: Sheet | undefined
   /** The last write: those before it are done when it is. Once one failed no other is tried. */
   #writing: Promise<void> = Promise.resolve()
 
-  constructor(ports: Pick<Ports, 'clock' | 'identity' | 'store'>) {
+  /** `sheet`: its part of the node's ledger. */
+  constructor(ports: Pick<Ports, 'clock' | 'identity' | 'store'>, sheet?: Sheet) {
     this.#ports = ports
+    this.#sheet = sheet
     this.#log = new VoucherLog('hub', ports.store, () => this.#records())
   }
 
@@ -61,6 +65,13 @@ export class Ledger {
       this.#raise(voucher.terms, voucher, payer)
       this.#charge(payer, charged.owedNano)
     }
+    this.#sheet?.watch(() =>
+      [...this.#promised.values()].map(({ totalNano, ...id }) => ({
+        ...sharedAccount(id),
+        countedNano: totalNano,
+        coveredNano: totalNano,
+      })),
+    )
   }
 
   /** Resolves when everything counted so far is on disk, and may be told. */
@@ -86,7 +97,9 @@ export class Ledger {
   returned(voucher: Voucher, payer: Payer, feePpm: number): void {
     const beforeNano = this.#grantedNano(voucher.terms, payer.peer)
     const lostNano = paidNano(voucher) - beforeNano
+    const before = this.#of(idOf(voucher.terms)).totalNano
     this.#raise(voucher.terms, voucher, payer)
+    this.#tookBack(voucher.terms, before)
     if (lostNano > 0n && voucher.grant)
       this.#charge(payer, this.chargedNano(payer) + lostNano + feeNano(lostNano, feePpm))
   }
@@ -100,7 +113,9 @@ export class Ledger {
   /** What the chain has paid was promised: these books may be new. */
   paid(id: PayeeId, settledNano: Nano): void {
     const promised = this.#of(id)
-    if (settledNano > promised.totalNano) promised.totalNano = settledNano
+    if (settledNano <= promised.totalNano) return
+    promised.totalNano = settledNano
+    this.#sheet?.opened(sharedAccount(id), settledNano)
   }
 
   /** Promised to all payees out of this escrow, and not settled there as far as `settled` knows. */
@@ -132,12 +147,16 @@ export class Ledger {
       ...signVoucher({ ...of, amountNano: totalNano }, sign),
       grant: signGrant(of, payer.peer, amountNano, sign),
     }
+    this.#sheet?.assertSound()
     this.#raise(of, voucher, payer)
+    this.#sheet?.granted(sharedAccount(of), incrementNano)
     const owedNano = this.chargedNano(payer) + incrementNano + fee
     this.#charge(payer, owedNano)
     const charged = { escrow: payer.escrow, epoch: payer.epoch, owedNano }
     const before = this.#writing
-    const writing = this.#log.append({ peer: payer.peer, voucher, atMs: clock.now(), charged }, () => undefined)
+    const write = (): Promise<void> =>
+      this.#log.append({ peer: payer.peer, voucher, atMs: clock.now(), charged }, () => undefined)
+    const writing = this.#sheet ? this.#sheet.raise(sharedAccount(of), () => write().then(() => totalNano)) : write()
     this.#writing = Promise.all([before, writing]).then(() => undefined)
     await this.#writing
     return voucher
@@ -158,6 +177,15 @@ export class Ledger {
     let sumNano = 0n
     for (const { voucher: each } of promised.grants.values()) sumNano += paidNano(each)
     if (sumNano > promised.totalNano) promised.totalNano = sumNano
+  }
+
+  /** What these records did not know. */
+  #tookBack(terms: VoucherTerms, beforeNano: Nano): void {
+    const { totalNano } = this.#of(idOf(terms))
+    const account = sharedAccount(terms)
+    if (totalNano === beforeNano) return
+    this.#sheet?.adopted(account, totalNano)
+    this.#sheet?.adjusted(account, totalNano - beforeNano, 'records taken back')
   }
 
   #of(id: PayeeId): Promised {
@@ -181,6 +209,15 @@ export class Ledger {
       }
     }
   }
+}
+
+function idOf({ epoch, escrow, globalId, payee }: PayeeId): PayeeId {
+  return { globalId, escrow, epoch, payee }
+}
+
+/** For the ledger it is one account, of whichever provider is paid there. */
+function sharedAccount(id: PayeeId): PayeeId & { readonly peer: undefined } {
+  return { ...idOf(id), peer: undefined }
 }
 
 function payerKey({ epoch, escrow, peer }: Payer): string {

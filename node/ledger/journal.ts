@@ -197,6 +197,7 @@ export class Journal {
               runningNano: 0n,
               durableNano,
               adoptedNano: 0n,
+              raising: 0,
             }),
           )
         }
@@ -306,14 +307,17 @@ export class Journal {
     if (role === 'consumer' || role === 'granted' || role === 'promised') this.assertSound() // vouchers of others are taken all the same
     const open = this.#of(account)
     open.raising += 1
-    if (!open.balance.isBusy) {
-      const marking = this.#write(open, { type: 'busy' }).finally(() => {
-        if (open.marking === marking) open.marking = undefined
-      })
-      marking.catch(() => undefined) // whoever waits for it hears of it
-      open.marking = marking
-    }
+    this.#mark(open)
     return open.marking
+  }
+
+  #mark(open: Open): void {
+    if (open.balance.isBusy) return
+    const marking = this.#write(open, { type: 'busy' }).finally(() => {
+      if (open.marking === marking) open.marking = undefined
+    })
+    marking.catch(() => undefined) // whoever waits for it hears of it
+    open.marking = marking
   }
 
   /** The books' write ended; `coveredNano` where it is on disk. */
@@ -347,9 +351,11 @@ export class Journal {
     this.#write(this.#of(account), { type: 'granted' }, nano)
   }
 
+  /** As soon as vouchers are to be expected: none of them then waits for the ledger. */
   request(account: Account, note: RequestNote): Line {
     const open = this.#of(account)
     open.running += 1
+    this.#mark(open)
     let countedNano = 0n
     let isOver = false
     return {
@@ -509,6 +515,11 @@ export class Sheet {
   constructor(journal: Journal, role: Role) {
     this.#journal = journal
     this.#role = role
+  }
+
+  /** Throws where nothing more may be signed. */
+  assertSound(): void {
+    this.#journal.assertSound()
   }
 
   /** Around a write that raises what a voucher covers: the ledger knows before, and after. `write` resolves with what is covered. */

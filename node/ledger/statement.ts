@@ -31,7 +31,8 @@ export function identitiesOf(accounts: Iterable<Live>, options: StatementOptions
   return roles.flatMap((role) => {
     const own = byRole.get(role)
     if (!own) return []
-    return role === 'provider' || role === 'hub' ? paid(role, own, options) : signed(role, own)
+    if (role === 'hub') return [...paid(role, own, options), takenOf(own, byRole.get('promised') ?? [])]
+    return role === 'provider' ? paid(role, own, options) : signed(role, own)
   })
 }
 
@@ -77,6 +78,16 @@ function paid(role: Role, accounts: readonly Live[], options: StatementOptions):
       ['on credit', -sums.credit],
     ]),
   ]
+}
+
+/** What a hub was owed for what it promised, and keeps for itself. */
+function takenOf(charged: readonly Live[], promised: readonly Live[]): Identity {
+  const sum = (accounts: readonly Live[]) => accounts.reduce((total, { balance }) => total + balance.countedNano, 0n)
+  const [chargedNano, promisedNano] = [sum(charged), sum(promised)]
+  return identity('hub', 'granted with fees', chargedNano, [
+    ['promised', promisedNano],
+    ['fees', chargedNano - promisedNano],
+  ])
 }
 
 function inFlightOf({ posted, settledNano }: Balance, rest: Nano, { confirmMs, nowMs }: StatementOptions): Nano {
@@ -152,7 +163,8 @@ export function linesOf(entries: readonly Entry[], sinceMs: number): readonly St
     const key = accountKey(entry.account)
     const before = balances.get(key) ?? emptyBalance(entry.account)
     balances.set(key, afterEntry(before, entry))
-    if (entry.type !== 'busy' && (entry.atMs >= sinceMs || entry.type === 'carried')) lines.push(lineOf(before, entry))
+    const isNothing = entry.type === 'busy' || (entry.type === 'voucher' && amountOf(before, entry) === 0n)
+    if (!isNothing && (entry.atMs >= sinceMs || entry.type === 'carried')) lines.push(lineOf(before, entry))
   }
   return lines
 }

@@ -101,9 +101,12 @@ export class Conversation {
     const listening = this.#listener.listen(frames)
     try {
       const admitted = await this.#admit()
+      const { book } = this.#parts
+      this.#line = book.line(admitted.account, this.#open.requestId, Buffer.from(this.#digest).toString('hex'))
       try {
         await this.#serve(admitted, listening)
       } finally {
+        this.#line?.end()
         this.#release(admitted.lease)
       }
     } catch (error) {
@@ -204,7 +207,6 @@ export class Conversation {
     } // no await from the check to the count: another prompt may wait for the same voucher
     const { decoding, unfinished } = this.#running
     count(unfinished, this.#payerKey, 1)
-    this.#line = book.line(account, this.#open.requestId, Buffer.from(this.#digest).toString('hex'))
     try {
       book.delivered(account, this.#payer, promptNano, this.#line)
       count(decoding, this.#payerKey, 1)
@@ -214,7 +216,6 @@ export class Conversation {
       await this.#finish(finish, listening)
     } finally {
       count(unfinished, this.#payerKey, -1)
-      this.#line?.end()
     }
   }
 
