@@ -2,13 +2,17 @@
 
 import { readFileSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { Command, CommanderError, Option } from 'commander'
 import { MeshError } from '../../protocol/errors.ts'
 import { endWith } from './exit.ts'
 import { parseAssignment } from './options.ts'
 import { silentTerminal, terminalOn } from './terminal.ts'
 
-enableCompileCache() // commands are imported below, so theirs is kept: half a second less at each later start
+// Commands are imported below, so their compiled code is kept: half a second less at each later start. Among the user's own files:
+// in the folder for temporary ones somebody else could have put code in its place.
+enableCompileCache(join(homedir(), '.cache', 'silkmesh'))
 
 export type FlagValues = Record<string, unknown>
 
