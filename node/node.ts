@@ -113,9 +113,9 @@ export async function startNode(config: Config, given: Ports, roles: Roles): Pro
   const loops: Promise<void>[] = []
 
   const account = typeof roles.settler === 'object' ? roles.settler : undefined
-  const settler = await composeSettler(config, ports, roles, account)
+  const settler = await composeSettler(config, ports, journal, roles, account)
   const spend = await composeSpend(config, ports)
-  const trade = await composeTrade(config, ports, roles, spend)
+  const trade = await composeTrade(config, ports, journal, roles, spend)
   const directory: Directory = new Directory(
     config,
     forked(ports, 'directory'),
@@ -290,14 +290,20 @@ function forked(ports: Ports, concern: string): Ports {
 }
 
 /** A provider posts by a settler, too; only one with an account is paid for it. */
-async function composeSettler(config: Config, ports: Ports, roles: Roles, account: SettlerAccount | undefined) {
+async function composeSettler(
+  config: Config,
+  ports: Ports,
+  journal: Journal,
+  roles: Roles,
+  account: SettlerAccount | undefined,
+) {
   if (account && [roles.provider?.payout, roles.hub?.payout].includes(account.payout)) {
     throw new MeshError(
       'bad-request',
       `${account.payout} is paid as a provider or hub, too: a settler needs a payout of its own, or it is paid once for both`,
     )
   }
-  const fees = account && new Fees('settler-fees', ports.store)
+  const fees = account && new Fees('settler-fees', ports.store, journal.sheet('fees-earned'))
   await fees?.recover()
   const { identity } = ports
   const settler = new Settler(config, forked(ports, 'settler'), fees && { fees, peer: identity.peerId })
@@ -309,8 +315,14 @@ async function composeSettler(config: Config, ports: Ports, roles: Roles, accoun
 
 /** What a provider needs to deal with settlers of others. */
 /** What settlers ask counts with what requests cost. */
-async function composeTrade(config: Config, ports: Ports, { provider }: Roles, spend: DailySpend | undefined) {
-  const fees = new Fees('fees', ports.store)
+async function composeTrade(
+  config: Config,
+  ports: Ports,
+  journal: Journal,
+  { provider }: Roles,
+  spend: DailySpend | undefined,
+) {
+  const fees = new Fees('fees', ports.store, journal.sheet('fees-paid'))
   await fees.recover()
   const purse = new Purse(provider?.escrow, fees, ports, spend && ((addedNano) => spend.take(addedNano)))
   return { market: new Market(config, forked(ports, 'market')), purse }

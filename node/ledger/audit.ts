@@ -3,7 +3,7 @@
 import type { Address } from '../../protocol/ids.ts'
 import type { Nano } from '../../protocol/money.ts'
 import type { Standing } from './books.ts'
-import { type Account, accountKey, type Role } from './entries.ts'
+import { type Account, accountKey, isFees, type Role } from './entries.ts'
 import { type Balance, emptyBalance, type Mismatch } from './sums.ts'
 
 export interface Start {
@@ -26,9 +26,19 @@ export function compareAtStart(
 ): Start {
   const mismatches: Mismatch[] = []
   const healed: { readonly account: Account; readonly countedNano: Nano; readonly coveredNano: Nano }[] = []
-  for (const [key, { account, coveredNano }] of standings) {
+  for (const [key, { account, coveredNano, unpaidNano }] of standings) {
     const balance = balances.get(key) ?? emptyBalance(account)
     if (balance.isClosed) continue
+    if (unpaidNano !== undefined) {
+      const owedNano = balance.countedNano - balance.coveredNano
+      const isExplained = isNew || balance.isBusy
+      const told = { account, left: 'the books', leftNano: unpaidNano, right: 'the ledger', rightNano: owedNano }
+      if (owedNano !== unpaidNano && !isExplained) mismatches.push({ ...told, what: 'fees not paid yet' })
+      else if (owedNano !== unpaidNano || balance.isBusy) {
+        healed.push({ account, countedNano: balance.coveredNano + unpaidNano, coveredNano: balance.coveredNano })
+      }
+      continue
+    }
     const isAhead = coveredNano > balance.coveredNano
     const isExplained = isAhead ? isNew || balance.isBusy : coveredNano === balance.coveredNano
     if (!isExplained) mismatches.push(covered(account, coveredNano, balance.coveredNano))
@@ -40,6 +50,7 @@ export function compareAtStart(
   for (const [key, balance] of balances) {
     const { account, countedNano, coveredNano, isBusy, isClosed, settledNano } = balance
     if (standings.has(key) || isClosed) continue
+    if (isFees(account.role) && countedNano === coveredNano) continue // nothing is owed: the books forget such a peer
     // tabs of an escrow that is no longer used are forgotten with it
     const isSigned = account.role === 'consumer' || account.role === 'granted'
     const isForgotten = isSigned && current.get(account.role) !== account.escrow

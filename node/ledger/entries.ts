@@ -53,6 +53,8 @@ export type What =
   /** The count changed by something else than a request, and why. */
   | { readonly type: 'adjusted'; readonly why: Why }
   | { readonly type: 'granted' }
+  /** Of settling, for what the chain has paid. */
+  | { readonly type: 'fee' }
   | { readonly type: 'posted'; readonly amountNano: Nano; readonly messageHash: string }
   /** What was posted did not come, or the chain refused it. */
   | { readonly type: 'failed'; readonly isRefused: boolean }
@@ -87,6 +89,17 @@ export type Entry = What & {
   readonly sums: Sums
   /** Books and ledger agree to the nano after it. */
   readonly isAtRest: boolean
+}
+
+const nowhere = parseAddress(`0:${'0'.repeat(64)}`)
+
+/** Fees are counted by peer, over all the escrows that they are paid out of. */
+export function feeAccount(peer: PeerId): AccountId {
+  return { globalId: 0, escrow: nowhere, epoch: 0, payee: nowhere, peer }
+}
+
+export function isFees(role: Role): boolean {
+  return role === 'fees-earned' || role === 'fees-paid'
 }
 
 export function accountKey({ epoch, escrow, globalId, payee, peer, role }: Account): string {
@@ -134,6 +147,7 @@ function what(raw: Raw): What {
     case 'busy':
     case 'voucher':
     case 'granted':
+    case 'fee':
     case 'closed':
       return { type: raw['type'] }
     case 'request': {

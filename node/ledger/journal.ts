@@ -17,6 +17,7 @@ import {
   decodeEntry,
   type Entry,
   encodeEntry,
+  isFees,
   type RequestNote,
   type Role,
   type What,
@@ -233,7 +234,13 @@ export class Journal {
 
   async #compareChain(chain: Pick<Chain, 'escrow' | 'payee'>, open: Open): Promise<readonly Mismatch[]> {
     const { account, isClosed, settledNano } = open.balance
-    if (isClosed || account.role === 'granted' || (open.durableNano === 0n && settledNano === 0n)) return []
+    if (
+      isClosed ||
+      account.role === 'granted' ||
+      isFees(account.role) ||
+      (open.durableNano === 0n && settledNano === 0n)
+    )
+      return []
     const escrow = await chain.escrow(account.escrow)
     if (!escrow.isEscrow || escrow.epoch !== account.epoch || escrow.globalId !== account.globalId) return []
     const { settledNano: chainNano } = await chain.payee(account.escrow, account.payee)
@@ -348,7 +355,12 @@ export class Journal {
   }
 
   granted(account: Account, nano: Nano): void {
-    this.#write(this.#of(account), { type: 'granted' }, nano)
+    this.#write(this.#of(account), { type: isFees(account.role) ? 'fee' : 'granted' }, nano)
+  }
+
+  /** By vouchers that are on disk. */
+  durableNano(account: Account): Nano {
+    return this.#of(account).durableNano
   }
 
   /** As soon as vouchers are to be expected: none of them then waits for the ledger. */
@@ -550,6 +562,11 @@ export class Sheet {
 
   granted(id: AccountId, nano: Nano): void {
     this.#journal.granted(this.#account(id), nano)
+  }
+
+  /** Covered by vouchers on disk, all together. */
+  durableNano(id: AccountId): Nano {
+    return this.#journal.durableNano(this.#account(id))
   }
 
   settled(id: AccountId, settledNano: Nano): void {

@@ -1,7 +1,7 @@
 // The ledger as people read it: for each role what adds up to what, to the nano, and the lines behind it. Pure.
 
 import type { Nano } from '../../protocol/money.ts'
-import { type Account, accountKey, type Entry, type Role, roles } from './entries.ts'
+import { type Account, accountKey, type Entry, isFees, type Role, roles } from './entries.ts'
 import { afterEntry, type Balance, emptyBalance } from './sums.ts'
 
 /** A sum and what it is made of, each counted in a way of its own. */
@@ -32,6 +32,7 @@ export function identitiesOf(accounts: Iterable<Live>, options: StatementOptions
     const own = byRole.get(role)
     if (!own) return []
     if (role === 'hub') return [...paid(role, own, options), takenOf(own, byRole.get('promised') ?? [])]
+    if (isFees(role)) return [feesOf(role, own)]
     return role === 'provider' ? paid(role, own, options) : signed(role, own)
   })
 }
@@ -87,6 +88,19 @@ function takenOf(charged: readonly Live[], promised: readonly Live[]): Identity 
   return identity('hub', 'granted with fees', chargedNano, [
     ['promised', promisedNano],
     ['fees', chargedNano - promisedNano],
+  ])
+}
+
+/** What settlers are paid for what the chain has paid; who pays ahead owes less than nothing. */
+function feesOf(role: Role, accounts: readonly Live[]): Identity {
+  let [counted, covered] = [0n, 0n]
+  for (const { balance, coveredNano } of accounts) {
+    counted += balance.countedNano
+    covered += coveredNano
+  }
+  return identity(role, 'fees', counted, [
+    ['by voucher', covered],
+    ['owed', counted - covered],
   ])
 }
 

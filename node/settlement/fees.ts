@@ -5,6 +5,8 @@ import { MeshError } from '../../protocol/errors.ts'
 import { type PeerId, parsePeerId } from '../../protocol/ids.ts'
 import type { Nano } from '../../protocol/money.ts'
 import { betterVoucher, isSameTab, type Voucher, type VoucherTerms } from '../../protocol/voucher.ts'
+import { feeAccount } from '../ledger/entries.ts'
+import type { Sheet } from '../ledger/journal.ts'
 import type { Store } from '../ports.ts'
 import { decodeRecord, encodeRecord, integer, nano, type Raw, RecordLog } from '../records.ts'
 
@@ -40,15 +42,26 @@ export class Fees {
   /** Tabs whose best voucher may never have reached the settler. */
   readonly #untold = new Map<string, PeerId>()
   readonly #log: RecordLog<Entry>
+  readonly #sheet: Sheet | undefined
   /** One change at a time: each begins with what the last one left. */
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(log: 'fees' | 'settler-fees', store: Store) {
+  /** `sheet`: its part of the ledger. */
+  constructor(log: 'fees' | 'settler-fees', store: Store, sheet?: Sheet) {
+    this.#sheet = sheet
     this.#log = new RecordLog(log, store, { encode: encodeEntry, decode: decodeEntry }, () => this.#live())
   }
 
   async recover(): Promise<void> {
     for (const entry of await this.#log.read()) this.#apply(entry)
+    const sheet = this.#sheet
+    sheet?.watch(() =>
+      [...this.#unpaid].map(([peer, unpaidNano]) => {
+        const account = feeAccount(peer)
+        const coveredNano = sheet.durableNano(account)
+        return { ...account, coveredNano, countedNano: coveredNano + unpaidNano }
+      }),
+    )
   }
 
   unpaidNano(peer: PeerId): Nano {
@@ -151,8 +164,18 @@ export class Fees {
     })
   }
 
-  #append(entry: Entry): Promise<void> {
-    return this.#log.append(entry, () => this.#apply(entry))
+  async #append(entry: Entry): Promise<void> {
+    const changeNano = entry.unpaidNano - this.unpaidNano(entry.peer)
+    const sheet = this.#sheet
+    if (!sheet || changeNano === 0n) return this.#log.append(entry, () => this.#apply(entry))
+    const account = feeAccount(entry.peer)
+    await sheet.raise(account, async () => {
+      await this.#log.append(entry, () => {
+        this.#apply(entry)
+        if (changeNano > 0n) sheet.granted(account, changeNano)
+      })
+      return sheet.durableNano(account) + (changeNano < 0n ? -changeNano : 0n)
+    })
   }
 
   #next<T>(work: () => Promise<T>): Promise<T> {
