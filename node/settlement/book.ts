@@ -34,6 +34,8 @@ export class Book {
   readonly #payout: Address
   readonly #ports: Pick<Ports, 'clock' | 'store' | 'observe'>
   readonly #channels = new Map<string, Channel>()
+  /** Channels on which something was delivered since these books were opened: what is owed there is known here. */
+  readonly #counted = new Set<string>()
   /** Of hubs' channels, by consumer. */
   readonly #lines = new Map<string, Map<PeerId, Line>>()
   readonly #waiting = new Map<string, Set<() => void>>()
@@ -131,6 +133,10 @@ export class Book {
     await this.#append(account, { peer: payer, voucher: own, atMs: nowMs }, () => {
       after = this.#put(step(this.settling(account), { type: 'voucher', voucher: own, nowMs }))
     })
+    // nothing was delivered since these books were opened: what is paid beyond them was delivered before, and forgotten
+    if (isOpening && !this.#counted.has(channelKey(before))) {
+      after = this.#acknowledge(this.settling(account), terms.amountNano)
+    }
     this.#observeBooked(voucher, payer, after.owedNano)
     return after
   }
@@ -223,6 +229,7 @@ export class Book {
   /** Counts what was just handed to the payer, and on whose line of the ledger. */
   delivered(account: Account, payer: PeerId, costNano: Nano, ledgerLine?: LedgerLine): Channel {
     const channel = this.#put(step(this.settling(account), { type: 'delivered', costNano }))
+    this.#counted.add(channelKey(channel))
     if (ledgerLine) ledgerLine.add(costNano)
     else this.#sheet?.granted(accountOf(channel), costNano)
     if (channel.payer === payer) return channel
@@ -236,15 +243,17 @@ export class Book {
     await this.accept(voucher, account, payer)
     const channel = this.settling(account)
     const owedNano = paidNano(voucher)
-    if (channel.payer === payer) {
-      const after = this.#put(step(channel, { type: 'acknowledged', owedNano }))
-      const forgottenNano = after.owedNano - channel.owedNano
-      this.#sheet?.adjusted(accountOf(channel), forgottenNano, 'a debt that these books had forgotten')
-      return after
-    }
+    if (channel.payer === payer) return this.#acknowledge(channel, owedNano)
     const line = this.#lineOf(channel, payer)
     if (owedNano > line.owedNano) this.#putLine(channel, { ...line, owedNano })
     return this.channel(account, payer)
+  }
+
+  #acknowledge(channel: Channel, owedNano: Nano): Channel {
+    const after = this.#put(step(channel, { type: 'acknowledged', owedNano }))
+    const forgottenNano = after.owedNano - channel.owedNano
+    this.#sheet?.adjusted(accountOf(channel), forgottenNano, 'a debt that these books had forgotten')
+    return after
   }
 
   settled(id: ChannelId, settledNano: Nano): void {
@@ -259,6 +268,7 @@ export class Book {
     const key = channelKey(id)
     const channel = this.#channels.get(key)
     this.#channels.delete(key)
+    this.#counted.delete(key)
     this.#lines.delete(key)
     if (channel) this.#sheet?.closed(accountOf(channel))
     return channel ? unsettledNano(channel) : 0n

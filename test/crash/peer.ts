@@ -28,6 +28,8 @@ export interface PeerSpec {
   readonly payout?: Address
   /** Whether vouchers go through a settler or a hub of the others. */
   readonly isThrough?: 'settler' | 'hub'
+  /** Settles nothing by itself. */
+  readonly isQuiet?: boolean
 }
 
 export interface RunningPeer {
@@ -134,7 +136,7 @@ function given(address: Address | undefined): Address {
 }
 
 /** At a pace for many restarts; nothing here loosens a bound that is checked. */
-function configFor({ isThrough, others, role }: PeerSpec): Config {
+function configFor({ isQuiet, isThrough, others, role }: PeerSpec): Config {
   const through = (wanted: Role): string => others.find((other) => other.role === wanted)?.peer ?? ''
   const incrementNanoMax = 3n * BigInt(creditTokens) * tokenNano
   return configOf({
@@ -154,7 +156,7 @@ function configFor({ isThrough, others, role }: PeerSpec): Config {
       completionPriceNano: tokenNano * perMillion,
     },
     settlement: {
-      thresholdNano: 1n,
+      thresholdNano: isQuiet ? 10n ** 18n : 1n,
       intervalMs: 100,
       watchMs: 200,
       confirmPollMs: 50,

@@ -347,12 +347,12 @@ export class Stage implements AsyncDisposable {
   }
 }
 
-function chainAt({ endpoint }: Localnet): TonChain {
+export function chainAt({ endpoint }: Localnet): TonChain {
   return createTonChain({ endpoint, requestsPerSecond: 1_000, clock: systemClock, random: systemRandom })
 }
 
 /** A consumer and a provider always; the settler or the hub between them where that one is to be killed. */
-async function castFor(victim: Role, dir: string, net: Localnet): Promise<readonly PeerSpec[]> {
+export async function castFor(victim: Role, dir: string, net: Localnet): Promise<readonly PeerSpec[]> {
   const through = victim === 'settler' || victim === 'hub' ? victim : undefined
   const cast: readonly Role[] = through ? ['consumer', 'provider', through] : ['consumer', 'provider']
   const chain = chainAt(net)

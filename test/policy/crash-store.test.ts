@@ -160,3 +160,17 @@ test('a debt that cannot be signed for leaves no stream open at its provider', a
   expect(await mesh.clock.finish(debts.pay(provider.peerId))).toBe(failure)
   expect(mesh.open).toBe(0)
 })
+
+test('books put back from an old copy owe nobody for what a payer has paid since', async () => {
+  const mesh = new MemoryMesh()
+  const { consumer, provider } = await pairOn(mesh)
+  const old = new Map([['book', await provider.store.read('book')]])
+  for (let turn = 0; turn < 2; turn += 1) expect(await ask(consumer, mesh)).toBe('length')
+  const paidNano = coveredNano(provider.node.channels()[0] ?? expect.fail())
+  mesh.kill(peerOf(2))
+  const again = await startProvider(mesh, new MemoryStore(old))
+  await mesh.clock.advance(60_000)
+  expect(await ask(consumer, mesh)).toBe('length')
+  expect(again.node.channels()).toMatchObject([{ owedNano: (paidNano * 3n) / 2n }])
+  expect(coveredNano(again.node.channels()[0] ?? expect.fail())).toBe((paidNano * 3n) / 2n)
+})

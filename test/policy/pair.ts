@@ -224,7 +224,7 @@ export class Pair {
   async #admit(stream: Stream, best: Voucher | undefined): Promise<void> {
     const { account, book } = this
     const end = stream.providerEnd
-    if (best) await book.accept(best, account, consumer.peerId)
+    if (best) await book.accept(best, account, consumer.peerId, true)
     if (stream.providerEnd !== end || !end) return
     const channel = book.channel(account, consumer.peerId)
     const { globalId, epoch } = account.escrow
