@@ -25,7 +25,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   const accepted = flags['accept'] === undefined ? undefined : nanoOf(String(flags['accept']))
   const isCheck = flags['check'] === true
   if (accepted !== undefined) await accept(invocation, accepted)
-  const { accounts, entries, mismatches } = await ledgerOf(invocation, isCheck)
+  const { accounts, entries, mismatches, unseen } = await ledgerOf(invocation, isCheck)
   const { confirmMs } = config.settlement
   const identities = identitiesOf(accounts, { nowMs, confirmMs })
   const lines = linesOf(entries, sinceMs)
@@ -37,13 +37,19 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   }
   if (isJson) {
     for (const line of lines) printJson({ type: 'line', ...jsonOf(line) })
-    printJson({ type: 'ledger', ok: isSound, identities, mismatches })
+    printJson({ type: 'ledger', ok: isSound, identities, mismatches, unseen })
   } else if (flags['csv'] !== '-') {
     if (identities.length === 0) terminal.ok('ledger', 'nothing was earned or spent yet')
     for (const each of identities) show(invocation, each)
     if (flags['csv'] === undefined) for (const line of lines.slice(-linesShown)) terminal.line(lineText(line))
-    if (isSound)
-      terminal.ok('agrees', isCheck ? 'books, ledger and chain, to the nano' : 'books and ledger, to the nano')
+    if (unseen > 0) {
+      terminal.warn(
+        'not compared',
+        `${unseen} accounts: this chain shows no escrow there; is --endpoint of the right one?`,
+      )
+    }
+    const compared = isCheck && unseen === 0 ? 'books, ledger and chain' : 'books and ledger'
+    if (isSound) terminal.ok('agrees', `${compared}, to the nano`)
   }
   for (const mismatch of mismatches) tell(invocation, mismatch)
   if (!isSound) process.exitCode = 1

@@ -61,6 +61,8 @@ export class Journal {
   /** Of settles that were confirmed here, by escrow and payee. */
   readonly #confirmed = new Map<string, Extract<NodeEvent, { type: 'settle-confirmed' }>>()
   readonly #mismatches: Mismatch[] = []
+  /** Accounts whose escrow the chain did not show when last asked: perhaps an endpoint that is behind, or another chain's. */
+  readonly #unseen = new Set<string>()
   #stopped: (() => void) | undefined
   /** Entries that could not be written: they come first when the disk works again. */
   #unwritten: Entry[] = []
@@ -115,6 +117,11 @@ export class Journal {
   onMismatch(stop: () => void): void {
     this.#stopped = stop
     if (this.#mismatches.length > 0) stop()
+  }
+
+  /** Accounts that could not be compared with the chain. */
+  get unseen(): number {
+    return this.#unseen.size
   }
 
   get mismatches(): readonly Mismatch[] {
@@ -242,7 +249,10 @@ export class Journal {
     )
       return []
     const escrow = await chain.escrow(account.escrow)
-    if (!escrow.isEscrow || escrow.epoch !== account.epoch || escrow.globalId !== account.globalId) return []
+    const isShown = escrow.isEscrow && escrow.globalId === account.globalId
+    if (!isShown) this.#unseen.add(accountKey(account))
+    else this.#unseen.delete(accountKey(account))
+    if (!isShown || escrow.epoch !== account.epoch) return []
     const { settledNano: chainNano } = await chain.payee(account.escrow, account.payee)
     this.#settled(account, chainNano)
     return compareChain(open.balance, chainNano)

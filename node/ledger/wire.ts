@@ -10,6 +10,8 @@ export interface Told {
   readonly entries: readonly Entry[]
   readonly accounts: readonly Live[]
   readonly mismatches: readonly ToldMismatch[]
+  /** Accounts whose escrow the chain did not show. */
+  readonly unseen: number
 }
 
 export interface ToldMismatch {
@@ -25,12 +27,13 @@ export function told(journal: Journal): Told {
     const { left, leftNano, right, rightNano } = mismatch
     return { message: describeMismatch(mismatch), left, leftNano, right, rightNano }
   })
-  return { entries: journal.entries(), accounts: journal.live(), mismatches }
+  return { entries: journal.entries(), accounts: journal.live(), mismatches, unseen: journal.unseen }
 }
 
-export function encodeTold({ accounts, entries, mismatches }: Told): string {
+export function encodeTold({ accounts, entries, mismatches, unseen }: Told): string {
   const text = new TextDecoder()
   return JSON.stringify({
+    unseen,
     entries: entries.map((entry) => text.decode(encodeEntry(entry))),
     accounts: accounts.map(({ balance, coveredNano, runningNano }) => [
       accountKey(balance.account),
@@ -48,6 +51,7 @@ export function encodeTold({ accounts, entries, mismatches }: Told): string {
 /** Throws where the text is none of this version's. */
 export function decodeTold(text: string): Told {
   const raw = JSON.parse(text) as {
+    readonly unseen: number
     readonly entries: readonly string[]
     readonly accounts: readonly (readonly [string, string, string])[]
     readonly mismatches: readonly Readonly<Record<keyof ToldMismatch, string>>[]
@@ -64,5 +68,5 @@ export function decodeTold(text: string): Told {
     leftNano: BigInt(each.leftNano),
     rightNano: BigInt(each.rightNano),
   }))
-  return { entries, accounts, mismatches }
+  return { entries, accounts, mismatches, unseen: raw.unseen }
 }

@@ -75,6 +75,33 @@ describe('the sums', () => {
   })
 })
 
+test('what was posted is in flight until the chain shows it, and names its transaction and fee then', async () => {
+  const run = new LedgerMesh()
+  const { chain } = run.mesh
+  const feeNano = 7n
+  chain.settleTransaction = (): Promise<never> => Promise.resolve({ hash: 'ab'.repeat(32), feeNano } as never)
+  const post = chain.postSettle.bind(chain)
+  const included = Promise.withResolvers<void>()
+  chain.postSettle = async (escrow, vouchers) => {
+    void included.promise.then(() => post(escrow, vouchers))
+    return { messageHash: 'cd'.repeat(32), outcome: 'posted' }
+  }
+  await run.start('provider')
+  await run.start('consumer')
+  for (let turn = 0; turn < 2; turn += 1) await run.asked(100, 80)
+  await run.mesh.clock.advance(300)
+  const inFlight = identitiesOf(run.provider?.node.ledger.live() ?? [], {
+    nowMs: run.mesh.clock.now(),
+    confirmMs: 1_000,
+  })
+  expect(inFlight.map(partsOf)[0]).toMatchObject({ sum: 29_600n, unsettled: 1_280n, 'in flight': 28_320n, settled: 0n })
+  included.resolve()
+  await run.mesh.clock.advance(500)
+  expect(sumsOf(run.provider).map(partsOf)[0]).toMatchObject({ unsettled: 0n, 'in flight': 0n, settled: 29_600n })
+  const settled = linesOf(run.provider?.node.ledger.entries() ?? [], 0).find(({ line }) => line === 'settled')
+  expect(settled).toMatchObject({ transaction: 'ab'.repeat(32), networkFeeNano: feeNano })
+})
+
 describe('the lines', () => {
   test('of both sides name the same requests and receipts, and add up to the sums', async () => {
     const run = await answered(3)
