@@ -4,6 +4,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Nano } from '../../protocol/money.ts'
 import { type Point, passesMax, points, pointsOf, type Role, roles } from './points.ts'
+import { measureRecovery } from './recovery.ts'
 import { type Draw, iterationsMax, promptNano, Stage, windowNano } from './stage.ts'
 
 interface Options {
@@ -13,6 +14,7 @@ interface Options {
   readonly role?: Role
   readonly point?: Point
   readonly json?: true
+  readonly recovery?: true
 }
 
 const options = new Command('crash')
@@ -22,6 +24,7 @@ const options = new Command('crash')
   .option('--first <n>', 'begin with this iteration, as a failure says', natural, 0)
   .addOption(new Option('--role <role>', 'only this one is killed').choices(roles))
   .addOption(new Option('--point <point>', 'only there').choices(Object.keys(points)))
+  .option('--recovery', 'kill nothing: how long the books of 100 000 vouchers take to open')
   .option('--json', 'one object with the figures at the end, and nothing else')
   .addHelpText(
     'after',
@@ -32,7 +35,21 @@ const options = new Command('crash')
   .parse()
   .opts<Options>()
 
-process.exitCode = await run(options)
+process.exitCode = options.recovery ? await showRecovery(options) : await run(options)
+
+async function showRecovery({ json }: Options): Promise<number> {
+  for (const channels of [100, 100_000]) {
+    const found = await measureRecovery(100_000, channels)
+    const { bytes, openMs, readMs, vouchers } = found
+    const megabytes = (bytes / 1e6).toFixed(0)
+    if (json) console.log(JSON.stringify(found))
+    else
+      console.log(
+        `${vouchers} vouchers of ${channels} payers, ${megabytes} MB: opened in ${openMs} ms, read in ${readMs} ms`,
+      )
+  }
+  return 0
+}
 
 async function run({ first, iterations, json, point, role: only, seed }: Options): Promise<number> {
   const killed = roles.filter((role) => only === undefined || role === only)
