@@ -40,12 +40,12 @@ process.exitCode = options.recovery ? await showRecovery(options) : await run(op
 async function showRecovery({ json }: Options): Promise<number> {
   for (const channels of [100, 100_000]) {
     const found = await measureRecovery(100_000, channels)
-    const { bytes, openMs, readMs, vouchers } = found
+    const { bytes, openMs, processorMs, readMs, vouchers } = found
     const megabytes = (bytes / 1e6).toFixed(0)
     if (json) console.log(JSON.stringify(found))
     else
       console.log(
-        `${vouchers} vouchers of ${channels} payers, ${megabytes} MB: opened in ${openMs} ms, read in ${readMs} ms`,
+        `${vouchers} vouchers of ${channels} payers, ${megabytes} MB: opened in ${openMs} ms, read in ${readMs} ms, ${processorMs} ms of processor time`,
       )
   }
   return 0
