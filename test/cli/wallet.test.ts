@@ -82,7 +82,7 @@ describe('silkmesh wallet', () => {
     expect(await owner.order('balance')).toMatchObject({
       escrow: { isDeployed: true, freeNano: '0', unlockAtMs: 0, epoch: 1 },
     })
-  })
+  }, 120_000)
 
   it('names the missing amount, the address to send it to and the faucet where the wallet has too little', async () => {
     const owner = new Owner()
@@ -101,7 +101,7 @@ describe('silkmesh wallet', () => {
     const balance = await owner.order('balance')
     expect(balance).toMatchObject({ escrow: { isDeployed: false } })
     expect(balance['earlierEscrows']).toEqual([
-      { address: escrow, balanceNano: String(await onChain(escrow)), isUsable: true },
+      { address: escrow, balanceNano: String(await onChain(escrow)), isUsable: true, unlockAtMs: 0 },
     ])
     await owner.order('unlock', '--escrow', String(escrow))
     await localnet.advance(7_300)
