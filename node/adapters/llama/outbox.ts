@@ -6,6 +6,11 @@ import { decodeAheadTokens } from './messages.ts'
 
 /** Tokens that follow each other faster travel together: a message costs about as much as a token of a tiny model. */
 const coalesceMs = 20
+/**
+ * Half a credit window is the most that one frame may hold, and what is larger is taken apart into pieces that bear no ids, after
+ * which no other provider can go on: this many fit into a window of sixteen.
+ */
+const tokensMax = 8
 
 /** How far the decoder may run ahead of what the node's caller took. */
 export class Window {
@@ -61,7 +66,7 @@ export class Outbox {
     }
     this.#held = this.#held ? joined(this.#held, said) : said
     const waitMs = this.#sentMs + coalesceMs - performance.now()
-    if (waitMs <= 0) this.flush()
+    if (waitMs <= 0 || this.#held.tokens >= tokensMax) this.flush()
     else this.#timer ??= setTimeout(() => this.flush(), waitMs)
   }
 
