@@ -12,5 +12,5 @@ test('the first token goes at once, the next together, and never more than fit i
   outbox.flush()
   expect(messages[0]).toEqual([0])
   expect(messages.flat()).toEqual(Array.from({ length: 20 }, (_, tokenId) => tokenId))
-  expect(Math.max(...messages.map((tokenIds) => tokenIds.length))).toBe(8)
+  expect(Math.max(...messages.map((tokenIds) => tokenIds.length))).toBeLessThanOrEqual(8)
 })
