@@ -53,7 +53,13 @@ export async function openHome(path: string, passphrase: Passphrase = noPassphra
 
 /** One whose keys are there: looking at them makes none. */
 export async function existingHome(path: string, passphrase: Passphrase): Promise<Home> {
-  if (hasSecrets(path)) return openHome(path, passphrase)
+  assertHome(path)
+  return openHome(path, passphrase)
+}
+
+/** Throws `bad-request` where no keys are there: a mistyped path is not an empty home. */
+export function assertHome(path: string): void {
+  if (hasSecrets(path)) return
   throw new MeshError(
     'bad-request',
     `${path} has no keys yet; any command that needs them makes them, such as \`silkmesh wallet address\`, and ` +

@@ -129,7 +129,7 @@ async function phraseText(file: unknown): Promise<string> {
 }
 
 /** Throws where the answer is not yes, or there is nobody to give it. */
-async function confirm(question: string): Promise<void> {
+export async function confirm(question: string): Promise<void> {
   if (process.stdin.isTTY !== true) {
     throw new MeshError('bad-request', 'nobody is there to confirm it; --yes says that it is meant')
   }

@@ -5,7 +5,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
-import { MeshError } from '../../protocol/errors.ts'
+import { asMeshError, MeshError } from '../../protocol/errors.ts'
 
 const host = '127.0.0.1'
 /** A question is one line. */
@@ -37,8 +37,10 @@ export function openLedgerDoor(home: string, answer: (question: Question) => Pro
       }
       answer({ isCheck: word === 'check' }).then(
         (told) => socket.end(told),
-        (error: unknown) =>
-          socket.end(JSON.stringify({ error: error instanceof Error ? error.message : String(error) })),
+        (error: unknown) => {
+          const { code, message } = asMeshError(error, 'internal')
+          socket.end(JSON.stringify({ error: { code, message } }))
+        },
       )
     })
   })

@@ -10,7 +10,8 @@ import { csvOf, type Identity, identitiesOf, linesOf, type StatementLine } from 
 import { decodeTold, type Told, type ToldMismatch, told } from '../ledger/wire.ts'
 import { openChain } from './accounts.ts'
 import { type Invocation, invocationOf } from './flags.ts'
-import { openHomeStore } from './home.ts'
+import { failureOf, type Stated } from './gateway-client.ts'
+import { assertHome, openHomeStore } from './home.ts'
 import { askLedgerDoor } from './ledger-door.ts'
 import { printJson } from './terminal.ts'
 
@@ -24,6 +25,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   const sinceMs = flags['since'] === undefined ? 0 : sinceOf(String(flags['since']), nowMs)
   const accepted = flags['accept'] === undefined ? undefined : nanoOf(String(flags['accept']))
   const isCheck = flags['check'] === true
+  assertHome(invocation.home)
   if (accepted !== undefined) await accept(invocation, accepted)
   const { accounts, entries, mismatches, unseen } = await ledgerOf(invocation, isCheck)
   const { confirmMs } = config.settlement
@@ -33,7 +35,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   if (flags['csv'] !== undefined) {
     const csv = csvOf(lines, moment)
     if (flags['csv'] === '-') process.stdout.write(csv)
-    else writeFileSync(String(flags['csv']), csv, { mode: 0o600 })
+    else writeCsv(String(flags['csv']), csv)
   }
   if (isJson) {
     for (const line of lines) printJson({ type: 'line', ...jsonOf(line) })
@@ -55,12 +57,24 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   if (!isSound) process.exitCode = 1
 }
 
+function writeCsv(path: string, csv: string): void {
+  try {
+    writeFileSync(path, csv, { mode: 0o600 })
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new MeshError(
+      'bad-request',
+      `--csv ${path} cannot be written (${reason}); name a file in a folder that exists`,
+    )
+  }
+}
+
 /** Of the node that runs for this home, or out of its books where none does. */
 async function ledgerOf(invocation: Invocation, isCheck: boolean): Promise<Told> {
   const answer = await askLedgerDoor(invocation.home, { isCheck })
   if (answer !== undefined) {
-    const { error } = JSON.parse(answer) as { readonly error?: string }
-    if (error !== undefined) throw new MeshError('internal', error)
+    const { error } = JSON.parse(answer) as { readonly error?: Stated }
+    if (error !== undefined) throw failureOf(error)
     return decodeTold(answer)
   }
   return withJournal(invocation, async (journal) => {

@@ -308,7 +308,9 @@ identityCommand('restore', 'into a new home, from the words of a backup')
   .option('--encrypt', 'seal the keys by a passphrase at once')
 mesh(
   command('rotate', 'a new identity and escrow; the old escrow begins to close', () => import('./rotate.ts'), identity),
-).option('--leave-debts', 'do not ask providers what the old key still owes')
+)
+  .option('--leave-debts', 'do not ask providers what the old key still owes')
+  .option('--yes', 'it is meant: do not ask')
 
 const keys = program
   .command('keys')

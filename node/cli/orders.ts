@@ -32,6 +32,12 @@ export function showOrder({ order, from, globalId, feeNano, balanceNano }: Sendi
   terminal.ok('meaning', meaning)
   if (bodyBoc !== undefined) terminal.ok('body', bodyBoc)
   if (initCell) terminal.ok('init', `${initCell.toBoc().length} bytes, hash ${initCell.hash().toString('hex')}`)
+  const isCovered = balanceNano >= amountNano
+  if (!isCovered)
+    terminal.warn(
+      'short',
+      `the wallet lacks ${formatGram(amountNano - balanceNano)} GRAM and the fee: it could not send this`,
+    )
   terminal.ok('fee', feeNano === undefined ? 'not known: the wallet could not send it now' : feeText(feeNano))
   return {
     from,
@@ -43,6 +49,7 @@ export function showOrder({ order, from, globalId, feeNano, balanceNano }: Sendi
     body: bodyBoc ?? null,
     init: initCell?.toBoc().toString('base64') ?? null,
     feeNano: feeNano ?? null,
+    isCovered,
   }
 }
 

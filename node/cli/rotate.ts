@@ -16,6 +16,7 @@ import { rememberEscrow } from './escrows.ts'
 import { untilStopped } from './exit.ts'
 import { type Invocation, invocationOf } from './flags.ts'
 import { existingHome, type Home, openHomeStore } from './home.ts'
+import { confirm } from './identity.ts'
 import { startNetwork } from './runtime.ts'
 import { rotated, type Secrets, writeSecrets } from './secrets.ts'
 import { printJson } from './terminal.ts'
@@ -33,6 +34,9 @@ export async function run(flags: Readonly<Record<string, unknown>>): Promise<voi
   const invocation = invocationOf({ ...flags })
   const { config, isJson, terminal } = invocation
   const home = await existingHome(invocation.home, invocation.passphrase)
+  if (!home.secrets.leaving && flags['yes'] !== true) {
+    await confirm('Another identity takes the place of this one for good, and its escrow begins to close. Type yes: ')
+  }
   const seal = home.isSealed ? await invocation.passphrase.for(home.path) : undefined
   const chain = openChain(config)
   const signal = untilStopped(false)
@@ -57,6 +61,10 @@ export async function run(flags: Readonly<Record<string, unknown>>): Promise<voi
     terminal.ok('escrow', `${escrow}; \`silkmesh wallet deposit <gram>\` opens it`)
     const unlockAtMs = secrets.leaving && (await leave(parts, secrets, secrets.leaving, seal))
     const rest = { peerId, escrow, rotation: secrets.rotation, oldEscrow: secrets.leaving, unlockAtMs }
+    const { rotation } = secrets
+    if (secrets.words)
+      terminal.warn('backup', `the same words restore it with --rotation ${rotation}: note that beside them`)
+    else terminal.warn('backup', 'the words of an earlier backup restore the old identity: print them again')
     if (isJson) printJson({ ok: true, ...rest })
   } finally {
     await store.close()

@@ -134,16 +134,21 @@ function streamsOf({ consumer, provider }: Config): Pick<Libp2pSettings, 'inboun
 
 const refusedStreams = 4
 
-function assertUsable({ network, settlement: { settler } }: Config): void {
+function assertUsable({ consumer: { hub }, network, settlement: { settler } }: Config): void {
   for (const text of network.listen) parseOwnAddress('listen', text)
   for (const text of network.announce) parseOwnAddress('announce', text)
   for (const text of network.bootstrap) parsePeerAddress('bootstrap address', text)
-  if (settler === '' || settler === 'market') return
+  if (settler !== 'market') assertPeer('settlement.settler', settler, ', or market')
+  assertPeer('consumer.hub', hub)
+}
+
+function assertPeer(setting: string, peer: string, otherwise = ''): void {
+  if (peer === '') return
   try {
-    parsePeerId(settler)
+    parsePeerId(peer)
   } catch (error) {
     const expected = error instanceof Error ? error.message : String(error)
-    throw new MeshError('bad-request', `settlement.settler: ${expected}, or market`)
+    throw new MeshError('bad-request', `${setting}: ${expected}${otherwise}`)
   }
 }
 

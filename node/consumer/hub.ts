@@ -4,7 +4,7 @@
 import { asMeshError, type ErrorCode, MeshError } from '../../protocol/errors.ts'
 import { decodeFromHub, encodeHubFrame, type FromHub, feeNano, type HubTerms, verifyGrant } from '../../protocol/hub.ts'
 import { type Address, hubProtocol, type PeerId, publicKeyOf } from '../../protocol/ids.ts'
-import { largest, type Nano } from '../../protocol/money.ts'
+import { formatGram, largest, type Nano } from '../../protocol/money.ts'
 import {
   betterVoucher,
   isSameTab,
@@ -23,6 +23,9 @@ import type { DailySpend } from './daily-spend.ts'
 import type { OwnEscrow } from './session.ts'
 import { Tabs } from './tab.ts'
 import type { VoucherSource } from './voucher-source.ts'
+
+/** Increments bought in a row for one payment; a dearer one is paid directly. */
+const incrementsAtOnceMax = 64n
 
 /** The hub failed, and not the provider that was to be paid through it. */
 export class HubFailure extends MeshError {}
@@ -203,19 +206,27 @@ export class Hub {
       throw failed('escrow-unusable', `it now pays out of ${escrow} in epoch ${epoch}`)
     }
     const held = betterVoucher(best, this.#granted.get(grantKey(terms)))
-    if (held && paidNano(held) >= terms.amountNano) return held
-    return this.#buy(open, { payee: terms.payee, creditNano: terms.amountNano }, held)
+    const { hubIncrementNanoMax: oursNano } = this.#config
+    const { incrementNanoMax: theirsNano } = open.terms
+    const mostNano = theirsNano < oursNano ? theirsNano : oursNano
+    // one after the other: the hub is trusted with no more than one, however much is owed at once
+    const openNano = terms.amountNano - (held ? paidNano(held) : 0n)
+    if (openNano > mostNano * incrementsAtOnceMax) {
+      const problem = `${formatGram(openNano)} GRAM at once, at most ${incrementsAtOnceMax} times ${formatGram(mostNano)} go through this hub`
+      throw failed('over-budget', problem)
+    }
+    let granted = held
+    for (let paid = held ? paidNano(held) : 0n; !granted || paid < terms.amountNano; paid = paidNano(granted)) {
+      const creditNano = terms.amountNano - paid > mostNano ? paid + mostNano : terms.amountNano
+      granted = await this.#buy(open, { payee: terms.payee, creditNano }, granted)
+    }
+    return granted
   }
 
   /** Signs for one increment, durably, and asks for it. */
   async #buy(open: Open, want: Omit<Wanted, 'chargeNano'>, held: Voucher | undefined): Promise<Voucher> {
-    const { feePpm, incrementNanoMax: theirsNano } = open.terms
+    const { feePpm } = open.terms
     const incrementNano = want.creditNano - (held ? paidNano(held) : 0n)
-    const { hubIncrementNanoMax: oursNano } = this.#config
-    const mostNano = theirsNano < oursNano ? theirsNano : oursNano
-    if (incrementNano > mostNano) {
-      throw failed('over-budget', `${incrementNano} nano at once, at most ${mostNano} go through this hub`)
-    }
     const account = this.#own
     const wants = { ...want, chargeNano: incrementNano + feeNano(incrementNano, feePpm) }
     await this.#sign(

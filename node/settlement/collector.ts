@@ -1,7 +1,7 @@
 // A provider's way to its money: watches its channels, decides when one is due, and hands vouchers to a settler – another
 // peer's where one is named or the market has a good one, its own otherwise and whenever the other does not deliver.
 
-import { asMeshError, MeshError } from '../../protocol/errors.ts'
+import { asMeshError } from '../../protocol/errors.ts'
 import { type PeerId, parsePeerId } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
 import type { Nano } from '../../protocol/money.ts'
@@ -200,10 +200,10 @@ export class Collector {
     for (const channels of chainsOf(theirs)) {
       for (let at = 0; at < channels.length; at += limits.voucherBatchMax) {
         const batch = channels.slice(at, at + limits.voucherBatchMax)
-        const isTaken = await this.#handTo(await this.#chosen(batch, false, signal), batch, signal)
+        const taken = await this.#handTo(await this.#chosen(batch, false, signal), batch, signal)
         if (signal.aborted) return
-        if (isTaken) for (const { channel, settler } of isTaken) this.#noteHandOver(channel, settler, nowMs)
-        else for (const channel of batch) await this.#settleHere(channel)
+        for (const { channel, settler } of taken) this.#noteHandOver(channel, settler, nowMs)
+        for (const channel of batch.slice(taken.length)) await this.#settleHere(channel)
       }
     }
   }
@@ -225,18 +225,19 @@ export class Collector {
     return { peer, advert }
   }
 
-  /** Undefined where the settler did not take them all. */
+  /** The first of them, as many as the settler took. */
   async #handTo(
     chosen: Chosen | undefined,
     batch: readonly Channel[],
     signal: AbortSignal,
     isWatch = false,
-  ): Promise<readonly { readonly channel: Channel; readonly settler: PeerId }[] | undefined> {
-    if (!chosen) return undefined
+  ): Promise<readonly { readonly channel: Channel; readonly settler: PeerId }[]> {
+    if (!chosen) return []
     const { advert, peer } = chosen
     const { market, purse } = this.#parts
     const { observe } = this.#ports
     const vouchers = batch.flatMap(({ best }) => (best ? [best] : []))
+    const instead = isWatch ? 'which was to watch over vouchers' : 'posting from here instead'
     try {
       const tab = advert && (await purse.tabTo(advert))
       for (const channel of batch) {
@@ -246,22 +247,27 @@ export class Collector {
       const options = { isWatch, ...purse.stated(peer, tab) }
       const reply = await askSettler(this.#ports, this.#config.settlement.handoverMs, peer, vouchers, options, signal)
       if (tab && reply.fee) await purse.hear(peer, tab, reply.fee)
-      if (reply.accepted < vouchers.length) {
-        throw new MeshError(
-          reply.code ?? 'internal',
-          `settler took ${reply.accepted} of ${vouchers.length}: ${reply.message}`,
-        )
+      const { accepted, code = 'internal', message } = reply
+      if (accepted > 0) {
+        const amountNano = vouchers.slice(0, accepted).reduce((sum, { terms }) => sum + terms.amountNano, 0n)
+        observe({ type: 'vouchers-handed-over', settler: peer, vouchers: accepted, amountNano })
       }
-      const amountNano = vouchers.reduce((sum, { terms }) => sum + terms.amountNano, 0n)
-      observe({ type: 'vouchers-handed-over', settler: peer, vouchers: reply.accepted, amountNano })
-      return batch.map((channel) => ({ channel, settler: peer }))
+      if (accepted < vouchers.length) {
+        const count = `took ${accepted} of ${vouchers.length}: ${message}`
+        observe({ type: 'fault', where: `settler ${peer}, ${instead}`, code, message: count })
+        if (code !== 'escrow-unusable') market.rest(peer) // that is about the voucher, such as one below its least
+      }
+      for (const channel of batch.slice(accepted)) {
+        const key = channelKey(channel)
+        if (!this.#watched.has(key)) await purse.fees.drop(key) // what it has of one it watches may earn its fee yet
+      }
+      return batch.slice(0, accepted).map((channel) => ({ channel, settler: peer }))
     } catch (error) {
-      if (signal.aborted) return undefined
+      if (signal.aborted) return []
       market.rest(peer)
       const { code, message } = asMeshError(error)
-      const instead = isWatch ? 'which was to watch over vouchers' : 'posting from here instead'
       observe({ type: 'fault', where: `settler ${peer}, ${instead}`, code, message })
-      return undefined
+      return []
     }
   }
 
@@ -282,7 +288,7 @@ export class Collector {
     this.#watchAtMs = nowMs
     const chosen = await this.#chosen(batch, true, signal)
     const taken = await this.#handTo(chosen, batch.slice(0, limits.voucherBatchMax), signal, true)
-    for (const { channel, settler: peer } of taken ?? []) {
+    for (const { channel, settler: peer } of taken) {
       this.#watched.set(channelKey(channel), { settler: peer, amountNano: coveredNano(channel) })
     }
   }

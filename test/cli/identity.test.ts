@@ -90,13 +90,13 @@ describe('a rotation', () => {
     await order(home, 'wallet', 'faucet', '10')
     const { escrow: old } = await order(home, 'wallet', 'deposit', '2')
     const before = await openHome(home)
-    const rotation = await order(home, 'identity', 'rotate')
+    const rotation = await order(home, 'identity', 'rotate', '--yes')
     expect(rotation).toMatchObject({ rotation: 1, oldEscrow: old, unlockAtMs: expect.any(Number) })
     const after = await openHome(home)
     expect(after.secrets).toEqual(await rotated(before.secrets, undefined))
     // as if it had died once the old escrow was closing
     await writeSecrets(home, { ...after.secrets, leaving: parseAddress(String(old)) }, undefined)
-    expect(await order(home, 'identity', 'rotate')).toEqual(rotation)
+    expect(await order(home, 'identity', 'rotate', '--yes')).toEqual(rotation)
     expect((await openHome(home)).secrets).toEqual(after.secrets)
     const { escrow } = await order(home, 'wallet', 'deposit', '1')
     expect(escrow).toBe(rotation['escrow'])
@@ -110,7 +110,7 @@ describe('a rotation', () => {
     // as if the next one had died once its key was on disk
     const next = await rotated(after.secrets, parseAddress(String(escrow)))
     await writeSecrets(home, next, undefined)
-    expect(await order(home, 'identity', 'rotate')).toMatchObject({ rotation: 2, oldEscrow: escrow })
+    expect(await order(home, 'identity', 'rotate', '--yes')).toMatchObject({ rotation: 2, oldEscrow: escrow })
     expect((await openHome(home)).secrets).toEqual({ ...next, leaving: undefined })
     expect(await order(home, 'wallet', 'balance')).toMatchObject({
       earlierEscrows: [{ address: escrow, unlockAtMs: expect.any(Number), isUsable: true }],

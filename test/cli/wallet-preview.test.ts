@@ -40,6 +40,7 @@ it('a dry run prints each message whole, and the chain stays as it is', async ()
         body: null,
         init: expect.any(String),
         feeNano: null,
+        isCovered: false,
       },
     ],
   })

@@ -99,6 +99,18 @@ describe('through a hub', () => {
     expect(providers[0]?.node.channels().map(unpaidNano)).toEqual([0n])
     expect(eventsOf(consumers[0], 'hub-left')).toEqual([])
   })
+
+  test('what is owed at once and more than it is trusted with is paid in several increments', async () => {
+    const incrementNano = 1_000n // a frame of sixteen tokens costs 2 560
+    const { consumers, hub, mesh, providers } = await stage({ consumerConfig: { hubIncrementNanoMax: incrementNano } })
+    const { costNano } = await mesh.clock.finish(ask(consumers[0]))
+    await mesh.clock.advance(1)
+    expect(coveredAt(providers[0], hubEscrow)).toBe(costNano)
+    const increments = eventsOf(hub, 'hub-granted').map((event) => event.incrementNano)
+    expect(increments.filter((nano) => nano > incrementNano)).toEqual([])
+    expect(increments.length).toBeGreaterThanOrEqual(Number(costNano / incrementNano))
+    expect(eventsOf(consumers[0], 'hub-left')).toEqual([])
+  })
 })
 
 /** Where nothing stands between what a tab says and what was promised. */
