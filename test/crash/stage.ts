@@ -53,7 +53,8 @@ export const iterationsMax = 2_000
 const escrowNano: Nano = 9_000_000_000_000n
 const restMs = 20_000
 const pollMs = 10
-const roundsMax = 20
+/** On a quiet machine a round is over before a settler, which is asked now and then, passes a point once. */
+const roundsMax = 400
 const globalId = 31_337
 const unlockDelaySec = 86_400
 
