@@ -2,7 +2,7 @@
 // asked for, by the wallet itself.
 
 import { formatGram, type Nano } from '../../protocol/money.ts'
-import { betterVoucher, isSameTab, type Voucher } from '../../protocol/voucher.ts'
+import { betterVoucher, type Voucher } from '../../protocol/voucher.ts'
 import { systemClock } from '../adapters/system.ts'
 import type { TonChain } from '../adapters/ton/chain.ts'
 import type { Wallet } from '../adapters/wallet.ts'
@@ -75,13 +75,13 @@ export async function collect(parts: Parts): Promise<Record<string, unknown>> {
 async function vouchersOf(home: Home): Promise<readonly Voucher[]> {
   const store = openHomeStore(home)
   try {
-    const best: Voucher[] = []
+    const best = new Map<string, Voucher>()
     for (const { voucher } of await new VoucherLog('book', store, () => []).read()) {
-      const at = best.findIndex(({ terms }) => isSameTab(terms, voucher.terms))
-      if (at < 0) best.push(voucher)
-      else best[at] = betterVoucher(best[at], voucher) ?? voucher
+      const { epoch, escrow, globalId, payee } = voucher.terms
+      const tab = `${globalId}/${escrow}/${epoch}/${payee}`
+      best.set(tab, betterVoucher(best.get(tab), voucher) ?? voucher)
     }
-    return best
+    return [...best.values()]
   } finally {
     await store.close()
   }

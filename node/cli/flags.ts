@@ -52,3 +52,12 @@ export function invocationOf(flags: Record<string, unknown>): Invocation {
     passphrase: passphraseFrom(resolved.config.node.passphraseFile, process.env),
   }
 }
+
+/** Flags with settings that were said in other words; one that is undefined was not said. */
+export function withSettings(
+  flags: Readonly<Record<string, unknown>>,
+  settings: Readonly<Record<string, string | undefined>>,
+): Record<string, unknown> {
+  const assigned = (flags['set'] as readonly (readonly [string, string])[] | undefined) ?? []
+  return { ...flags, set: [...assigned, ...Object.entries(settings).filter(([, value]) => value !== undefined)] }
+}

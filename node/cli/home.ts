@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { MeshError } from '../../protocol/errors.ts'
 import { type OpenStore, openStore } from '../adapters/sqlite.ts'
 import type { Passphrase } from './passphrase.ts'
-import { keyText } from './private-files.ts'
+import { keyText, reasonOf } from './private-files.ts'
 import { hasSecrets, openSecrets, type StoredSecrets } from './secrets.ts'
 
 export interface Home extends StoredSecrets {
@@ -78,8 +78,4 @@ export function openHomeStore(home: Pick<Home, 'storePath'>): OpenStore {
 const noPassphrase: Passphrase = {
   stated: () => undefined,
   for: (what) => Promise.reject(new MeshError('bad-request', `a passphrase is needed for ${what}`)),
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

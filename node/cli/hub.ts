@@ -3,17 +3,14 @@
 import type { Address } from '../../protocol/ids.ts'
 import { walletOf } from './accounts.ts'
 import { stopped, untilStopped } from './exit.ts'
-import { invocationOf } from './flags.ts'
+import { invocationOf, withSettings } from './flags.ts'
 import { openEscrow } from './open-escrow.ts'
 import { startRuntime } from './runtime.ts'
-import { feePpmOf } from './settle.ts'
 import { printJson } from './terminal.ts'
-import { accountOf, amountOf } from './words.ts'
+import { accountOf, amountOf, feePpmOf } from './words.ts'
 
 export async function run(flags: Record<string, unknown>): Promise<void> {
-  const set = [...((flags['set'] as readonly (readonly [string, string])[] | undefined) ?? [])]
-  if (flags['fee'] !== undefined) set.push(['hub.feePpm', String(feePpmOf(String(flags['fee'])))])
-  const invocation = invocationOf({ ...flags, set })
+  const invocation = invocationOf(withSettings(flags, { 'hub.feePpm': feePpmOf(flags['fee']) }))
   const { config, isJson, terminal } = invocation
   const signal = untilStopped(invocation.withParent)
   const depositNano = flags['deposit'] === undefined ? undefined : amountOf('--deposit', String(flags['deposit']))

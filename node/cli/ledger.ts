@@ -13,6 +13,7 @@ import { type Invocation, invocationOf } from './flags.ts'
 import { failureOf, type Stated } from './gateway-client.ts'
 import { assertHome, openHomeStore } from './home.ts'
 import { askLedgerDoor } from './ledger-door.ts'
+import { reasonOf } from './private-files.ts'
 import { printJson } from './terminal.ts'
 
 /** Told without --csv. */
@@ -61,11 +62,8 @@ function writeCsv(path: string, csv: string): void {
   try {
     writeFileSync(path, csv, { mode: 0o600 })
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new MeshError(
-      'bad-request',
-      `--csv ${path} cannot be written (${reason}); name a file in a folder that exists`,
-    )
+    const problem = `--csv ${path} cannot be written (${reasonOf(error)})`
+    throw new MeshError('bad-request', `${problem}; name a file in a folder that exists`)
   }
 }
 

@@ -1,16 +1,19 @@
 // `silkmesh settle`: hold vouchers of others, settle them on chain and watch over them, for a fee or none. Holds no coins.
 
-import { MeshError } from '../../protocol/errors.ts'
 import { formatGram } from '../../protocol/money.ts'
 import { walletOf } from './accounts.ts'
 import { stopped, untilStopped } from './exit.ts'
-import { invocationOf } from './flags.ts'
+import { invocationOf, withSettings } from './flags.ts'
 import { startRuntime } from './runtime.ts'
 import { printJson } from './terminal.ts'
-import { accountOf } from './words.ts'
+import { accountOf, feePpmOf } from './words.ts'
 
 export async function run(flags: Record<string, unknown>): Promise<void> {
-  const invocation = invocationOf(withSettings(flags))
+  const settings = {
+    'settlement.settlerFeePpm': feePpmOf(flags['fee']),
+    'settlement.settlerWatches': flags['watch'] === false ? 'false' : undefined,
+  }
+  const invocation = invocationOf(withSettings(flags, settings))
   const { config, isJson, terminal } = invocation
   const signal = untilStopped(invocation.withParent)
   let payout = flags['payout'] === undefined ? undefined : accountOf('--payout', String(flags['payout']))
@@ -36,20 +39,4 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   )
   await stopped(runtime.until)
   await runtime.stop()
-}
-
-/** Flags that are said in other words than their settings. */
-function withSettings(flags: Record<string, unknown>): Record<string, unknown> {
-  const set = [...((flags['set'] as readonly (readonly [string, string])[] | undefined) ?? [])]
-  if (flags['fee'] !== undefined) set.push(['settlement.settlerFeePpm', String(feePpmOf(String(flags['fee'])))])
-  if (flags['watch'] === false) set.push(['settlement.settlerWatches', 'false'])
-  return { ...flags, set }
-}
-
-/** `0.5%` → 5 000. Throws `bad-request` saying what was expected. */
-export function feePpmOf(text: string): number {
-  const match = /^(\d{1,2}(?:\.\d{1,4})?) ?%$/.exec(text)
-  const ppm = match ? Math.round(Number(match[1]) * 10_000) : Number.NaN
-  if (ppm >= 0 && ppm <= 100_000) return ppm
-  throw new MeshError('bad-request', `--fee "${text.slice(0, 40)}", expected a percentage from 0% to 10%, such as 0.5%`)
 }

@@ -37,3 +37,13 @@ export function accountOf(what: string, text: string): Address {
     )
   }
 }
+
+/** `--fee 0.5%` as the setting's millionths, `5000`; undefined where it was not said. */
+export function feePpmOf(fee: unknown): string | undefined {
+  if (fee === undefined) return undefined
+  const text = String(fee)
+  const match = /^(\d{1,2}(?:\.\d{1,4})?) ?%$/.exec(text)
+  const ppm = match ? Math.round(Number(match[1]) * 10_000) : Number.NaN
+  if (ppm >= 0 && ppm <= 100_000) return String(ppm)
+  throw new MeshError('bad-request', `--fee "${text.slice(0, 40)}", expected a percentage from 0% to 10%, such as 0.5%`)
+}

@@ -1,6 +1,7 @@
 // How fast others empty an escrow, by its last two reads.
 
 import type { Address } from '../../protocol/ids.ts'
+import { keep } from '../../protocol/keep.ts'
 import type { Nano } from '../../protocol/money.ts'
 
 /** Escrows remembered, the one read longest ago goes first. */
@@ -31,10 +32,6 @@ export class DrainMeter {
     if (before && elapsedMs < this.#intervalMs / 2) return before.drainNano
     const leftNano = before ? before.freeNano - freeNano - ownNano : 0n
     const drainNano = leftNano > 0n ? (leftNano * BigInt(this.#intervalMs)) / BigInt(Math.max(1, elapsedMs)) : 0n
-    this.#reads.delete(escrow)
-    this.#reads.set(escrow, { atMs: nowMs, freeNano, drainNano })
-    const [oldest] = this.#reads.keys()
-    if (this.#reads.size > escrowsMax && oldest !== undefined) this.#reads.delete(oldest)
-    return drainNano
+    return keep(this.#reads, escrow, { atMs: nowMs, freeNano, drainNano }, escrowsMax).drainNano
   }
 }
