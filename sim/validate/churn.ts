@@ -50,6 +50,7 @@ export function validateChurn({
       k: 8,
       prefixBits: undefined,
       alpha: 3,
+      meetingsMax: 0,
       requestBytes: 44,
       answerBytes: 24,
       contactBytes: 26,

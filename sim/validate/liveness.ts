@@ -62,7 +62,15 @@ export function validateLiveness({
     headerBytes: 40,
     sessionMs: (isFirst) =>
       isFirst ? leftOf(drawn, sessions.next(), sessions.next()) : weibull(sessions, shape, scaleMs),
-    settings: { ...dhtDefaults, k, prefixBits: undefined, alpha: concurrency, refreshMs, verifyMs: idle * refreshMs },
+    settings: {
+      ...dhtDefaults,
+      k,
+      prefixBits: undefined,
+      alpha: concurrency,
+      meetingsMax: 0,
+      refreshMs,
+      verifyMs: idle * refreshMs,
+    },
   })
   scheduler.run(warmupMs)
   const holders: number[] = []

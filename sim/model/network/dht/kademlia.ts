@@ -18,6 +18,10 @@ interface Member {
   records: Map<string, Records> | undefined
   /** Run when the table is no longer empty. */
   waiting: (() => void)[]
+  /** Told of by answers, and not asked themselves yet. */
+  readonly told: Set<number>
+  /** Asked now whether they are there. */
+  meetings: number
   isOver: boolean
 }
 
@@ -89,6 +93,8 @@ export class Kademlia {
       behaviour,
       records: undefined,
       waiting: [],
+      told: new Set(),
+      meetings: 0,
       isOver: false,
     }
   }
@@ -130,7 +136,7 @@ export class Kademlia {
     const member = this.#members[index]
     if (!member) return
     const { firstRefreshMs, refreshMs, verifyMs } = this.#settings
-    this.#later(firstRefreshMs, () => this.#settle(member, firstRefreshMs))
+    this.#later(firstRefreshMs, () => this.#settle(member, firstRefreshMs, () => this.#lookAcross(member)))
     const again = (): void => {
       this.#later(refreshMs, () => {
         if (member.isOver) return
@@ -144,15 +150,24 @@ export class Kademlia {
   }
 
   /** Looks for its own neighbourhood; where nobody answers it asks for an introduction, and tries again ever later. */
-  #settle(member: Member, againMs: number): void {
+  #settle(member: Member, againMs: number, settled: () => void = () => undefined): void {
     if (member.isOver) return
     const { index } = member
     this.find(index, this.space.keyOf(index), ({ closest }) => {
+      if (closest.length > 0) settled()
       if (closest.length > 0 || member.isOver || 2 * againMs > this.#settings.refreshMs) return
       // or those who come to it for an introduction would be an island with it
       for (const peer of this.#wire.fallback(index)) this.see(index, peer)
-      this.#later(againMs, () => this.#settle(member, 2 * againMs))
+      this.#later(againMs, () => this.#settle(member, 2 * againMs, settled))
     })
+  }
+
+  /** In the half of all keys that is not its own. */
+  #lookAcross({ index, isOver }: Member): void {
+    if (isOver) return
+    const { high } = this.space.keyOf(index)
+    const key = this.#anywhere()
+    this.find(index, { ...key, high: ((key.high & 0x7fffffff) | (~high & 0x80000000)) >>> 0 }, () => undefined)
   }
 
   #later(ms: number, act: () => void): void {
@@ -302,7 +317,36 @@ export class Kademlia {
       }
       return answerBytes + contactBytes * (closer.length + providers.length)
     }
-    this.#call(from, to, requestBytes, serve, (isAnswered) => done(isAnswered ? { closer, providers } : undefined))
+    this.#call(from, to, requestBytes, serve, (isAnswered) => {
+      if (isAnswered) this.#hear(from, closer, providers)
+      done(isAnswered ? { closer, providers } : undefined)
+    })
+  }
+
+  /** Those told of go to the table once they have answered themselves. */
+  #hear(at: number, ...told: readonly (readonly number[])[]): void {
+    const member = this.#members[at]
+    if (!member || this.#settings.meetingsMax === 0) return
+    for (const peers of told) for (const peer of peers) if (this.#wants(member, peer)) member.told.add(peer)
+    this.#meet(member)
+  }
+
+  #wants({ table }: Member, peer: number): boolean {
+    return table.wants(peer) && this.#members[peer]?.isServer !== false
+  }
+
+  #meet(member: Member): void {
+    for (const peer of member.told) {
+      if (member.isOver || member.meetings >= this.#settings.meetingsMax) return
+      member.told.delete(peer)
+      // others may have taken its place meanwhile
+      if (!this.#wants(member, peer)) continue
+      member.meetings += 1
+      this.#verify(member, peer, () => {
+        member.meetings -= 1
+        this.#meet(member)
+      })
+    }
   }
 
   #call(from: number, to: number, bytes: number, serve: () => number, done: (isAnswered: boolean) => void): void {
@@ -326,15 +370,9 @@ export class Kademlia {
     })
   }
 
-  #verify(member: Member, peer: number): void {
+  #verify(member: Member, peer: number, done: () => void = () => undefined): void {
     const { answerBytes, requestBytes } = this.#settings
-    this.#call(
-      member.index,
-      peer,
-      requestBytes,
-      () => answerBytes,
-      () => undefined,
-    )
+    this.#call(member.index, peer, requestBytes, () => answerBytes, done)
   }
 
   #lies({ behaviour }: Member, key: Key): boolean {

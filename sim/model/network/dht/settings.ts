@@ -10,6 +10,11 @@ export interface DhtSettings {
   readonly prefixBits?: number | undefined
   /** Questions under way at once in one lookup. */
   readonly alpha: number
+  /**
+   * Peers that an answer told of are asked whether they are there, so many at once, as long as the table has room for them:
+   * js-libp2p does, which connects each peer to most servers it hears of. 0 leaves it at those that a lookup asks.
+   */
+  readonly meetingsMax: number
   readonly recordMs: number
   readonly recordsMax: number
   /** Each peer looks for its own neighbourhood this often, and in between for a random one. */
@@ -36,6 +41,7 @@ export const dhtDefaults: DhtSettings = {
   k: 20,
   prefixBits: 6,
   alpha: 9, // three disjoint paths of three
+  meetingsMax: 6,
   recordMs: 48 * 3_600_000,
   recordsMax: 50_000,
   refreshMs: 300_000,

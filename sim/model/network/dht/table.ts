@@ -66,6 +66,13 @@ export class RoutingTable {
     return this.#buckets[this.#at(peer)]?.peers.includes(peer) ?? false
   }
 
+  /** Whether it would take a peer that it does not hold yet. */
+  wants(peer: number): boolean {
+    if (peer === this.#own) return false
+    const peers = this.#buckets[this.#at(peer)]?.peers
+    return !peers || (peers.length < this.#k && !peers.includes(peer))
+  }
+
   /** Of all it knows the k closest to the key but one, the closest first. */
   closest(key: Key, but = -1): number[] {
     let known = this.#answers.get(key)
