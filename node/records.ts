@@ -171,7 +171,9 @@ export function nano(raw: Raw, name: string): Nano {
 
 function signature(raw: Raw, name: string): Uint8Array {
   const value = raw[name]
-  if (typeof value === 'string' && /^[0-9a-f]{128}$/.test(value)) return Uint8Array.from(Buffer.from(value, 'hex'))
+  // decoding ends at the first character that is no hex digit
+  const bytes = typeof value === 'string' && value.length === 128 ? Buffer.from(value, 'hex') : undefined
+  if (bytes?.length === 64) return new Uint8Array(bytes)
   throw new RangeError(`${name} ${JSON.stringify(value)}, expected 128 hex digits`)
 }
 

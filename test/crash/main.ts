@@ -38,7 +38,7 @@ const options = new Command('crash')
 process.exitCode = options.recovery ? await showRecovery(options) : await run(options)
 
 async function showRecovery({ json }: Options): Promise<number> {
-  for (const channels of [100, 100_000]) {
+  for (const channels of [1_000, 100_000]) {
     const found = await measureRecovery(100_000, channels)
     const { bytes, openMs, processorMs, readMs, vouchers } = found
     const megabytes = (bytes / 1e6).toFixed(0)

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openStore } from '../../node/adapters/sqlite.ts'
 import { systemClock } from '../../node/adapters/system.ts'
-import { encodeRecord } from '../../node/records.ts'
+import { VoucherLog, type VoucherRecord } from '../../node/records.ts'
 import { Book } from '../../node/settlement/book.ts'
-import { addressOf, peerIdOf } from '../../protocol/ids.ts'
+import { addressOf, type PeerId, peerIdOf } from '../../protocol/ids.ts'
 
 export interface Recovery {
   readonly vouchers: number
@@ -24,7 +24,10 @@ export interface Recovery {
 const entryBytesMax = 65_536
 const groupEntries = 4_096
 
-/** So many vouchers, of so many payers. Signatures are not looked at again when books are opened. */
+/**
+ * So many vouchers, of so many payers, through the log that a node keeps them in: it forgets those that later ones replace.
+ * Signatures are not looked at again when books are opened.
+ */
 export async function measureRecovery(vouchers: number, channels: number): Promise<Recovery> {
   const dir = mkdtempSync(join(tmpdir(), 'silkmesh-recovery-'))
   const path = join(dir, 'books.sqlite')
@@ -36,13 +39,15 @@ export async function measureRecovery(vouchers: number, channels: number): Promi
       escrow: addressOf(randomBytes(32)),
     }))
     const payee = addressOf(randomBytes(32))
+    const live = new Map<PeerId, VoucherRecord>()
+    const log = new VoucherLog('book', store, () => live.values())
     for (let at = 0; at < vouchers; at += groupEntries) {
       const group = Array.from({ length: Math.min(groupEntries, vouchers - at) }, (_, index) => {
         const { escrow, peer } = payers[(at + index) % channels] ?? { escrow: payee, peer: peerIdOf(randomBytes(32)) }
         const terms = { globalId: -239, escrow, epoch: 0, payee, amountNano: BigInt(at + index + 1) }
-        return encodeRecord({ peer, voucher: { terms, signature: randomBytes(64) }, atMs: systemClock.now() })
+        return { peer, voucher: { terms, signature: randomBytes(64) }, atMs: systemClock.now() }
       })
-      await Promise.all(group.map((entry) => store.append('book', entry)))
+      await Promise.all(group.map((record) => log.append(record, () => void live.set(record.peer, record))))
     }
     // as a kill leaves it: nothing is closed
     for (const suffix of ['', '-wal']) if (existsSync(path + suffix)) copyFileSync(path + suffix, left + suffix)
