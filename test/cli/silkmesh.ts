@@ -25,6 +25,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Text for standard input, which is then closed. Default: no input at all. */
   readonly input?: string
+  /** A full disk: no file that it writes may grow beyond this. */
+  readonly fileKiBMax?: number
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'silkmesh-cli-'))
@@ -70,8 +72,13 @@ export class Started {
   #stderr = ''
   readonly #heard = new Set<() => void>()
 
-  constructor(args: readonly string[], { env = {}, input }: RunOptions = {}) {
-    this.child = spawn(process.execPath, [main, ...args], {
+  constructor(args: readonly string[], { env = {}, fileKiBMax, input }: RunOptions = {}) {
+    const words = [process.execPath, main, ...args]
+    // bash counts in KiB
+    const [program = '', ...rest] = fileKiBMax
+      ? ['bash', '-c', `ulimit -f ${fileKiBMax}; exec "$0" "$@"`, ...words]
+      : words
+    this.child = spawn(program, rest, {
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       env: { ...inherited, ...env },
     })
