@@ -1,6 +1,7 @@
 // `silkmesh doctor`: checks what a node stands on, one line a check, with the fix beside every failing one.
 
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { formatGram } from '../../protocol/money.ts'
 import { identityFrom } from '../adapters/libp2p/identity.ts'
 import { systemClock } from '../adapters/system.ts'
@@ -10,11 +11,12 @@ import { chainOf, escrowTermsOf, openChain, walletOf } from './accounts.ts'
 import { startEngine } from './engine.ts'
 import { type Invocation, invocationOf } from './flags.ts'
 import { graphicsAdvice, graphicsHere } from './graphics.ts'
-import { type Home, openHome, openHomeStore } from './home.ts'
+import { existingHome, openHomeStore, storePathIn } from './home.ts'
 import { variableOf } from './options.ts'
 import { isTaken } from './ports.ts'
 import { runningNode } from './running.ts'
 import { startNetwork } from './runtime.ts'
+import { hasSecrets } from './secrets.ts'
 import { explain, printJson, silentTerminal } from './terminal.ts'
 
 interface Finding {
@@ -88,27 +90,33 @@ async function checkSettings({ home, origins }: Invocation): Promise<Finding> {
 }
 
 async function checkKeys({ home, passphrase }: Invocation): Promise<Finding> {
-  const { identitySeed, isSealed } = await openHome(home, passphrase)
+  if (!hasSecrets(home)) {
+    const next = 'is --home right? On a new machine, `silkmesh join` or `silkmesh up` makes them'
+    return { state: 'warn', detail: `none in ${home} yet`, next }
+  }
+  const { identitySeed, isSealed } = await existingHome(home, passphrase)
   const sealed = isSealed ? 'sealed by a passphrase' : 'not sealed (`silkmesh identity encrypt`)'
   return { state: 'ok', detail: `peer ${identityFrom(identitySeed).peerId} in ${home}, keys ${sealed}` }
 }
 
-async function checkBooks({ home, passphrase }: Invocation): Promise<Finding> {
-  const opened = await openHome(home, passphrase)
-  if (isInUse(opened)) return { state: 'ok', detail: `${opened.storePath} is in use: a node runs for this home` }
-  const store = openHomeStore(opened)
+async function checkBooks({ home }: Invocation): Promise<Finding> {
+  const storePath = storePathIn(home)
+  if (!existsSync(storePath)) return { state: 'ok', detail: `none yet: nothing was earned or spent in ${home}` }
+  if (isInUse(storePath)) return { state: 'ok', detail: `${storePath} is in use: a node runs for this home` }
+  const store = openHomeStore({ storePath })
   const [book, tabs] = [await store.read('book'), await store.read('tabs')]
   await store.close()
   return {
     state: 'ok',
-    detail: `${opened.storePath}: ${book.length} voucher records as provider, ${tabs.length} as consumer`,
+    detail: `${storePath}: ${book.length} voucher records as provider, ${tabs.length} as consumer`,
   }
 }
 
 /** A node holds its books for as long as it runs. */
-function isInUse(home: Home): boolean {
+function isInUse(storePath: string): boolean {
+  if (!existsSync(storePath)) return false
   try {
-    void openHomeStore(home).close()
+    void openHomeStore({ storePath }).close()
     return false
   } catch (error) {
     const { cause } = error as Error
@@ -151,8 +159,8 @@ async function checkGateway({ config: { gateway }, home }: Invocation): Promise<
       }
 }
 
-async function checkNetwork({ config, home, passphrase }: Invocation): Promise<Finding> {
-  const isRunning = isInUse(await openHome(home, passphrase))
+async function checkNetwork({ config, home }: Invocation): Promise<Finding> {
+  const isRunning = isInUse(storePathIn(home))
   // with another identity: this home's may be connected already
   const settings = isRunning ? { ...config.network, listen: [] } : config.network
   const network = await startNetwork({ ...config, network: settings }, randomBytes(32))
@@ -228,7 +236,8 @@ async function checkClock({ config }: Invocation): Promise<Finding> {
 }
 
 async function checkEscrow({ config, home: path, passphrase }: Invocation): Promise<Finding> {
-  const home: Home = await openHome(path, passphrase)
+  if (!hasSecrets(path)) return { state: 'warn', detail: 'none without keys', next: 'only needed to buy' }
+  const home = await existingHome(path, passphrase)
   const chain = openChain(config)
   const address = (await walletOf(home, chain)).escrowAddress(escrowTermsOf(identityFrom(home.identitySeed), config))
   const { isEscrow, freeNano } = await chain.escrow(address)

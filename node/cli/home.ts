@@ -46,7 +46,7 @@ export async function openHome(path: string, passphrase: Passphrase = noPassphra
       'a gateway key',
       () => `sk-silkmesh-${randomBytes(24).toString('hex')}`,
     ),
-    storePath: join(path, 'books.sqlite'),
+    storePath: storePathIn(path),
     modelsDir: join(path, 'models'),
   }
 }
@@ -62,13 +62,17 @@ export function assertHome(path: string): void {
   if (hasSecrets(path)) return
   throw new MeshError(
     'bad-request',
-    `${path} has no keys yet; any command that needs them makes them, such as \`silkmesh wallet address\`, and ` +
+    `no node has its home at ${path}: no keys are there; is --home right? \`silkmesh wallet address\` makes keys, ` +
       '`silkmesh identity restore` brings back those of a backup',
   )
 }
 
 /** The largest entry any log is given: a voucher record is under 1 KiB. */
 const entryBytesMax = 65_536
+
+export function storePathIn(path: string): string {
+  return join(path, 'books.sqlite')
+}
 
 /** Throws `store-failed` while another process has it open. */
 export function openHomeStore(home: Pick<Home, 'storePath'>): OpenStore {

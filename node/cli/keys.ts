@@ -10,7 +10,7 @@ import { type KeyView, keyView } from '../gateway/key-view.ts'
 import { type ApiKey, keyModelsMax, makeKey, parseKeyName } from '../gateway/keys.ts'
 import { type Invocation, invocationOf } from './flags.ts'
 import { keyViews } from './gateway-client.ts'
-import { type Home, openHome, openHomeStore } from './home.ts'
+import { existingHome, type Home, openHome, openHomeStore } from './home.ts'
 import { KeyFolder } from './key-files.ts'
 import { runningNode } from './running.ts'
 import { printJson } from './terminal.ts'
@@ -29,7 +29,8 @@ const verbs: Readonly<Record<string, Verb>> = { add, list, show, remove }
 
 export async function run(verb: string, flags: Flags, words: readonly string[]): Promise<void> {
   const invocation = invocationOf({ ...flags })
-  const home = await openHome(invocation.home, invocation.passphrase)
+  const open = verb === 'add' ? openHome : existingHome
+  const home = await open(invocation.home, invocation.passphrase)
   const folder = new KeyFolder(home, (message) => process.stderr.write(`! ${message}\n`))
   await verbs[verb]?.({ invocation, home, folder }, flags, words)
 }

@@ -1,7 +1,6 @@
 // `silkmesh ledger`: what a home earned and spent, to the nano, line by line; whether books, ledger and chain agree.
 
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { MeshError } from '../../protocol/errors.ts'
 import { formatGram } from '../../protocol/money.ts'
 import { systemClock } from '../adapters/system.ts'
@@ -11,7 +10,7 @@ import { decodeTold, type Told, type ToldMismatch, told } from '../ledger/wire.t
 import { openChain } from './accounts.ts'
 import { type Invocation, invocationOf } from './flags.ts'
 import { failureOf, type Stated } from './gateway-client.ts'
-import { assertHome, openHomeStore } from './home.ts'
+import { assertHome, openHomeStore, storePathIn } from './home.ts'
 import { askLedgerDoor } from './ledger-door.ts'
 import { reasonOf } from './private-files.ts'
 import { printJson } from './terminal.ts'
@@ -88,7 +87,7 @@ async function checkChain({ config, terminal }: Invocation, journal: Journal): P
 }
 
 async function withJournal<T>({ config, home }: Invocation, work: (journal: Journal) => Promise<T>): Promise<T> {
-  const store = openHomeStore({ storePath: join(home, 'books.sqlite') })
+  const store = openHomeStore({ storePath: storePathIn(home) })
   try {
     const { linesMax } = config.ledger
     const { confirmMs } = config.settlement

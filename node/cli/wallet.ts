@@ -17,7 +17,7 @@ import { earlierEscrows, rememberEscrow } from './escrows.ts'
 import { untilStopped } from './exit.ts'
 import { type Invocation, invocationOf } from './flags.ts'
 import { spendToday } from './gateway-client.ts'
-import { type Home, openHome, openHomeStore } from './home.ts'
+import { existingHome, type Home, openHome, openHomeStore } from './home.ts'
 import { showLink, showOrder } from './orders.ts'
 import { runningNode } from './running.ts'
 import { printJson } from './terminal.ts'
@@ -203,6 +203,9 @@ async function assertReservable(chain: TonChain, escrow: Address, payee: Address
 /** These leave nothing half done, so that Ctrl-C may end the process as it is. */
 const reading: ReadonlySet<string> = new Set(['address', 'balance'])
 
+/** What a new home can begin with; every other order is about coins or promises that only a home with keys can have. */
+const beginning: ReadonlySet<string> = new Set(['address', 'faucet', 'fund', 'deposit'])
+
 export async function run(verb: string, flags: Record<string, unknown>, words: readonly string[]): Promise<void> {
   const invocation = invocationOf(flags)
   const order = verbs[verb]
@@ -214,7 +217,7 @@ export async function run(verb: string, flags: Record<string, unknown>, words: r
   const isLink = flags['link'] === true || isQr || verb === 'fund'
   const isDry = flags['dryRun'] === true
   const chain = openChain(invocation.config)
-  const home = await openHome(invocation.home, invocation.passphrase)
+  const home = await (beginning.has(verb) ? openHome : existingHome)(invocation.home, invocation.passphrase)
   const { isJson, terminal } = invocation
   const signal = reading.has(verb) || isLink || isDry ? new AbortController().signal : untilStopped(false)
   terminal.progress('asking the chain')

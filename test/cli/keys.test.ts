@@ -10,7 +10,7 @@ import { KeyFolder } from '../../node/cli/key-files.ts'
 import { run } from '../../node/cli/keys.ts'
 import { Budgets } from '../../node/gateway/budgets.ts'
 import { type ApiKey, makeKey } from '../../node/gateway/keys.ts'
-import { expectRefusal, freshHome, lastJson, Started, silkmesh } from './silkmesh.ts'
+import { expectRefusal, freshHome, keyedHome, lastJson, Started, silkmesh } from './silkmesh.ts'
 
 const keys = (home: string, ...words: readonly string[]) => silkmesh(['keys', ...words, '--home', home, '--json'])
 
@@ -68,7 +68,6 @@ describe('silkmesh keys', () => {
 
   it('lets commands at once make one key of a name, and every key of another', async () => {
     const home = freshHome()
-    await keys(home, 'list') // the home itself
     const names = ['same', 'one', 'same', 'two']
     const codes = await Promise.all(names.map(async (name) => (await keys(home, 'add', '--name', name)).code))
     expect(codes.filter((_, at) => names[at] === 'same').sort()).toEqual([0, 2])
@@ -122,7 +121,7 @@ describe('silkmesh keys', () => {
     ['remove', '../gateway', 'is no name for a key'],
     ['show', 'nobody', 'no key "nobody"'],
   ])('refuses to %s %s', async (verb, name, says) => {
-    const home = freshHome()
+    const home = keyedHome()
     await expect(run(verb, { home, json: true }, [name])).rejects.toThrow(says)
   })
 })

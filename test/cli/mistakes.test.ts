@@ -6,7 +6,12 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Localnet, startLocalnet } from '../../contracts/localnet/localnet.ts'
 import { openStore } from '../../node/adapters/sqlite.ts'
-import { type Ended, expectRefusal, freshHome, lastJson, silkmesh } from './silkmesh.ts'
+import { run as runExplain } from '../../node/cli/explain.ts'
+import { run as runIdentity } from '../../node/cli/identity.ts'
+import { run as runKeys } from '../../node/cli/keys.ts'
+import { run as runLedger } from '../../node/cli/ledger.ts'
+import { run as runWallet } from '../../node/cli/wallet.ts'
+import { type Ended, expectRefusal, freshHome, keyedHome, lastJson, silkmesh } from './silkmesh.ts'
 
 let localnet: Localnet
 let endpoint: string
@@ -144,13 +149,13 @@ describe('what does not answer', () => {
   refuses(1, [
     of(
       'a chain that is down',
-      () => ['wallet', 'balance', '--endpoint', deadEndpoint],
+      () => ['wallet', 'balance', '--home', keyedHome(), '--endpoint', deadEndpoint],
       deadEndpoint,
       'is --endpoint right',
     ),
     of(
       'a URL that is no chain',
-      () => ['wallet', 'balance', '--endpoint', endpoint.replace('/api/v2/jsonRPC', '')],
+      () => ['wallet', 'balance', '--home', keyedHome(), '--endpoint', endpoint.replace('/api/v2/jsonRPC', '')],
       'HTTP 404',
       'it ends in /api/v2/jsonRPC',
     ),
@@ -174,7 +179,7 @@ describe('what does not answer', () => {
     ),
     of(
       'an escrow not opened yet',
-      () => ['wallet', 'unlock', '--endpoint', endpoint],
+      () => ['wallet', 'unlock', '--home', keyedHome(), '--endpoint', endpoint],
       'no escrow runs there',
       'deposit',
     ),
@@ -230,7 +235,7 @@ describe('a home that cannot be used', () => {
     of('an empty wallet key', inHome({ 'wallet.key': '' }, ...balance), 'wallet.key', '64 hex digits', 'backup'),
     of(
       'a damaged gateway key',
-      inHome({ 'gateway.key': 'sk-1' }, ...balance),
+      inHome({ 'gateway.key': 'sk-1', 'wallet.key': key }, ...balance),
       'gateway.key',
       'a gateway key',
       'backup',
@@ -294,6 +299,39 @@ describe('with --json', () => {
       error: { code: 'bad-request', message: expect.stringContaining('"x"') },
     })
     expect([word.code, value.code]).toEqual([2, 2])
+  })
+})
+
+describe('a home mistyped', () => {
+  const typo = (): string => join(freshHome(), 'typo')
+  type Command = (flags: Record<string, unknown>) => Promise<void>
+  it.each<readonly [string, Command]>([
+    ['wallet collect', (flags) => runWallet('collect', { ...flags, endpoint: deadEndpoint }, [])],
+    ['wallet unlock', (flags) => runWallet('unlock', { ...flags, endpoint: deadEndpoint }, [])],
+    ['keys list', (flags) => runKeys('list', flags, [])],
+    ['keys remove', (flags) => runKeys('remove', flags, ['ci'])],
+    ['ledger', runLedger],
+    ['identity show', (flags) => runIdentity('show', flags)],
+    ['explain', (flags) => runExplain(flags, [])],
+  ])('is not made by %s', async (_words, run) => {
+    const home = typo()
+    await expect(run({ home, json: true })).rejects.toThrow(home)
+    expect(existsSync(home)).toBe(false)
+  })
+
+  it('is refused with what to do, and not made', async () => {
+    const home = typo()
+    const ended = await silkmesh(['wallet', 'balance', '--endpoint', deadEndpoint, '--home', home])
+    expectRefusal(ended, 2, `no node has its home at ${home}`, 'is --home right?', '`silkmesh wallet address`')
+    expect(existsSync(home)).toBe(false)
+  })
+
+  it('is remarked by doctor, and not made', async () => {
+    const home = typo()
+    const { stdout } = await silkmesh(['doctor', '--home', home, '--engine-url', 'http://127.0.0.1:1', ...loopback])
+    expect(stdout).toContain(`none in ${home} yet`)
+    expect(stdout).toContain('is --home right?')
+    expect(existsSync(home)).toBe(false)
   })
 })
 

@@ -46,6 +46,11 @@ export function freshHome(files: Readonly<Record<string, string>> = {}): string 
   return home
 }
 
+/** One that has keys. */
+export function keyedHome(): string {
+  return freshHome({ 'wallet.key': 'ab'.repeat(32) })
+}
+
 let free = atOnceMax
 const waiting: (() => void)[] = []
 
