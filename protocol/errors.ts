@@ -1,5 +1,7 @@
 // The closed table of failures: wire number, HTTP status, and what the caller should do about it.
 
+import { type PeerId, type ProtocolId, speakerOf } from './ids.ts'
+
 /**
  * What helps: `retry` the same provider, `elsewhere` another provider, `later` any provider after a while,
  * `never` without changing the request.
@@ -65,10 +67,16 @@ export function codeOfWire(wire: number): ErrorCode {
   return byWire.get(wire) ?? 'internal'
 }
 
+/** A peer was reached that has another role, or an older version. */
+export function notSpoken(peer: PeerId, protocol: ProtocolId, cause?: unknown): MeshError {
+  return new MeshError('unreachable', `${peer} does not speak ${protocol}: it is not ${speakerOf[protocol]}`, { cause })
+}
+
 export interface MeshErrorOptions {
   readonly cause?: unknown
   readonly retryAfterMs?: number | undefined
   readonly param?: string | undefined
+  readonly next?: string | undefined
 }
 
 /** A failure with a code from the table. `message` names the value and the expectation. */
@@ -79,12 +87,15 @@ export class MeshError extends Error {
   readonly retryAfterMs: number | undefined
   /** The parameter of the request that is at fault, by its name in OpenAI's API. Never on the wire. */
   readonly param: string | undefined
+  /** The next step, where a better one is known than the table's. Never on the wire. */
+  readonly next: string | undefined
 
   constructor(code: ErrorCode, message: string, options: MeshErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.retryAfterMs = options.retryAfterMs
     this.param = options.param
+    this.next = options.next
   }
 
   get remedy(): Remedy {

@@ -33,6 +33,15 @@ export type ProtocolId =
   | typeof settlerProtocol
   | typeof hubProtocol
   | typeof vocabularyProtocol
+/** Who speaks it, for people: a peer that does not is told by what it is not. */
+export const speakerOf: Readonly<Record<ProtocolId, string>> = {
+  [inferProtocol]: 'a provider',
+  [advertProtocol]: 'a provider',
+  [settleProtocol]: 'a settler',
+  [settlerProtocol]: 'a settler that advertises',
+  [hubProtocol]: 'a hub',
+  [vocabularyProtocol]: 'a provider',
+}
 export type Topic = typeof capacityTopic | typeof settlerTopic
 
 /** An Ed25519 peer id is the identity multihash (00 24) of the protobuf public key (08 01 12 20 ‖ 32 bytes). */

@@ -115,6 +115,7 @@ export async function spendToday(gateway: GatewayAddress, signal: AbortSignal): 
 export interface Stated {
   readonly message: string
   readonly code?: string | null | undefined
+  readonly next_step?: string | null | undefined
 }
 
 interface Chunk {
@@ -141,8 +142,8 @@ async function request(gateway: GatewayAddress, path: string, signal: AbortSigna
   }
   if (response.ok) return response
   const answer = (await response.json().catch(() => undefined)) as { error?: Partial<Stated> } | undefined
-  const { code, message } = answer?.error ?? {}
-  if (typeof message === 'string') throw failureOf({ code, message })
+  const { message, ...stated } = answer?.error ?? {}
+  if (typeof message === 'string') throw failureOf({ ...stated, message })
   throw noGateway(gateway, response)
 }
 
@@ -150,7 +151,10 @@ function noGateway({ baseUrl }: GatewayAddress, { status }: Response): MeshError
   return new MeshError('unreachable', `${baseUrl} answered ${status}, and not as a gateway does; is the address right?`)
 }
 
-export function failureOf({ code, message }: Stated): MeshError {
-  const isKnown = typeof code === 'string' && Object.hasOwn(failures, code)
-  return new MeshError(isKnown ? (code as ErrorCode) : 'internal', message)
+export function failureOf({ code: stated, message, next_step: step }: Stated): MeshError {
+  const isKnown = typeof stated === 'string' && Object.hasOwn(failures, stated)
+  const code = isKnown ? (stated as ErrorCode) : 'internal'
+  // the table's own is for callers of the API; at a command line there may be another
+  const isOwn = typeof step === 'string' && step !== failures[code].advice
+  return new MeshError(code, message, { next: isOwn ? step : undefined })
 }

@@ -89,7 +89,7 @@ export function explain(error: unknown): {
 } {
   if (error instanceof MeshError) {
     const { code, message } = error
-    return { code, message, next: code in nextSteps ? nextSteps[code] : failures[code].advice }
+    return { code, message, next: error.next ?? (code in nextSteps ? nextSteps[code] : failures[code].advice) }
   }
   const message = error instanceof Error ? error.message : String(error)
   return { code: 'internal', message, next: nextSteps.internal }

@@ -1,9 +1,10 @@
 // Which providers a request may go to: those that can do what it needs, that its caller and this node's owner allow, and that ask
 // no more than either pays. Pure.
 
+import { counted } from '../../protocol/counted.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import type { ModelKey } from '../../protocol/ids.ts'
-import { formatGram, type Nano } from '../../protocol/money.ts'
+import { formatGram, largest, type Nano } from '../../protocol/money.ts'
 import { featuresOf } from '../../protocol/task.ts'
 import type { Config } from '../config.ts'
 import type { InferenceRequest, Preferences } from '../inference.ts'
@@ -61,12 +62,8 @@ export function eligible(
   if ('refusal' in able) return able
   const allowed = able.candidates.filter(({ advert: { peer } }) => isAllowed(peer, wishes))
   if (allowed.length === 0) {
-    const count = able.candidates.length
-    return refused(
-      'no-provider',
-      `${count} providers of "${model}" are known and none is allowed (only, ignore)`,
-      'provider',
-    )
+    const known = counted(able.candidates.length, `provider of "${model}" is`, `providers of "${model}" are`)
+    return refused('no-provider', `${known} known and none is allowed (only, ignore)`, 'provider')
   }
   const affordable = allowed.filter(({ offer }) => isAffordable(offer.price, wishes))
   if (affordable.length > 0) return { candidates: affordable }
@@ -75,10 +72,21 @@ export function eligible(
     completionNanoMax === promptNanoMax
       ? `${formatGram(completionNanoMax)} GRAM a million tokens`
       : `${formatGram(promptNanoMax)} GRAM a million prompt tokens or ${formatGram(completionNanoMax)} a million completion tokens`
-  return refused(
-    'no-provider',
-    `${allowed.length} providers serve "${model}", all above ${ceiling} (consumer.priceNanoMax, max_price)`,
-  )
+  const served = `${counted(allowed.length, 'provider serves', 'providers serve')} "${model}"`
+  return {
+    refusal: new MeshError('no-provider', `${served}, all above ${ceiling}`, { next: wayToPay(allowed, wishes) }),
+  }
+}
+
+/** What kept the request from the cheapest: the caller's ceiling, the owner's, or both. */
+function wayToPay(allowed: readonly Candidate[], wishes: Wishes): string {
+  const { cachedNanoMax: ownerNanoMax, completionNanoMax, promptNanoMax } = wishes
+  const isCallers = completionNanoMax < ownerNanoMax || promptNanoMax < ownerNanoMax
+  const asked = allowed.map(({ offer: { price } }) => largest(price.promptNano, price.completionNano, price.cachedNano))
+  const leastNano = asked.reduce((least, nano) => (nano < least ? nano : least))
+  if (leastNano <= ownerNanoMax) return "raise the request's provider.max_price, or leave it out"
+  const owners = `\`silkmesh up --set consumer.priceNanoMax=${formatGram(leastNano)}\` takes the cheapest`
+  return isCallers ? `${owners}; the request's provider.max_price is lower still` : owners
 }
 
 function ableOf(candidates: readonly Candidate[], request: InferenceRequest): Eligible {
@@ -93,7 +101,8 @@ function ableOf(candidates: readonly Candidate[], request: InferenceRequest): El
   const rarest = counts.reduce((least, each) => (each.count < least.count ? each : least))
   const { feature, param, count } = rarest
   const others = count === 0 ? 'none' : `those ${count} that can do not all else that is asked`
-  const text = `${candidates.length} providers serve "${request.model}", ${others} with ${feature}, which ${param} needs`
+  const served = counted(candidates.length, 'provider serves', 'providers serve')
+  const text = `${served} "${request.model}", ${others} with ${feature}, which ${param} needs`
   return refused('unsupported', text, param)
 }
 

@@ -21,7 +21,7 @@ export function errorFields(error: MeshError, status: number = failures[error.co
     type: errorTypes.get(status) ?? (status >= 500 ? 'api_error' : 'invalid_request_error'),
     param: paramOf(error),
     code: error.code,
-    next_step: failures[error.code].advice,
+    next_step: error.next ?? failures[error.code].advice,
     ...(error instanceof BudgetError && { budget: error.budget, left_nano: error.leftNano.toString() }),
   }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { failureOf, type Stated } from '../../node/cli/gateway-client.ts'
 import type { NodeEvent } from '../../node/events.ts'
 import { createGateway, keyRing } from '../../node/gateway/http.ts'
 import type { InferenceRequest } from '../../node/inference.ts'
@@ -225,6 +226,18 @@ describe('POST /v1/chat/completions', () => {
       expect(await response.json()).toMatchObject({
         error: { message: 'the cause', code, type: expect.any(String), next_step: failures[code].advice },
       })
+    }
+  })
+
+  it('says the next step of a failure that has its own, and a command line says it after', async () => {
+    const own = new MeshError('no-provider', 'all above 1 GRAM', { next: 'raise it' })
+    for (const [error, next] of [
+      [own, 'raise it'],
+      [new MeshError('no-provider', 'none'), undefined],
+    ] as const) {
+      const { error: told } = (await (await chat(refusing(error), {})).json()) as { error: Stated }
+      expect(told.next_step).toBe(next ?? failures['no-provider'].advice)
+      expect(failureOf(told)).toMatchObject({ code: 'no-provider', message: error.message, next })
     }
   })
 

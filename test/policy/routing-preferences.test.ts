@@ -1,7 +1,7 @@
 // Who may be asked at all: what a request needs, what its caller and the node's owner allow, and what either pays.
 
 import { describe, expect, test } from 'vitest'
-import { configOf, type Overrides } from '../../node/config.ts'
+import { type Config, configOf, type Overrides } from '../../node/config.ts'
 import type { Candidate } from '../../node/consumer/directory.ts'
 import { type Eligible, eligible, wishesOf } from '../../node/consumer/preferences.ts'
 import type { InferenceRequest, Preferences } from '../../node/inference.ts'
@@ -120,7 +120,18 @@ describe('prices', () => {
       eligible(three, request, wishes({ completionNanoMax: 99n, promptNanoMax: 99n }), undefined),
     )
     expect(refusal.code).toBe('no-provider')
-    expect(refusal.message).toMatch(/^3 providers serve "m", all above 0.000000099 GRAM a million tokens/)
+    expect(refusal.message).toBe('3 providers serve "m", all above 0.000000099 GRAM a million tokens')
+  })
+
+  test('and names what kept it from the cheapest', () => {
+    const next = (preferences: Preferences, owner: Partial<Config['consumer']>) =>
+      refusalOf(eligible([dear], request, wishes(preferences, owner), undefined)).next
+    const setting = '`silkmesh up --set consumer.priceNanoMax=0.0000005` takes the cheapest'
+    expect(next({}, { priceNanoMax: 499n })).toBe(setting)
+    expect(next({ completionNanoMax: 499n }, {})).toMatch(/^raise the request's provider.max_price/)
+    expect(next({ completionNanoMax: 498n }, { priceNanoMax: 499n })).toBe(
+      `${setting}; the request's provider.max_price is lower still`,
+    )
   })
 })
 

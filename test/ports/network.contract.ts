@@ -6,6 +6,7 @@ import { MeshError } from '../../protocol/errors.ts'
 import {
   advertProtocol,
   capacityTopic,
+  hubProtocol,
   inferProtocol,
   type ModelKey,
   type PeerId,
@@ -270,7 +271,10 @@ export function networkContract(name: string, make: (count: number, shape: Shape
       on(2, async ({ peers: [a, b] = [] }) => {
         await expect(opened(a, b, settleProtocol)).rejects.toMatchObject({
           code: 'unreachable',
-          message: expect.stringContaining(settleProtocol),
+          message: expect.stringContaining(`${settleProtocol}: it is not a settler`),
+        })
+        await expect(opened(a, b, hubProtocol)).rejects.toMatchObject({
+          message: expect.stringContaining(`${hubProtocol}: it is not a hub`),
         })
       }),
     )

@@ -2,15 +2,15 @@
 
 import { createServer } from 'node:net'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { MeshError } from '../../../protocol/errors.ts'
-import type { PeerId } from '../../../protocol/ids.ts'
+import { MeshError, notSpoken } from '../../../protocol/errors.ts'
+import type { PeerId, ProtocolId } from '../../../protocol/ids.ts'
 import { portOf } from './addresses.ts'
 
 /** What went wrong while a peer was dialled or a protocol negotiated with it. */
-export function dialError(peer: PeerId, protocol: string | undefined, error: unknown): MeshError {
+export function dialError(peer: PeerId, protocol: ProtocolId | undefined, error: unknown): MeshError {
   const causes = errorsWithin(error)
   if (protocol !== undefined && causes.some(({ name }) => name === 'UnsupportedProtocolError')) {
-    return new MeshError('unreachable', `${peer} does not speak ${protocol}`, { cause: error })
+    return notSpoken(peer, protocol, error)
   }
   if (causes.some(({ name }) => name === 'NoValidAddressesError' || name === 'NotFoundError')) {
     return new MeshError('unreachable', `${peer} could not be dialled: no address of it is known`, { cause: error })

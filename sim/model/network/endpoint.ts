@@ -1,7 +1,7 @@
 // One life of a peer on the modelled network: the port its node holds.
 
 import type { Connection as ConnectionView, Network, Stream, Verdict } from '../../../node/ports.ts'
-import { asMeshError, MeshError } from '../../../protocol/errors.ts'
+import { asMeshError, MeshError, notSpoken } from '../../../protocol/errors.ts'
 import { capacityTopic, type ModelKey, type PeerId, type ProtocolId, type Topic } from '../../../protocol/ids.ts'
 import { limits } from '../../../protocol/limits.ts'
 import type { Timer } from '../../kernel.ts'
@@ -394,7 +394,7 @@ class Opening {
       if (served === 'served' || stream) return
       connection.send(other, controlBytes, () => {
         connection.unride(side, own)
-        this.#fail(new MeshError('unreachable', `${this.#peer} does not speak ${protocol}`))
+        this.#fail(notSpoken(this.#peer, protocol))
       })
     })
   }
