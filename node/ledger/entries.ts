@@ -76,6 +76,7 @@ export const whys = [
   'forgiven by the provider',
   'records taken back',
   'recovered after a crash',
+  'left open at the last stop',
   'a debt that these books had forgotten',
   'accepted by hand',
 ] as const

@@ -96,7 +96,9 @@ export class Journal {
       open.durableNano = coveredNano
       const nano = countedNano - open.balance.countedNano
       const isQuiet = nano === 0n && !open.balance.isBusy && coveredNano === open.balance.coveredNano
-      const why = isNew ? 'before this ledger' : 'recovered after a crash'
+      // at rest, nothing was cut off: what no voucher covers was left so
+      const cause = open.balance.isBusy ? 'recovered after a crash' : 'left open at the last stop'
+      const why = isNew ? 'before this ledger' : cause
       if (!isQuiet) this.#write(open, { type: 'adjusted', why }, nano)
     }
     await this.#writing

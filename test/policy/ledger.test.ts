@@ -244,6 +244,21 @@ describe('a node stops', () => {
   })
 })
 
+test('a debt that is open at a stop is told as left open, and what a crash cut off as recovered', async () => {
+  const whysAfter = async (end: 'stop' | 'crash') => {
+    const run = await answered(1)
+    const asking = run.ask({ atMs: 0, letters: 100, tokens: 80, leaveAfter: undefined })
+    await run.mesh.clock.advance(60) // tokens have come since the last voucher
+    run.crash('provider')
+    if (end === 'stop') await run.mesh.clock.finish(asking)
+    const store = end === 'stop' ? await run.stop('consumer') : run.crash('consumer')
+    await run.start('consumer', store)
+    return run.consumer?.node.ledger.entries().flatMap((entry) => (entry.type === 'adjusted' ? [entry.why] : []))
+  }
+  expect(await whysAfter('stop')).toEqual(['left open at the last stop'])
+  expect(await whysAfter('crash')).toEqual(['recovered after a crash'])
+})
+
 test('a home from before the ledger begins with what its books hold', async () => {
   const run = await answered(2)
   const store = (await run.stop('provider')) ?? expect.fail()
