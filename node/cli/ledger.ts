@@ -26,6 +26,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   const accepted = flags['accept'] === undefined ? undefined : nanoOf(String(flags['accept']))
   const isCheck = flags['check'] === true
   assertHome(invocation.home)
+  if (isCheck) await assertOwnChain(invocation)
   if (accepted !== undefined) await accept(invocation, accepted)
   const { accounts, entries, mismatches, unseen } = await ledgerOf(invocation, isCheck)
   const { confirmMs } = config.settlement
@@ -55,6 +56,17 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   }
   for (const mismatch of mismatches) tell(invocation, mismatch)
   if (!isSound) process.exitCode = 1
+}
+
+/** A node that runs compares with the chain that it settles on: another, named here, would be passed over in silence. */
+async function assertOwnChain({ home, origins }: Invocation): Promise<void> {
+  const named = ['chain.endpoint', 'chain.network'].find((setting) => origins.get(setting) === 'flag')
+  if (named === undefined || (await askLedgerDoor(home, { isCheck: false })) === undefined) return
+  throw new MeshError(
+    'bad-request',
+    `a node runs for ${home} and compares with its own chain, not with the ${named.replace('chain.', '')} named here; ` +
+      'leave that out, or stop the node first',
+  )
 }
 
 function writeCsv(path: string, csv: string): void {

@@ -188,7 +188,7 @@ command('ledger', 'what this home earned and spent, to the nano, and whether it 
   .option('--check', 'compare books, ledger and chain; ends with 1 where they differ')
   .option('--since <when>', 'only lines since so long ago, such as 30d, or since a date')
   .option('--accept <nano>', 'where they differ: believe this amount, which --check names')
-  .option('--endpoint <url>', 'toncenter v2 API of the chain')
+  .option('--endpoint <url>', 'toncenter v2 API of the chain, for --check where no node runs')
   .option('--network <name>', 'local, testnet or mainnet: no endpoint of another chain is believed')
   .addHelpText(
     'after',

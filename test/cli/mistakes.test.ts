@@ -10,6 +10,7 @@ import { run as runExplain } from '../../node/cli/explain.ts'
 import { run as runIdentity } from '../../node/cli/identity.ts'
 import { run as runKeys } from '../../node/cli/keys.ts'
 import { run as runLedger } from '../../node/cli/ledger.ts'
+import { openLedgerDoor } from '../../node/cli/ledger-door.ts'
 import { run as runWallet } from '../../node/cli/wallet.ts'
 import { type Ended, expectRefusal, freshHome, keyedHome, lastJson, silkmesh } from './silkmesh.ts'
 
@@ -333,6 +334,21 @@ describe('a home mistyped', () => {
     expect(stdout).toContain('is --home right?')
     expect(existsSync(home)).toBe(false)
   })
+})
+
+it('ledger --check refuses another chain than that of the node that runs', async () => {
+  const home = keyedHome()
+  const asked: boolean[] = []
+  const close = await openLedgerDoor(home, ({ isCheck }) => {
+    asked.push(isCheck)
+    return Promise.resolve('{}')
+  })
+  const checking = runLedger({ home, json: true, check: true, endpoint: deadEndpoint })
+  await expect(checking.finally(close)).rejects.toMatchObject({
+    code: 'bad-request',
+    message: expect.stringMatching(/compares with its own chain, not with the endpoint named here; leave that out/),
+  })
+  expect(asked).toEqual([false])
 })
 
 it('a mistake leaves no half-made key behind, and the keys that are there stay the same', async () => {
