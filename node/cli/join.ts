@@ -6,6 +6,7 @@ import { type RunningEngine, startEngine } from './engine.ts'
 import { stopped, untilStopped } from './exit.ts'
 import { type Invocation, invocationOf } from './flags.ts'
 import { graphicsAdvice, graphicsHere } from './graphics.ts'
+import { sayWhoSettles } from './open-escrow.ts'
 import { isPauseOrdered, obeyPauses } from './pausing.ts'
 import { noteRunning } from './running.ts'
 import { startRuntime } from './runtime.ts'
@@ -36,6 +37,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
       // what settlers ask is paid from an escrow of its own
       const isTrading = config.settlement.settler !== '' && config.settlement.feePpmMax > 0
       const escrow = isTrading ? (await wallet()).escrowAddress(escrowTermsOf(identity, config)) : undefined
+      if (escrow !== undefined) await sayWhoSettles(terminal, chain, escrow, signal)
       return { provider: { payout, escrow, isPaused: isPauseOrdered(home.path) } }
     },
   })

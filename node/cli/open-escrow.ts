@@ -3,11 +3,12 @@
 import type { Address } from '../../protocol/ids.ts'
 import { formatGram } from '../../protocol/money.ts'
 import type { TonChain } from '../adapters/ton/chain.ts'
-import type { Identity } from '../ports.ts'
+import type { Chain, EscrowState, Identity } from '../ports.ts'
 import { unlessCancelled } from '../waits.ts'
 import { askFaucet, deposit, escrowTermsOf, walletOf } from './accounts.ts'
 import type { Invocation } from './flags.ts'
 import type { Home } from './home.ts'
+import type { Terminal } from './terminal.ts'
 
 /** What a deposit leaves for fees when the faucet is asked. */
 const feesNano = 200_000_000n
@@ -56,4 +57,27 @@ export async function openEscrow({
     )
   }
   return escrow
+}
+
+/** A provider that names settlers, and has nothing to pay their fees out of, posts by itself: it learns why at its start. */
+export async function sayWhoSettles(
+  terminal: Pick<Terminal, 'warn'>,
+  chain: Pick<Chain, 'escrow'>,
+  escrow: Address,
+  signal: AbortSignal,
+): Promise<void> {
+  const state = await unlessCancelled(chain.escrow(escrow), signal).catch(() => undefined) // a node that serves finds out later
+  const trouble = state && troubleOf(state)
+  if (!trouble) return
+  const [why, next] = trouble
+  const then = 'settlers that ask a fee are not used, and vouchers are posted from here'
+  terminal.warn('settlers', `${why}: ${then}`, next)
+}
+
+/** Why fees cannot be paid out of it, and what to do. */
+function troubleOf({ freeNano, isEscrow, unlockAtMs }: EscrowState): readonly [string, string] | undefined {
+  if (!isEscrow) return ['this home has no escrow to pay them from', '`silkmesh wallet deposit <gram>` opens one']
+  if (unlockAtMs !== 0) return ["this home's escrow is closing", '`silkmesh wallet cancel-unlock` keeps it open']
+  if (freeNano === 0n) return ["this home's escrow is empty", '`silkmesh wallet deposit <gram>` fills it']
+  return undefined
 }
