@@ -5,6 +5,7 @@ import type { Usage } from '../../protocol/money.ts'
 import { formatGram } from '../../protocol/money.ts'
 import type { NodeEvent } from '../events.ts'
 import type { Observe } from '../ports.ts'
+import { repeats } from './repeats.ts'
 
 /** Tells each of them everything; one that throws is named once in a process warning and disturbs nobody. */
 export function fanOut(...observers: readonly Observe[]): Observe {
@@ -30,9 +31,10 @@ export function jsonLog(write: (line: string) => void, now: () => number = Date.
 
 /** A short line for what a person wants to see pass by; what happens every few tokens is left to the metrics. */
 export function humanLog(write: (line: string) => void, now: () => number = Date.now): Observe {
+  const isRepeat = repeats(now)
   return (event) => {
     const line = describe(event)
-    if (line === undefined) return
+    if (isRepeat(event) || line === undefined) return
     // Parts of it are other peers' texts: no control character of theirs reaches the terminal.
     write(`${new Date(now()).toISOString().slice(11, 19)}  ${line.replace(/\p{C}/gu, ' ').slice(0, lineCharsMax)}\n`)
   }

@@ -239,6 +239,44 @@ describe('humanLog', () => {
     expect(lines.join('')).not.toMatch(/undefined|\[object/)
   })
 
+  it('says once why an advert is refused, until that changes, the peer is heard, or an hour is over', () => {
+    let nowMs = 0
+    const lines: string[] = []
+    const log = humanLog(
+      (line) => lines.push(line),
+      () => nowMs,
+    )
+    const refused = (reason: string, of = peer) => log({ type: 'advert-dropped', peer: of, reason })
+    const told = (work: () => void): number => {
+      const before = lines.length
+      work()
+      return lines.length - before
+    }
+    expect(told(() => refused('expired 20 ms ago'))).toBe(1)
+    expect(told(() => refused('expired 2020 ms ago'))).toBe(0)
+    expect(told(() => refused('expired 2020 ms ago', '12D3KooWother' as PeerId))).toBe(1)
+    expect(told(() => refused('it could not be dialled'))).toBe(1)
+    expect(told(() => refused('expired 4020 ms ago'))).toBe(0)
+    expect(told(() => log(each['settler-dropped']))).toBe(1)
+    expect(told(() => log(each['settler-dropped']))).toBe(0)
+    log(each['advert-accepted'])
+    expect(told(() => refused('expired 20 ms ago'))).toBe(1)
+    nowMs += 3_600_000
+    expect(told(() => refused('expired 20 ms ago'))).toBe(1)
+  })
+
+  it('remembers of no more peers than it can hold', () => {
+    const lines: string[] = []
+    const log = humanLog((line) => lines.push(line))
+    const refused = (peer: string) => log({ type: 'advert-dropped', peer: peer as PeerId, reason: 'expired' })
+    for (let number = 0; number <= 1_024; number += 1) refused(`peer ${number}`)
+    const before = lines.length
+    refused('peer 1024')
+    expect(lines.length).toBe(before)
+    refused('peer 0') // the oldest, which was let go
+    expect(lines.length).toBe(before + 1)
+  })
+
   it('lets no control character of another peer reach the terminal, and bounds its words', () => {
     const message = `\u001b[2J\u0007\n\u202e${'x'.repeat(10_000)}`
     const [line] = said({ ...each['attempt-failed'], message })
