@@ -58,6 +58,11 @@ export function formatGram(nano: Nano): string {
   return `${sign}${absolute / nanoPerGram}${fraction === '' ? '' : `.${fraction}`}`
 }
 
+/** Millionths, as settings have them: `5000` → `"0.5 %"`. */
+export function formatPercent(ppm: number): string {
+  return `${ppm / 10_000} %`
+}
+
 /** `"1.2345"` → `1234500000n`. Throws `RangeError` for anything but a plain decimal, of at most nine places and `nanoMax`. */
 export function parseGram(text: string): Nano {
   const match = /^(\d{1,11})(?:\.(\d{1,9}))?$/.exec(text)

@@ -224,6 +224,15 @@ describe('the tree', () => {
     ).toEqual([])
   })
 
+  test('tells people amounts in GRAM and shares in percent', () => {
+    const told = sources.flatMap(({ path, text }) =>
+      path.startsWith('node/')
+        ? [...text.matchAll(/\$\{[^}]*\} (?:nano|ppm|millionths)\b/g)].map(([words]) => words)
+        : [],
+    )
+    expect(told).toEqual([])
+  })
+
   test('has no cycles', () => {
     expect(cycles(sources)).toEqual([])
   })

@@ -1,8 +1,9 @@
 // What listens to a node: Prometheus metrics, JSON lines for machines, short lines for people. All read `NodeEvent`s.
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { counted } from '../../protocol/counted.ts'
 import type { Usage } from '../../protocol/money.ts'
-import { formatGram } from '../../protocol/money.ts'
+import { formatGram, formatPercent } from '../../protocol/money.ts'
 import type { NodeEvent } from '../events.ts'
 import type { Observe } from '../ports.ts'
 import { repeats } from './repeats.ts'
@@ -241,15 +242,15 @@ function describe(event: NodeEvent): string | undefined {
     case 'hedge-won':
       return `request ${short(event.request)} goes on at ${short(event.peer)}, ${short(event.loser)} is left`
     case 'attempt-failed':
-      return `request ${short(event.request)} failed at ${short(event.peer)} after ${event.tokensDelivered} tokens: ${event.code}, ${event.message}`
+      return `request ${short(event.request)} failed at ${short(event.peer)} after ${counted(event.tokensDelivered, 'token')}: ${event.code}, ${event.message}`
     case 'request-finished':
-      return `request ${short(event.request)} ${ending(event)}, ${event.failovers} failovers`
+      return `request ${short(event.request)} ${ending(event)}, ${counted(event.failovers, 'failover')}`
     case 'tab-recovered':
       return `tab with ${short(event.peer)} recovered at ${formatGram(event.amountNano)} GRAM`
     case 'hub-left':
       return `hub ${short(event.peer)} is left for a while, providers are paid directly: ${event.code}, ${event.message}`
     case 'request-admitted':
-      return `serving ${short(event.request)} of ${short(event.peer)}: ${event.promptTokens} prompt tokens, ${event.active} active`
+      return `serving ${short(event.request)} of ${short(event.peer)}: ${counted(event.promptTokens, 'prompt token')}, ${event.active} active`
     case 'request-queued':
       return `request ${short(event.request)} of ${short(event.peer)} waits at place ${event.position}`
     case 'serving-changed':
@@ -259,7 +260,7 @@ function describe(event: NodeEvent): string | undefined {
     case 'request-served':
       return `served ${short(event.request)} of ${short(event.peer)}: ${ending(event)}`
     case 'settle-started':
-      return `settling ${event.vouchers} vouchers of ${short(event.escrow)}, ${formatGram(event.amountNano)} GRAM`
+      return `settling ${counted(event.vouchers, 'voucher')} of ${short(event.escrow)}, ${formatGram(event.amountNano)} GRAM`
     case 'settle-posted':
       return `settlement of ${short(event.escrow)} posted: message ${event.messageHash}`
     case 'settle-confirmed':
@@ -269,15 +270,15 @@ function describe(event: NodeEvent): string | undefined {
     case 'channel-closed':
       return `escrow ${short(event.escrow)} was taken back by its owner; ${formatGram(event.lostNano)} GRAM of vouchers are void`
     case 'vouchers-handed-over':
-      return `${event.vouchers} vouchers of ${formatGram(event.amountNano)} GRAM in all handed to settler ${short(event.settler)}`
+      return `${counted(event.vouchers, 'voucher')} of ${formatGram(event.amountNano)} GRAM in all handed to settler ${short(event.settler)}`
     case 'settle-decided':
       return `${formatGram(event.unsettledNano)} GRAM of ${short(event.escrow)} ${event.isDue ? 'settle' : 'wait'}: ${event.reason}, the network would take ${formatGram(event.feeNano)}`
     case 'unlock-seen':
-      return `escrow ${short(event.escrow)} closes at ${new Date(event.unlockAtMs).toISOString()}: ${event.vouchers} vouchers of it are held`
+      return `escrow ${short(event.escrow)} closes at ${new Date(event.unlockAtMs).toISOString()}: ${counted(event.vouchers, 'voucher of it is', 'vouchers of it are')} held`
     case 'settler-dropped':
       return `advert of settler ${short(event.peer)} dropped: ${event.reason}`
     case 'settler-chosen':
-      return `settler ${short(event.settler)} chosen of ${event.candidates}: fee ${event.feePpm} ppm, record ${event.score.toFixed(2)}`
+      return `settler ${short(event.settler)} chosen of ${event.candidates}: fee ${formatPercent(event.feePpm)}, record ${event.score.toFixed(2)}`
     case 'settler-judged':
       return `settler ${short(event.settler)} settled ${event.isInTime ? 'in time' : 'too late'}: record ${event.score.toFixed(2)}`
     case 'settle-fee-signed':

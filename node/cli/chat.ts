@@ -1,6 +1,7 @@
 // `silkmesh chat`: one question, or a conversation, through a running gateway.
 
 import { createInterface } from 'node:readline/promises'
+import { counted } from '../../protocol/counted.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import { formatGram } from '../../protocol/money.ts'
 import { fail, untilStopped } from './exit.ts'
@@ -38,7 +39,7 @@ export async function run(flags: Record<string, unknown>, words: readonly string
     if (isJson) return printJson({ ok: true, model, text, ...summary })
     const { usage, costNano, provider } = summary
     terminal.line()
-    terminal.line(`  ${usage.completionTokens} tokens · ${formatGram(BigInt(costNano))} GRAM · ${provider}`)
+    terminal.line(`  ${counted(usage.completionTokens, 'token')} · ${formatGram(BigInt(costNano))} GRAM · ${provider}`)
   }
 
   if (question !== '') return turn(question)

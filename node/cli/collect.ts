@@ -1,6 +1,7 @@
 // `silkmesh wallet collect`: everything this home was promised, paid now: by messages that cost the wallet nothing, and dust, if
 // asked for, by the wallet itself.
 
+import { counted } from '../../protocol/counted.ts'
 import { formatGram, type Nano } from '../../protocol/money.ts'
 import { betterVoucher, type Voucher } from '../../protocol/voucher.ts'
 import { systemClock } from '../adapters/system.ts'
@@ -51,7 +52,7 @@ export async function collect(parts: Parts): Promise<Record<string, unknown>> {
     }
   }
   if (isByWallet && dust.length > 0) {
-    terminal.progress(`settling ${dust.length} vouchers by the wallet`)
+    terminal.progress(`settling ${counted(dust.length, 'voucher')} by the wallet`)
     const transactions = await wallet.settle(
       dust.map(({ voucher }) => voucher),
       signal,
@@ -61,7 +62,7 @@ export async function collect(parts: Parts): Promise<Record<string, unknown>> {
   }
   terminal.progress('')
   const leftNano = claims.reduce((sum, { dueNano }) => sum + dueNano, -paidNano)
-  terminal.ok('collected', `${formatGram(paidNano)} GRAM of ${claims.length} vouchers`)
+  terminal.ok('collected', `${formatGram(paidNano)} GRAM of ${counted(claims.length, 'voucher')}`)
   if (leftNano > 0n && !wallet.isDry) {
     const next = isByWallet
       ? 'not paid yet, or too little for any message; it can be run again: a voucher is paid once'

@@ -7,6 +7,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
+import { counted } from '../../protocol/counted.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import { type PeerId, peerIdOf } from '../../protocol/ids.ts'
 import { formatGram } from '../../protocol/money.ts'
@@ -168,7 +169,7 @@ async function foundProviders(consumer: Part, count: number, terminal: Terminal,
     startMs,
     signal,
   )
-  terminal.ok('peers', `the consumer found ${peers.size} providers`)
+  terminal.ok('peers', `the consumer found ${counted(peers.size, 'provider')}`)
 }
 
 async function showAnswer(mesh: Mesh, ready: ReadyMesh, content: string, terminal: Terminal, signal: AbortSignal) {

@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
+import { counted } from '../../protocol/counted.ts'
 import { formatGram } from '../../protocol/money.ts'
 import { identityFrom } from '../adapters/libp2p/identity.ts'
 import { systemClock } from '../adapters/system.ts'
@@ -108,7 +109,7 @@ async function checkBooks({ home }: Invocation): Promise<Finding> {
   await store.close()
   return {
     state: 'ok',
-    detail: `${storePath}: ${book.length} voucher records as provider, ${tabs.length} as consumer`,
+    detail: `${storePath}: ${counted(book.length, 'voucher record')} as provider, ${tabs.length} as consumer`,
   }
 }
 

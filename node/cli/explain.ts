@@ -1,5 +1,6 @@
 // `silkmesh explain`: how the running gateway routed a request, step by step, with what spoke for each choice.
 
+import { counted } from '../../protocol/counted.ts'
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { formatGram } from '../../protocol/money.ts'
 import type { ProviderView, RequestView, StepView } from '../gateway/explain.ts'
@@ -37,7 +38,7 @@ function wordsOf(step: StepView): readonly string[] {
     case 'chosen': {
       const { attempt, candidates, considered, provider, reason } = step
       return [
-        `attempt ${attempt} at ${short(provider)}, one of ${candidates} that serve it: ${reason}`,
+        `attempt ${attempt} at ${short(provider)}, one of ${candidates} that ${candidates === 1 ? 'serves' : 'serve'} it: ${reason}`,
         ...tableOf([head, ...considered.map((each, at) => cellsOf(each, at === 0))]),
       ]
     }
@@ -48,13 +49,15 @@ function wordsOf(step: StepView): readonly string[] {
     case 'hedge_won':
       return [`${short(step.provider)} was faster, ${short(step.loser)} is left`]
     case 'failed':
-      return [`${short(step.provider)} failed after ${step.tokens_delivered} tokens: ${step.code}, ${step.message}`]
+      return [
+        `${short(step.provider)} failed after ${counted(step.tokens_delivered, 'token')}: ${step.code}, ${step.message}`,
+      ]
     case 'finished': {
       const { cached_tokens, code, completion_tokens, cost_nano, failovers, outcome, prompt_tokens, provider } = step
       const how = code === null ? outcome : `${outcome} (${code})`
       const where = provider === null ? '' : ` at ${short(provider)}`
-      const tokens = `${prompt_tokens} prompt tokens, ${cached_tokens} of them cached, ${completion_tokens} completion tokens`
-      return [`${how}${where}: ${tokens}, ${formatGram(BigInt(cost_nano))} GRAM, ${failovers} failovers`]
+      const tokens = `${counted(prompt_tokens, 'prompt token')}, ${cached_tokens} of them cached, ${counted(completion_tokens, 'completion token')}`
+      return [`${how}${where}: ${tokens}, ${formatGram(BigInt(cost_nano))} GRAM, ${counted(failovers, 'failover')}`]
     }
   }
 }

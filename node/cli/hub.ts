@@ -1,6 +1,7 @@
 // `silkmesh hub`: pay providers for consumers out of this home's escrow, be paid by them, settle with each once.
 
 import type { Address } from '../../protocol/ids.ts'
+import { formatPercent } from '../../protocol/money.ts'
 import { walletOf } from './accounts.ts'
 import { stopped, untilStopped } from './exit.ts'
 import { invocationOf, withSettings } from './flags.ts'
@@ -27,7 +28,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   })
   const { peerId } = runtime.identity
   const { feePpm } = config.hub
-  terminal.ok('fee', feePpm === 0 ? 'none' : `${feePpm / 10_000} % of what is granted, paid to ${payout}`)
+  terminal.ok('fee', feePpm === 0 ? 'none' : `${formatPercent(feePpm)} of what is granted, paid to ${payout}`)
   if (isJson) {
     const addresses = runtime.network.addresses()
     printJson({ type: 'ready', role: 'hub', peerId, addresses, escrow, payout, feePpm })

@@ -1,6 +1,7 @@
 // `silkmesh ledger`: what a home earned and spent, to the nano, line by line; whether books, ledger and chain agree.
 
 import { writeFileSync } from 'node:fs'
+import { counted } from '../../protocol/counted.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import { formatGram } from '../../protocol/money.ts'
 import { systemClock } from '../adapters/system.ts'
@@ -48,7 +49,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
     if (unseen > 0) {
       terminal.warn(
         'not compared',
-        `${unseen} accounts: this chain shows no escrow there; is --endpoint of the right one?`,
+        `${counted(unseen, 'account')}: this chain shows no escrow there; is --endpoint of the right one?`,
       )
     }
     const compared = isCheck && unseen === 0 ? 'books, ledger and chain' : 'books and ledger'
@@ -124,7 +125,10 @@ async function accept(invocation: Invocation, nano: bigint): Promise<void> {
       )
     }
     await journal.accept(mismatch)
-    invocation.terminal.ok('accepted', `${mismatch.left} are believed: ${mismatch.leftNano} nano ${mismatch.what}`)
+    invocation.terminal.ok(
+      'accepted',
+      `${mismatch.left} are believed: ${formatGram(mismatch.leftNano)} GRAM ${mismatch.what}`,
+    )
   })
 }
 

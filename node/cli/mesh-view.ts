@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import type { Advert } from '../../protocol/advert.ts'
+import { counted } from '../../protocol/counted.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import { capacityTopic } from '../../protocol/ids.ts'
 import { identityFrom } from '../adapters/libp2p/identity.ts'
@@ -32,7 +33,7 @@ export async function lookAtMesh({ config, home, terminal }: Invocation, seconds
     const looking = directory.run(done.signal)
     for (let left = seconds; left > 0; left -= 1) {
       terminal.progress(
-        `looking: ${directory.adverts().length} providers found, ${network.connections().length} peers connected, ${left} s left`,
+        `looking: ${counted(directory.adverts().length, 'provider')} found, ${counted(network.connections().length, 'peer')} connected, ${left} s left`,
       )
       await systemClock.sleep(1_000)
     }

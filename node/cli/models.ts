@@ -1,6 +1,7 @@
 // `silkmesh models`: what the mesh serves now, by how many, from which price.
 
 import type { Offer } from '../../protocol/advert.ts'
+import { counted } from '../../protocol/counted.ts'
 import { formatGram } from '../../protocol/money.ts'
 import { invocationOf } from './flags.ts'
 import { lookAtMesh } from './mesh-view.ts'
@@ -38,7 +39,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
         : `${formatGram(completionNanoMin)} to ${formatGram(completionNanoMax)}`
     terminal.ok(
       name,
-      `${providers} ${providers === 1 ? 'provider' : 'providers'}, ${slotsFree} slots free, context ${contextTokens}, ${price} GRAM a million completion tokens`,
+      `${counted(providers, 'provider')}, ${counted(slotsFree, 'slot')} free, context ${contextTokens}, ${price} GRAM a million completion tokens`,
     )
   }
 }

@@ -1,6 +1,7 @@
 // `silkmesh provider`: pause the provider that runs for a home, let it go on, ask how it is.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { counted } from '../../protocol/counted.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import { invocationOf } from './flags.ts'
 import { isPauseOrdered, orderPause } from './pausing.ts'
@@ -35,7 +36,7 @@ function detailOf({ active, changesAtMs, state }: NotedServing): string {
     case 'closed':
       return `outside its hours ${until}`.trim()
     case 'paused':
-      return active === 0 ? 'nothing runs' : `${active} ${active === 1 ? 'request' : 'requests'} may finish`
+      return active === 0 ? 'nothing runs' : `${counted(active, 'request')} may finish`
   }
 }
 

@@ -1,6 +1,7 @@
 // `silkmesh identity rotate`: a new identity and with it a new escrow; the old escrow's unlock is started. Each step is on
 // disk before the next, so that it can be run again from wherever it ended.
 
+import { counted } from '../../protocol/counted.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import type { Address } from '../../protocol/ids.ts'
 import { formatGram } from '../../protocol/money.ts'
@@ -119,7 +120,7 @@ async function part(parts: Parts, escrow: Address): Promise<void> {
   )
   throw new MeshError(
     'bad-request',
-    `${open.length} providers may be owed what only the old key can sign for, and did not answer: ${list.join(', ')}; ` +
+    `${counted(open.length, 'provider')} may be owed what only the old key can sign for, and did not answer: ${list.join(', ')}; ` +
       'try again later with --bootstrap, or rotate all the same with --leave-debts',
   )
 }

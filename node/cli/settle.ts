@@ -1,6 +1,6 @@
 // `silkmesh settle`: hold vouchers of others, settle them on chain and watch over them, for a fee or none. Holds no coins.
 
-import { formatGram } from '../../protocol/money.ts'
+import { formatGram, formatPercent } from '../../protocol/money.ts'
 import { walletOf } from './accounts.ts'
 import { stopped, untilStopped } from './exit.ts'
 import { invocationOf, withSettings } from './flags.ts'
@@ -28,7 +28,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   const { settlerFeePpm: feePpm, settlerValueNanoMin, settlerWatches: isWatching } = config.settlement
   const { peerId } = runtime.identity
   const addresses = runtime.network.addresses()
-  terminal.ok('fee', feePpm === 0 ? 'none' : `${feePpm / 10_000} % of what is settled, paid to ${payout}`)
+  terminal.ok('fee', feePpm === 0 ? 'none' : `${formatPercent(feePpm)} of what is settled, paid to ${payout}`)
   if (settlerValueNanoMin > 0n) terminal.ok('least', `${formatGram(settlerValueNanoMin)} GRAM unsettled`)
   if (isJson) {
     const valueNanoMin = settlerValueNanoMin.toString()

@@ -4,7 +4,7 @@
 import { asMeshError, type ErrorCode, MeshError } from '../../protocol/errors.ts'
 import type { EndReason } from '../../protocol/frames.ts'
 import type { PeerId } from '../../protocol/ids.ts'
-import { costNano, type Nano } from '../../protocol/money.ts'
+import { costNano, formatGram, type Nano } from '../../protocol/money.ts'
 import type { Task } from '../../protocol/task.ts'
 import type { ConsideredProvider } from '../events.ts'
 import type { InferenceEvent, InferenceRequest, InferenceResult } from '../inference.ts'
@@ -479,7 +479,7 @@ export class Answer {
     if (leftNano >= 0n && (tokens >= 1 || task.inputs)) return tokens
     throw new MeshError(
       'over-budget',
-      `the prompt may cost ${promptNano} nano and ${spentNano} are spent: nothing is left of ${this.#budgetNano}`,
+      `the prompt may cost ${formatGram(promptNano)} GRAM and ${formatGram(spentNano)} are spent: nothing is left of ${formatGram(this.#budgetNano)}`,
     )
   }
 

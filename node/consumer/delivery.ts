@@ -3,7 +3,7 @@
 import { MeshError } from '../../protocol/errors.ts'
 import type { Accept, EndReason, ProviderFrame } from '../../protocol/frames.ts'
 import { publicKeyOf } from '../../protocol/ids.ts'
-import { costNano, isWithin, type Nano, noUsage, type Usage } from '../../protocol/money.ts'
+import { costNano, formatGram, isWithin, type Nano, noUsage, type Usage } from '../../protocol/money.ts'
 import { type Receipt, verifyReceipt } from '../../protocol/receipt.ts'
 import type { Task } from '../../protocol/task.ts'
 import type { UsageAudit } from './audit.ts'
@@ -63,7 +63,7 @@ export class Delivery {
     if (!isWithin(price, offer.price)) {
       throw new MeshError(
         'overcharged',
-        `${advert.peer} accepted at ${price.completionNano} nano, advertised ${offer.price.completionNano}`,
+        `${advert.peer} accepted at ${formatGram(price.completionNano)} GRAM a million tokens, advertised ${formatGram(offer.price.completionNano)}`,
       )
     }
     if (creditTokens > this.#creditTokensMax) {
@@ -130,7 +130,7 @@ export class Delivery {
     if (!isOwnCount || receipt.costNano !== this.costNano) {
       throw new MeshError(
         'overcharged',
-        `${advert.peer} accounts for ${receipt.costNano} nano, received was ${this.costNano}`,
+        `${advert.peer} accounts for ${formatGram(receipt.costNano)} GRAM, received was ${formatGram(this.costNano)}`,
       )
     }
     const isThisRequest = receipt.modelKey === offer.modelKey && Buffer.from(digest).equals(receipt.requestDigest)

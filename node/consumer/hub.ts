@@ -4,7 +4,7 @@
 import { asMeshError, type ErrorCode, MeshError } from '../../protocol/errors.ts'
 import { decodeFromHub, encodeHubFrame, type FromHub, feeNano, type HubTerms, verifyGrant } from '../../protocol/hub.ts'
 import { type Address, hubProtocol, type PeerId, publicKeyOf } from '../../protocol/ids.ts'
-import { formatGram, largest, type Nano } from '../../protocol/money.ts'
+import { formatGram, formatPercent, largest, type Nano } from '../../protocol/money.ts'
 import {
   betterVoucher,
   isSameTab,
@@ -265,11 +265,14 @@ export class Hub {
     const expected = { globalId: tab.globalId, escrow, epoch, payee, amountNano: 0n }
     const isRight = isSameTab(granted.terms, expected) && isGood(granted, this.peer, this.#ports.identity.peerId)
     if (!isRight || paidNano(granted) < creditNano || granted.terms.amountNano < paidNano(granted)) {
-      throw failed('voucher-invalid', `it did not grant ${creditNano} nano at ${payee}`)
+      throw failed('voucher-invalid', `it did not grant ${formatGram(creditNano)} GRAM at ${payee}`)
     }
     const chargedNano = owedNano + wants.chargeNano
     if (reply.owedNano > chargedNano) {
-      throw failed('overcharged', `it charged ${reply.owedNano} nano in all, at most ${chargedNano} were agreed`)
+      throw failed(
+        'overcharged',
+        `it charged ${formatGram(reply.owedNano)} GRAM in all, at most ${formatGram(chargedNano)} were agreed`,
+      )
     }
     // less is charged where it had granted some of it before; a hub that forgot what it had charged is paid all the same
     const nowNano = reply.owedNano >= owedNano ? reply.owedNano : chargedNano
@@ -312,7 +315,10 @@ export class Hub {
 
   async #agree({ feePpm, tab }: HubTerms, own: OwnEscrow, known: Account | undefined): Promise<void> {
     const { hubFeePpmMax } = this.#config
-    if (feePpm > hubFeePpmMax) throw failed('price-changed', `it takes ${feePpm} ppm, at most ${hubFeePpmMax} are paid`)
+    if (feePpm > hubFeePpmMax) {
+      const problem = `it takes ${formatPercent(feePpm)}, at most ${formatPercent(hubFeePpmMax)} is paid (consumer.hubFeePpmMax)`
+      throw failed('price-changed', problem)
+    }
     const { epoch, globalId, payee } = tab
     if (globalId !== own.globalId || epoch !== own.epoch) {
       throw failed(
@@ -331,7 +337,7 @@ export class Hub {
     const settledNano = isNew ? (await this.#ports.chain.payee(own.address, payee)).settledNano : 0n
     const certainNano = largest(paidOf(best), settledNano)
     if (tab.owedNano > certainNano) {
-      throw failed('overcharged', `it claims ${tab.owedNano} nano, ${certainNano} were signed`)
+      throw failed('overcharged', `it claims ${formatGram(tab.owedNano)} GRAM, ${formatGram(certainNano)} were signed`)
     }
     const lost = isNew ? settledNano : tab.owedNano
     this.#account = isRecovered || isNew ? { ...account, best, owedNano: lost, wants: undefined } : account

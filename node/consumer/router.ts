@@ -1,5 +1,6 @@
 // The consumer's face: what the mesh serves, and one answer a request, bounded in number.
 
+import { counted } from '../../protocol/counted.ts'
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { type Address, type PeerId, parsePeerId } from '../../protocol/ids.ts'
 import type { Config } from '../config.ts'
@@ -134,7 +135,10 @@ export class Router implements Inference {
     if (this.#isDraining) throw new MeshError('draining', 'this node is shutting down')
     this.#journal?.assertSound()
     if (this.#active >= concurrentMax) {
-      throw new MeshError('busy', `${this.#active} requests are open, at most ${concurrentMax}`)
+      throw new MeshError(
+        'busy',
+        `${counted(this.#active, 'request is', 'requests are')} open, at most ${concurrentMax}`,
+      )
     }
     const { requestNanoMax } = this.#config.consumer
     const { spend } = this.#tabs

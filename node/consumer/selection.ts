@@ -155,7 +155,7 @@ const strategies: Record<Routing, Strategy> = {
       return near.find((each) => isHeldBy(each, outlook)) ?? drawn
     },
     say: (_, { costNano: nano, firstTokenMs, heldTokens }) =>
-      `${nano} nano, ${Math.round(firstTokenMs)} ms to a first token${heldTokens > 0 ? ', holds the conversation' : ''}`,
+      `${formatGram(nano)} GRAM, ${Math.round(firstTokenMs)} ms to a first token${heldTokens > 0 ? ', holds the conversation' : ''}`,
   },
   'least-price': {
     figuresOf: ({ offer }) => [costNano(typicalUsage, offer.price), -offer.decodeTokensPerSecond],

@@ -4,7 +4,7 @@
 import { MeshError } from '../../protocol/errors.ts'
 import type { Tab as ProviderTab } from '../../protocol/frames.ts'
 import type { Address, PeerId } from '../../protocol/ids.ts'
-import { largest, type Nano, nanoMax } from '../../protocol/money.ts'
+import { formatGram, largest, type Nano, nanoMax } from '../../protocol/money.ts'
 import { betterVoucher, paidNano, type Voucher } from '../../protocol/voucher.ts'
 import type { AccountId, RequestNote } from '../ledger/entries.ts'
 import type { Line, Sheet } from '../ledger/journal.ts'
@@ -187,7 +187,7 @@ export class Tabs {
     if (claim.owedNano > certain + inFlight) {
       throw new MeshError(
         'overcharged',
-        `${peer} claims ${claim.owedNano} nano are owed in all, at most ${certain + inFlight} can be`,
+        `${peer} claims ${formatGram(claim.owedNano)} GRAM are owed in all, at most ${formatGram(certain + inFlight)} can be`,
       )
     }
     if (isAlone) this.#lost.delete(peer)
@@ -319,7 +319,7 @@ export class Tabs {
     if (owedNano - signedNano > windowNano) {
       throw new MeshError(
         'overcharged',
-        `${tab.peer} delivered ${owedNano - signedNano} nano beyond the last voucher, ${windowNano} were agreed`,
+        `${tab.peer} delivered ${formatGram(owedNano - signedNano)} GRAM beyond the last voucher, ${formatGram(windowNano)} were agreed`,
       )
     }
     this.#put({ ...tab, owedNano })

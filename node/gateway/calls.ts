@@ -1,5 +1,6 @@
 // The requests under way: how many at once, until when, and how they end when the gateway stops.
 
+import { counted } from '../../protocol/counted.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import type { Clock } from '../ports.ts'
 
@@ -33,7 +34,10 @@ export class Calls {
     if (this.#stopping) throw this.#stopping
     const { requestsMax, requestMs } = this.#limits
     if (this.#running.size >= requestsMax) {
-      throw new MeshError('busy', `${this.#running.size} requests are running, at most ${requestsMax}`)
+      throw new MeshError(
+        'busy',
+        `${counted(this.#running.size, 'request is', 'requests are')} running, at most ${requestsMax}`,
+      )
     }
     const call = new Call(() => {
       this.#running.delete(call)

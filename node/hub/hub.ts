@@ -1,9 +1,11 @@
 // The hub's door: consumers pay it one increment ahead, and it promises providers as much out of its own escrow, so that many
 // consumers are settled with once and many providers by one payer. It sees no prompt. docs/protocol.md §11.
 
+import { counted } from '../../protocol/counted.ts'
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { decodeToHub, encodeHubFrame, type HubGranted, type HubWant, verifyGrant } from '../../protocol/hub.ts'
 import type { Address, PeerId } from '../../protocol/ids.ts'
+import { formatGram } from '../../protocol/money.ts'
 import { type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
 import type { Config } from '../config.ts'
 import type { Ports, Stream } from '../ports.ts'
@@ -39,7 +41,8 @@ export class Hub {
     const { consumersMax, idleMs } = config.hub
     const frames = stream.frames[Symbol.asyncIterator]()
     try {
-      if (this.#streams.size >= consumersMax) throw new MeshError('busy', `${consumersMax} consumers are connected`)
+      if (this.#streams.size >= consumersMax)
+        throw new MeshError('busy', `${counted(consumersMax, 'consumer is', 'consumers are')} connected`)
       this.#streams.add(stream)
       const first = await within(ports.clock, config.provider.openMs, 'the hello', () => frames.next())
       if (first.done) return await stream.close()
@@ -109,7 +112,7 @@ export class Hub {
     if (incrementNano > incrementNanoMax) {
       throw new MeshError(
         'over-budget',
-        `${incrementNano} nano in one increment, at most ${incrementNanoMax} are granted`,
+        `${formatGram(incrementNano)} GRAM in one increment, at most ${formatGram(incrementNanoMax)} are granted`,
       )
     }
     if (incrementNano > 0n) ledger.paid(id, await liquidity.reserve(want.payee, incrementNano))
@@ -127,13 +130,13 @@ export class Hub {
     if (coveredNano(channel) < neededNano) {
       throw new MeshError(
         'credit-exhausted',
-        `${neededNano} nano are needed in all, ${coveredNano(channel)} were signed`,
+        `${formatGram(neededNano)} GRAM are needed in all, ${formatGram(coveredNano(channel))} were signed`,
       )
     }
     if (account.coverNano < neededNano) {
       throw new MeshError(
         'escrow-unusable',
-        `escrow ${escrow} can pay this hub ${account.coverNano} nano in all, ${neededNano} would be owed`,
+        `escrow ${escrow} can pay this hub ${formatGram(account.coverNano)} GRAM in all, ${formatGram(neededNano)} would be owed`,
       )
     }
     liquidity.assertFree(own, now.incrementNano)

@@ -2,7 +2,7 @@
 
 import { MeshError } from '../../protocol/errors.ts'
 import type { Address } from '../../protocol/ids.ts'
-import type { Nano } from '../../protocol/money.ts'
+import { formatGram, type Nano } from '../../protocol/money.ts'
 import type { EscrowState, Ports } from '../ports.ts'
 import type { Ledger } from './ledger.ts'
 
@@ -60,7 +60,10 @@ export class Liquidity {
   assertFree(own: EscrowState, nano: Nano): void {
     const freeNano = this.#freeNano(own)
     if (freeNano >= nano) return
-    throw new MeshError('escrow-unusable', `this hub can promise ${freeNano} nano more now, ${nano} are wanted`)
+    throw new MeshError(
+      'escrow-unusable',
+      `this hub can promise ${formatGram(freeNano)} GRAM more now, ${formatGram(nano)} are wanted`,
+    )
   }
 
   /** Of the newest view: an older one may hold coins that were paid out since. */

@@ -1,6 +1,6 @@
 // The running sums of each account, by its entries alone. Pure.
 
-import type { Nano } from '../../protocol/money.ts'
+import { formatGram, type Nano } from '../../protocol/money.ts'
 import { type Account, accountKey, type Entry, type Sums } from './entries.ts'
 
 export interface Posted {
@@ -93,5 +93,5 @@ export function balancesOf(entries: readonly Entry[]): {
 export function describeMismatch({ account, left, leftNano, right, rightNano, what }: Mismatch): string {
   const { epoch, escrow, payee, peer, role } = account
   const where = `${role} account of escrow ${escrow}, epoch ${epoch}, paid to ${payee}${peer ? `, peer ${peer}` : ''}`
-  return `${what}: ${left} say ${leftNano} nano, ${right} says ${rightNano} (${where})`
+  return `${what}: ${left} say ${formatGram(leftNano)} GRAM, ${right} says ${formatGram(rightNano)} (${where})`
 }

@@ -1,5 +1,6 @@
 // Who is decoded now, who waits, who is turned away. Full means refuse now.
 
+import { counted } from '../../protocol/counted.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import type { PeerId } from '../../protocol/ids.ts'
 import type { Clock } from '../ports.ts'
@@ -143,7 +144,10 @@ export class Admission {
         return Promise.reject(this.#closed())
       case 'too-many':
         return Promise.reject(
-          new MeshError('busy', `${ofPeer} requests of this payer are open, at most ${peerRequestsMax}`),
+          new MeshError(
+            'busy',
+            `${counted(ofPeer, 'request of this payer is', 'requests of this payer are')} open, at most ${peerRequestsMax}`,
+          ),
         )
       case 'full':
         return Promise.reject(

@@ -5,7 +5,7 @@ import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { type EndReason, encodeFrame, type Open, type ProviderFrame, type Tab } from '../../protocol/frames.ts'
 import type { Address, PeerId } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
-import type { Nano } from '../../protocol/money.ts'
+import { formatGram, type Nano } from '../../protocol/money.ts'
 import { signReceipt } from '../../protocol/receipt.ts'
 import { featuresOf, type Task, taskOf } from '../../protocol/task.ts'
 import type { Config } from '../config.ts'
@@ -130,8 +130,8 @@ export class Conversation {
       const { promptNano, completionNano } = pricing.current
       throw new MeshError(
         'price-changed',
-        `a million tokens cost ${promptNano} nano prompt and ${completionNano} completion here; ` +
-          `the request allows ${priceMax.promptNano} and ${priceMax.completionNano}`,
+        `a million tokens cost ${formatGram(promptNano)} GRAM prompt and ${formatGram(completionNano)} completion here; ` +
+          `the request allows ${formatGram(priceMax.promptNano)} and ${formatGram(priceMax.completionNano)}`,
       )
     }
     this.#windowNano = windowNano(price, config.provider.creditTokens)
@@ -148,7 +148,7 @@ export class Conversation {
       await this.#send({ type: 'tab', tab: tabOf(escrow, payout, channel) })
       throw new MeshError(
         'credit-exhausted',
-        `${unpaidNano(channel)} nano are unpaid, the window is ${this.#windowNano}`,
+        `${formatGram(unpaidNano(channel))} GRAM are unpaid, the window is ${formatGram(this.#windowNano)}`,
       )
     }
     const prompt = await engine.prepare({ model: modelKey, ...taskOf(this.#open), resumeTokenIds }, this.#stop.signal)
@@ -158,7 +158,7 @@ export class Conversation {
       if (account.isBounded) throw silent(account, neededNano)
       throw new MeshError(
         'escrow-unusable',
-        `escrow ${escrow.address} can pay this provider ${coverNano} nano in all; the request needs cover for ${neededNano}`,
+        `escrow ${escrow.address} can pay this provider ${formatGram(coverNano)} GRAM in all; the request needs cover for ${formatGram(neededNano)}`,
       )
     }
     const lease = await within(
@@ -327,7 +327,7 @@ export class Conversation {
       await within(
         ports.clock,
         ms,
-        `a voucher for ${unpaid} unpaid nano`,
+        `a voucher for ${formatGram(unpaid)} unpaid GRAM`,
         (signal) => book.until(account, this.#payer, isEnough, signal),
         this.#stop.signal,
       )
@@ -348,7 +348,7 @@ export class Conversation {
     if (fresh.coverNano >= neededNano) return
     throw new MeshError(
       'escrow-unusable',
-      `escrow ${account.escrow.address} can pay this provider ${fresh.coverNano} nano in all, ${neededNano} would be owed`,
+      `escrow ${account.escrow.address} can pay this provider ${formatGram(fresh.coverNano)} GRAM in all, ${formatGram(neededNano)} would be owed`,
     )
   }
 
@@ -398,7 +398,7 @@ function assertOwnPayout({ settledNano }: Account, channel: Channel, payout: Add
   if (settledNano <= coveredNano(channel)) return
   throw new MeshError(
     'internal',
-    `${payout} was paid ${settledNano} nano, ${coveredNano(channel)} of it known here: give each provider a payout account of its own`,
+    `${payout} was paid ${formatGram(settledNano)} GRAM, ${formatGram(coveredNano(channel))} of it known here: give each provider a payout account of its own`,
   )
 }
 
@@ -417,7 +417,7 @@ function assertAble(engine: Engine, model: Model, task: Task): void {
 function silent({ coverNano, escrow }: Account, neededNano: Nano): MeshError {
   return new MeshError(
     'chain-unavailable',
-    `the chain does not answer: until it does escrow ${escrow.address} is trusted with ${coverNano} nano, ${neededNano} are needed`,
+    `the chain does not answer: until it does escrow ${escrow.address} is trusted with ${formatGram(coverNano)} GRAM, ${formatGram(neededNano)} are needed`,
   )
 }
 

@@ -4,7 +4,7 @@
 import { MeshError } from '../../protocol/errors.ts'
 import { verifyGrant } from '../../protocol/hub.ts'
 import { type Address, type PeerId, peerIdOf } from '../../protocol/ids.ts'
-import type { Nano } from '../../protocol/money.ts'
+import { formatGram, type Nano } from '../../protocol/money.ts'
 import { betterVoucher, type Grant, paidNano, type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
 import type { Line as LedgerLine, Sheet } from '../ledger/journal.ts'
 import type { EscrowState, Ports } from '../ports.ts'
@@ -159,7 +159,10 @@ export class Book {
     if (terms.amountNano > coveredNano(before)) this.#assertSigned(voucher, account)
     if (adds && !verifyGrant(voucher, account.escrow.signer)) {
       const hub = peerIdOf(account.escrow.signer)
-      throw new MeshError('voucher-invalid', `a grant of ${grant.amountNano} nano that is not signed by hub ${hub}`)
+      throw new MeshError(
+        'voucher-invalid',
+        `a grant of ${formatGram(grant.amountNano)} GRAM that is not signed by hub ${hub}`,
+      )
     }
     const nowMs = this.#ports.clock.now()
     const booked = (): Channel =>
@@ -194,7 +197,10 @@ export class Book {
   #assertSigned(voucher: Voucher, { escrow }: Account): void {
     if (verifyVoucher(voucher, escrow.signer)) return
     const { amountNano } = voucher.terms
-    throw new MeshError('voucher-invalid', `voucher of ${amountNano} nano is not signed by ${peerIdOf(escrow.signer)}`)
+    throw new MeshError(
+      'voucher-invalid',
+      `voucher of ${formatGram(amountNano)} GRAM is not signed by ${peerIdOf(escrow.signer)}`,
+    )
   }
 
   #assertGrantable(channel: Channel, line: Line, grant: Grant): Line {
@@ -202,7 +208,7 @@ export class Book {
     if (granted) return granted
     throw new MeshError(
       'voucher-invalid',
-      `hub ${channel.payer} has granted more than its best voucher of ${coveredNano(channel)} nano covers`,
+      `hub ${channel.payer} has granted more than its best voucher of ${formatGram(coveredNano(channel))} GRAM covers`,
     )
   }
 

@@ -4,7 +4,7 @@
 import { asMeshError } from '../../protocol/errors.ts'
 import { type PeerId, parsePeerId } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
-import type { Nano } from '../../protocol/money.ts'
+import { formatGram, type Nano } from '../../protocol/money.ts'
 import type { SettlerAdvert } from '../../protocol/settler-advert.ts'
 import type { Config } from '../config.ts'
 import type { PayeeState, Ports } from '../ports.ts'
@@ -127,7 +127,7 @@ export class Collector {
     this.#reasons.note(channelKey(channel), escrow, unsettledNano(channel), decision)
     if (decision.reason === 'escrow empty' && isDue(channel, policy, nowMs, isUrgent)) {
       this.#failed.add(channelKey(channel))
-      const message = `escrow ${escrow} would pay ${payableNano} nano now, at least ${policy.settleNanoMin} settle`
+      const message = `escrow ${escrow} would pay ${formatGram(payableNano)} GRAM now, at least ${formatGram(policy.settleNanoMin)} settle`
       this.#ports.observe({ type: 'settle-failed', escrow, code: 'escrow-unusable', message })
     }
     return decision.isDue

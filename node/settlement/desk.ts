@@ -3,6 +3,7 @@
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import type { Tab } from '../../protocol/frames.ts'
 import { type Address, peerIdOf } from '../../protocol/ids.ts'
+import { formatGram, formatPercent } from '../../protocol/money.ts'
 import {
   decodeSettleRequest,
   encodeSettleReply,
@@ -85,7 +86,7 @@ export class Desk {
     if (!address) {
       throw new MeshError(
         'escrow-unusable',
-        `this settler asks ${settlerFeePpm} millionths of what it settles, paid out of an escrow of yours; open one, or use a settler without a fee`,
+        `this settler asks ${formatPercent(settlerFeePpm)} of what it settles, paid out of an escrow of yours; open one, or use a settler without a fee`,
       )
     }
     const { chain, observe } = this.#ports
@@ -112,7 +113,7 @@ export class Desk {
     if (payee.payableNano < dueNano + feeCreditNano) {
       throw new MeshError(
         'escrow-unusable',
-        `escrow ${address} could pay ${payee.payableNano} nano of fees now, ${dueNano + feeCreditNano} are needed; deposit more`,
+        `escrow ${address} could pay ${formatGram(payee.payableNano)} GRAM of fees now, ${formatGram(dueNano + feeCreditNano)} are needed; deposit more`,
       )
     }
     return purse
@@ -127,14 +128,14 @@ export class Desk {
       const { owedNano: owed } = this.#tabOf(purse, peer)
       throw new MeshError(
         'credit-exhausted',
-        `${unpaidNano} nano of fees are unpaid, at most ${feeCreditNano} are lent; sign a voucher of ${owed} nano out of escrow ${purse.tab.escrow} to ${purse.tab.payee}`,
+        `${formatGram(unpaidNano)} GRAM of fees are unpaid, at most ${formatGram(feeCreditNano)} are lent; sign a voucher of ${formatGram(owed)} GRAM out of escrow ${purse.tab.escrow} to ${purse.tab.payee}`,
       )
     }
     const pendingNano = this.#settler.pendingFeeNano(peer)
     if (unpaidNano + pendingNano > feeCreditNano) {
       throw new MeshError(
         'busy',
-        `${pendingNano} nano of fees are for vouchers that are yet to be settled, at most ${feeCreditNano} are lent; wait for them`,
+        `${formatGram(pendingNano)} GRAM of fees are for vouchers that are yet to be settled, at most ${formatGram(feeCreditNano)} are lent; wait for them`,
       )
     }
   }

@@ -1,5 +1,6 @@
 // One request to a settler and its reply, within its time.
 
+import { counted } from '../../protocol/counted.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import { type PeerId, settleProtocol } from '../../protocol/ids.ts'
 import {
@@ -25,7 +26,7 @@ export function askSettler(
   return within(
     clock,
     ms,
-    `handing ${vouchers.length} vouchers to settler ${peer}`,
+    `handing ${counted(vouchers.length, 'voucher')} to settler ${peer}`,
     async (stop) => {
       const stream = await network.open(peer, settleProtocol, stop)
       const giveUp = (): void => stream.reset(new MeshError('timeout', 'the settler did not answer'))

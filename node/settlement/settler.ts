@@ -1,10 +1,11 @@
 // The settler: holds vouchers of anybody, batches them an escrow, posts them, and lets go only of what the contract has paid.
 // What it only watches over it posts when the escrow begins to close, or when others empty it.
 
+import { counted } from '../../protocol/counted.ts'
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { type Address, type PeerId, peerIdOf } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
-import { type Nano, nanoMax } from '../../protocol/money.ts'
+import { formatGram, type Nano, nanoMax } from '../../protocol/money.ts'
 import { isSameTab, type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
 import type { Config } from '../config.ts'
 import type { EscrowState, PayeeState, Ports } from '../ports.ts'
@@ -136,12 +137,12 @@ export class Settler {
     const held = this.#holdings.asked + this.#arriving
     const ofEscrow = this.#holdings.countOf(escrow)
     if ((!isWatch && held >= queueMax) || ofEscrow >= payeesMax) {
-      throw new MeshError('busy', `this settler holds ${held} vouchers, ${ofEscrow} of that escrow`)
+      throw new MeshError('busy', `this settler holds ${counted(held, 'voucher')}, ${ofEscrow} of that escrow`)
     }
     if (isWatch && ofEscrow === 0 && this.#holdings.escrowCount >= watchEscrowsMax) {
       throw new MeshError(
         'busy',
-        `this settler watches over ${this.#holdings.escrowCount} escrows, at most ${watchEscrowsMax}`,
+        `this settler watches over ${counted(this.#holdings.escrowCount, 'escrow')}, at most ${watchEscrowsMax}`,
       )
     }
   }
@@ -173,7 +174,7 @@ export class Settler {
     if (dueNano < leastNano) {
       throw new MeshError(
         'escrow-unusable',
-        `escrow ${terms.escrow} would pay ${dueNano} nano now, at least ${leastNano} settle`,
+        `escrow ${terms.escrow} would pay ${formatGram(dueNano)} GRAM now, at least ${formatGram(leastNano)} settle`,
       )
     }
   }

@@ -44,7 +44,7 @@ function failedOver(clock = new HandClock()) {
     ...choice,
     peer: one,
     attempt: 1,
-    reason: 'free slot, balanced of 2: 68000 nano, 300 ms to a first token',
+    reason: 'free slot, balanced of 2: 0.000068 GRAM, 300 ms to a first token',
     considered: [considered(one), others],
   })
   clock.advance(5_000)
@@ -151,11 +151,11 @@ test('the command prints each choice with a table of those considered, the chose
   const { log } = failedOver()
   const lines = linesOf(log.explain('last'))
   expect(lines[1]).toBe(
-    '       0 ms  attempt 1 at …c6iDEp, one of 2 that serve it: free slot, balanced of 2: 68000 nano, 300 ms to a first token',
+    '       0 ms  attempt 1 at …c6iDEp, one of 2 that serve it: free slot, balanced of 2: 0.000068 GRAM, 300 ms to a first token',
   )
   expect(lines[3]).toMatch(/^ +→ +…c6iDEp +free slot +0\.000068 +300 +40 +10 +250 +55 +3 +512 +67 % +70210$/)
   expect(lines[4]).toMatch(/^ +…SUKPH5 +would queue /)
   expect(lines.at(-1)).toBe(
-    '    5700 ms  stop at …SUKPH5: 700 prompt tokens, 512 of them cached, 40 completion tokens, 0.000061 GRAM, 1 failovers',
+    '    5700 ms  stop at …SUKPH5: 700 prompt tokens, 512 of them cached, 40 completion tokens, 0.000061 GRAM, 1 failover',
   )
 })

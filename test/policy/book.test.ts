@@ -63,7 +63,7 @@ describe('a voucher', () => {
     const { book } = await bookOn(store)
     await expect(book.accept(voucherOf(10n, {}, identityOf(3)), account, payer.peerId)).rejects.toMatchObject({
       code: 'voucher-invalid',
-      message: `voucher of 10 nano is not signed by ${payer.peerId}`,
+      message: `voucher of 0.00000001 GRAM is not signed by ${payer.peerId}`,
     })
     expect(await store.read('book')).toEqual([])
   })

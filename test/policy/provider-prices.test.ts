@@ -113,7 +113,10 @@ describe('a provider of two models', () => {
     ])
     const refused = await Payer.open(mesh, 13, peer, { modelKey: big.key, priceMax: common })
     expect(refused.of('fail')).toMatchObject([
-      { code: 'price-changed', message: expect.stringContaining('800000000 completion here') },
+      {
+        code: 'price-changed',
+        message: expect.stringContaining('0.8 completion here; the request allows 0.02 and 0.16'),
+      },
     ])
   })
 })

@@ -280,7 +280,7 @@ describe('a conversation', () => {
 
   test('says so', () => {
     expect(select([candidate(0), candidate(1)], { ...policy, ...long }, drawing(0.9))?.reason).toMatch(
-      /^free slot, balanced of 2: \d+ nano, \d+ ms to a first token, holds the conversation$/,
+      /^free slot, balanced of 2: 0\.\d+ GRAM, \d+ ms to a first token, holds the conversation$/,
     )
   })
 })

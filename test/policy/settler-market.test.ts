@@ -284,7 +284,7 @@ describe('a fee', () => {
     await stage.mesh.clock.advance(3_000)
     const refused = await give(42_000n)
     expect(refused).toMatchObject({ accepted: 0, code: 'credit-exhausted', fee: { owedNano: 200n } })
-    expect(refused.message).toContain('200 nano of fees are unpaid, at most 100 are lent')
+    expect(refused.message).toContain('0.0000002 GRAM of fees are unpaid, at most 0.0000001 are lent')
     expect(stage.settledNano()).toBe(40_000n)
   })
 
