@@ -67,7 +67,8 @@ export function formatPercent(ppm: number): string {
 export function parseGram(text: string): Nano {
   const match = /^(\d{1,11})(?:\.(\d{1,9}))?$/.exec(text)
   if (!match) {
-    throw new RangeError(`"${text.slice(0, 40)}" is not an amount, expected GRAM as a decimal such as 0.25`)
+    const form = `GRAM as a decimal such as 0.25, of at most nine places and at most ${formatGram(nanoMax)}`
+    throw new RangeError(`"${text.slice(0, 40)}" is not an amount, expected ${form}`)
   }
   const nano = BigInt(match[1] ?? '0') * nanoPerGram + BigInt((match[2] ?? '').padEnd(9, '0'))
   if (nano > nanoMax) throw new RangeError(`${text} GRAM, at most ${formatGram(nanoMax)}`)

@@ -3,7 +3,7 @@
 import { Address as TonAddress } from '@ton/core'
 import { MeshError } from '../../protocol/errors.ts'
 import { type Address, parseAddress } from '../../protocol/ids.ts'
-import { type Nano, parseGram } from '../../protocol/money.ts'
+import { formatGram, type Nano, nanoMax, parseGram } from '../../protocol/money.ts'
 
 export function wholeNumber(what: string, value: unknown, max: number, min = 0): number {
   const number = Number(value)
@@ -16,7 +16,7 @@ export function wholeNumber(what: string, value: unknown, max: number, min = 0):
 export function amountOf(what: string, text: string): Nano {
   try {
     const nano = parseGram(text)
-    if (nano === 0n) throw new RangeError('0 GRAM, expected more')
+    if (nano === 0n) throw new RangeError(`0 GRAM, expected from ${formatGram(1n)} to ${formatGram(nanoMax)}`)
     return nano
   } catch (error) {
     throw new MeshError('bad-request', `${what}: ${error instanceof Error ? error.message : String(error)}`)

@@ -99,7 +99,7 @@ describe('silkmesh keys', () => {
 
   it.each([
     [{ budget: 'much' }, '--budget: "much" is not an amount'],
-    [{ budgetDay: '0' }, '--budget-day: 0 GRAM, expected more'],
+    [{ budgetDay: '0' }, '--budget-day: 0 GRAM, expected from 0.000000001 to 18446744073.709551615'],
     [{ maxCost: '-1' }, '--max-cost: "-1" is not an amount'],
     [{ models: 'a,,b' }, '--models "a,,b", expected 1 to 64 names'],
     [{ models: 'a'.repeat(97) }, 'expected 1 to 64 names'],

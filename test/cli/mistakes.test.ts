@@ -95,7 +95,7 @@ describe('words that are not understood', () => {
       'an amount that is none',
       () => ['wallet', 'deposit', 'all'],
       'deposit: "all"',
-      'GRAM as a decimal such as 0.25',
+      'GRAM as a decimal such as 0.25, of at most nine places and at most 18446744073.709551615',
     ),
     of('an account that is none', () => ['wallet', 'reserve', 'me', '1', '1'], 'payee "me"', 'a TON address', 'UQ…'),
     of('a reservation of no time', () => ['wallet', 'reserve', account, '1', '0'], 'hours "0"', 'from 1 to 720'),

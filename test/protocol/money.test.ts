@@ -135,7 +135,9 @@ describe('amounts as people write them', () => {
     '999999999999',
   ])('refuses "%s" and says what is expected', (text) => {
     expect(() => parseGram(text)).toThrow(
-      new RangeError(`"${text}" is not an amount, expected GRAM as a decimal such as 0.25`),
+      new RangeError(
+        `"${text}" is not an amount, expected GRAM as a decimal such as 0.25, of at most nine places and at most 18446744073.709551615`,
+      ),
     )
   })
 
