@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { counted } from '../../protocol/counted.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import { limits } from '../../protocol/limits.ts'
 import { startEnginePool } from '../adapters/engine-pool.ts'
@@ -116,5 +117,5 @@ function speedOf({ decodeTokensPerSecond, name, prefillTokensPerSecond }: Model)
 }
 
 function runningOf({ build: { device, engine, threads }, slots }: LlamaEngine): string {
-  return `${engine} on ${device}, ${threads} thread${threads === 1 ? '' : 's'}, ${slots} slots`
+  return `${engine} on ${device}, ${counted(threads, 'thread')}, ${counted(slots, 'slot')}`
 }
