@@ -21,8 +21,11 @@ export function boundsOf(creditTokens: number): { readonly sent: DeltaBounds; re
   return { sent: { tokensMax: tokensOf(2), bytesMax }, merged: { tokensMax: tokensOf(4), bytesMax } }
 }
 
-/** Sending a frame takes some 100 µs of a provider's and its consumers' time each: so many are a seventh of a core. */
-const framesPerSecondMax = 1_500
+/**
+ * A frame takes some 0.3 ms of all processes that it passes, and an engine that is not on a GPU wants their core: with eight
+ * answers at once tokens of 64 ms travel together.
+ */
+const framesPerSecondMax = 125
 /** Longer than this between two frames would show as a stutter. */
 const gapMsMax = 100
 

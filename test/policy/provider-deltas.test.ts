@@ -174,7 +174,7 @@ describe('bounds', () => {
 
 describe('the gap between two frames', () => {
   test('is as configured for a few streams, and grows with their number up to a tenth of a second', () => {
-    expect([1, 20, 90, 1_000].map((streams) => frameGapMs(10, streams))).toEqual([10, 14, 60, 100])
+    expect([1, 2, 8, 1_000].map((streams) => frameGapMs(10, streams))).toEqual([10, 16, 64, 100])
   })
 
   test('is none where coalescing is off', () => {

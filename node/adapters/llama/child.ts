@@ -1,6 +1,5 @@
 // The engine process: the only place that runs node-llama-cpp. A crash of its native code ends this process and no other.
 
-import { constants, setPriority } from 'node:os'
 import process from 'node:process'
 import { failureOf } from './failure.ts'
 import { load } from './load.ts'
@@ -20,12 +19,6 @@ process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
 
 // Ctrl-C reaches the whole group: the node decides what is finished first, then stops this process.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
-
-try {
-  setPriority(constants.priority.PRIORITY_BELOW_NORMAL) // decoding must not starve the node's own event loop
-} catch {
-  // not permitted in some containers; only a preference
-}
 
 async function start({ options }: ToEngine & { type: 'start' }): Promise<void> {
   try {

@@ -4,6 +4,7 @@ import type { LlamaContextSequence, Token } from 'node-llama-cpp'
 import type { Finish } from '../../ports.ts'
 import { decodeNext } from './internals.ts'
 import type { Sampled, Sampler } from './sampler.ts'
+import type { Turnstile } from './turnstile.ts'
 
 export interface DecodeRequest {
   readonly tokenIds: readonly number[]
@@ -21,6 +22,7 @@ export async function* decode(
   sequence: LlamaContextSequence,
   request: DecodeRequest,
   sampler: Sampler,
+  turnstile: Turnstile,
   signal: AbortSignal,
 ): AsyncGenerator<Sampled, Finish | undefined, undefined> {
   const { tokensMax, stopTokenIds, prefillChunkTokens } = request
@@ -28,9 +30,10 @@ export async function* decode(
   const tokens = request.tokenIds as Token[]
 
   // Without its last token: that one must be evaluated for the next to be sampled. No shifting: positions stay exact.
-  await sequence.adaptStateToTokens(tokens.slice(0, -1), false)
+  await turnstile.hold(() => sequence.adaptStateToTokens(tokens.slice(0, -1), false))
   let at = sequence.nextTokenIndex
   while (tokens.length - at > prefillChunkTokens) {
+    await turnstile.pass()
     if (signal.aborted) return undefined
     await sequence.evaluateWithoutGeneratingNewTokens(tokens.slice(at, at + prefillChunkTokens))
     at += prefillChunkTokens
@@ -39,7 +42,7 @@ export async function* decode(
   let next: readonly number[] = tokens.slice(at)
   for (let count = 1; ; count += 1) {
     if (signal.aborted) return undefined
-    const sampled = await decodeNext(sequence, next, (index) => sampler.sample(sequence, index))
+    const sampled = await turnstile.join(() => decodeNext(sequence, next, (index) => sampler.sample(sequence, index)))
     const { tokenId } = sampled
     if (signal.aborted) return undefined
     if (stopTokenIds.has(tokenId) || sequence.model.isEogToken(tokenId as Token)) return 'stop'

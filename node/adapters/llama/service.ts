@@ -1,7 +1,7 @@
 // What the engine process does for the node: counts prompts, decodes generations on its slots, embeds texts.
 
 import { randomBytes, randomInt } from 'node:crypto'
-import type { Token } from 'node-llama-cpp'
+import type { LlamaContextSequence, Token } from 'node-llama-cpp'
 import { MeshError } from '../../../protocol/errors.ts'
 import type { Task } from '../../../protocol/task.ts'
 import type { Finish } from '../../ports.ts'
@@ -16,6 +16,7 @@ import { planOf } from './plan.ts'
 import { Sampler } from './sampler.ts'
 import { type Slot, Slots } from './slots.ts'
 import { TokenTexts } from './text.ts'
+import { Turnstile } from './turnstile.ts'
 import { bytesOfToken, type Vocabulary, vocabularyOf } from './vocabulary.ts'
 
 /** Where nothing but a stop string can be in the making, what was resumed is read again this far back: the longest stop has fewer. */
@@ -35,6 +36,7 @@ export class DecodeService {
   readonly #loaded: Loaded
   readonly #send: Send
   readonly #slots: Slots
+  readonly #turnstile = new Turnstile()
   readonly #running = new Map<number, Running>()
   #vocabulary: Vocabulary | undefined
   #embedding: Promise<unknown> = Promise.resolve()
@@ -172,7 +174,7 @@ export class DecodeService {
     } catch (error) {
       if (!signal.aborted) this.#send({ type: 'failed', id, failure: failureOf(error) })
       // What the sequence holds after a failed evaluation is not known: nothing of it is reused.
-      await slot?.sequence.clearHistory().catch(() => undefined)
+      if (slot) await this.#clear(slot.sequence).catch(() => undefined)
     } finally {
       this.#running.delete(id)
       if (slot) this.#slots.release(slot)
@@ -182,8 +184,12 @@ export class DecodeService {
   /** The donor may be at work: a copy that does not come out as it should is dropped, and the prompt evaluated. */
   async #share({ donor, sequence }: Slot): Promise<void> {
     if (!donor) return
-    const isCopied = await copyBeginning(sequence, donor.sequence, donor.tokens).catch(() => false)
-    if (!isCopied) await sequence.clearHistory()
+    const copied = this.#turnstile.hold(() => copyBeginning(sequence, donor.sequence, donor.tokens))
+    if (!(await copied.catch(() => false))) await this.#clear(sequence)
+  }
+
+  #clear(sequence: LlamaContextSequence): Promise<void> {
+    return this.#turnstile.hold(() => sequence.clearHistory())
   }
 
   /** Where the answer stands after what was resumed. */
@@ -259,6 +265,7 @@ export class DecodeService {
         prefillChunkTokens,
       },
       sampler,
+      this.#turnstile,
       cancel.signal,
     )
     try {
