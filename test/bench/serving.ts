@@ -1,7 +1,7 @@
 // What serving costs against its own floor: decoding through the whole mesh against the bare engine, the gateway's first token
 // against a server that answers by itself, requests a second against a plain reverse proxy, a hundred paced streams.
 
-import { type ChildProcess, execFileSync, fork } from 'node:child_process'
+import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -31,7 +31,7 @@ export async function measure(wanted: readonly string[]): Promise<Figures> {
 
 const streamCounts = [1, 4, 8] as const
 /** Floor and mesh in turn, so that what else this machine does meets both. */
-const roundsMax = 3
+const roundsMax = 5
 /** What the built-in model was trained for. */
 const contextTokens = 512
 
@@ -69,6 +69,8 @@ async function decode(): Promise<Figures> {
 
 interface DecodeFigures {
   readonly ratio: number
+  /** The bare engine beside a process that keeps half of another core busy, over itself alone: what neighbours cost here. */
+  readonly besideHalfACore: number
   readonly meshTokensPerSecond: number
   readonly floorTokensPerSecond: number
 }
@@ -93,23 +95,40 @@ async function decodeOf({ banned, name, path, tokens }: DecodeModel): Promise<Re
     })
   const figures: Record<string, DecodeFigures> = {}
   for (const count of streamCounts) {
-    const rounds: { readonly mesh: number; readonly floor: number }[] = []
+    const rounds: { readonly mesh: number; readonly floor: number; readonly beside: number }[] = []
     for (let round = 0; round <= roundsMax; round += 1) {
-      const bare = await floor.ask({ prompt, streams: count, tokens, banned })
+      const task = { prompt, streams: count, tokens, banned }
+      const bare = await floor.ask(task)
+      const beside = await besideHalfACore(() => floor.ask(task))
       const timings = await Promise.all(Array.from({ length: count }, ask))
       const short = timings.find(({ completionTokens }) => completionTokens !== tokens)
       if (short) throw new Error(`${name} gave ${short.completionTokens} tokens, expected ${tokens}`)
-      if (round > 0) rounds.push({ mesh: tokensPerSecond(timings), floor: bare.tokensPerSecond }) // the first is cold
+      if (round === 0) continue // cold
+      rounds.push({ mesh: tokensPerSecond(timings), floor: bare.tokensPerSecond, beside: beside.tokensPerSecond })
     }
     const median = (values: readonly number[]): number => percentile(values, 0.5)
     figures[count] = {
       ratio: rounded(median(rounds.map((each) => each.mesh / each.floor)), 3),
+      besideHalfACore: rounded(median(rounds.map((each) => each.beside / each.floor)), 3),
       meshTokensPerSecond: Math.round(median(rounds.map((each) => each.mesh))),
       floorTokensPerSecond: Math.round(median(rounds.map((each) => each.floor))),
     }
     process.stderr.write(`  ${name}, ${count} streams: ${JSON.stringify(figures[count])}\n`)
   }
   return figures
+}
+
+/** Five milliseconds of work, five of rest. */
+const halfBusy =
+  'for (;;) { const t = Date.now(); while (Date.now() - t < 5); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5) }'
+
+async function besideHalfACore<T>(work: () => Promise<T>): Promise<T> {
+  const neighbour = spawn(process.execPath, ['-e', halfBusy])
+  try {
+    return await work()
+  } finally {
+    neighbour.kill('SIGKILL')
+  }
 }
 
 const latencyRequests = 600
