@@ -23,7 +23,7 @@ interface Rule {
 }
 
 const anyPart = /^(protocol|node|contracts|sim|test)\//
-const nodeFace = /^node\/(ports|events|config|inference|waits|records)\.ts$/
+const nodeFace = /^node\/(ports|events|config|inference|waits|dialogue|records)\.ts$/
 const policy = (folder: string): readonly RegExp[] => [
   /^protocol\//,
   nodeFace,

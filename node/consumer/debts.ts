@@ -4,6 +4,7 @@ import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { decodeProviderFrame, encodeFrame } from '../../protocol/frames.ts'
 import { inferProtocol, type PeerId } from '../../protocol/ids.ts'
 import type { Config } from '../config.ts'
+import { answerOn, dialogue } from '../dialogue.ts'
 import type { Ports } from '../ports.ts'
 import { within } from '../waits.ts'
 import type { Debt, Tabs } from './tab.ts'
@@ -61,29 +62,16 @@ export class Debts {
       this.#ports.clock,
       this.#config.consumer.connectMs,
       `paying ${peer}`,
-      async (stop) => {
-        const stream = await this.#ports.network.open(peer, inferProtocol, stop)
-        const giveUp = (): void => stream.reset(new MeshError('timeout', 'no answer to a voucher'))
-        stop.addEventListener('abort', giveUp)
-        try {
+      (stop) =>
+        dialogue(this.#ports.network, peer, inferProtocol, stop, async (stream) => {
           // signed only now that somebody is there to take it: a debt that is signed for counts as paid here
           const voucher = await tabs.signDebt(debt)
-          if (!voucher) return await stream.close()
+          if (!voucher) return
           await stream.send(encodeFrame({ type: 'voucher', voucher }))
-          for await (const bytes of stream.frames) {
-            const frame = decodeProviderFrame(bytes)
-            if (frame.type === 'fail') throw new MeshError(frame.code, frame.message)
-            tabs.told(debt, voucher)
-            return await stream.close()
-          }
-          throw new MeshError('protocol-violation', `${peer} closed without an answer to a voucher`)
-        } catch (error) {
-          stream.reset(asMeshError(error)) // left open it would be one of the few that the provider grants this peer
-          throw error
-        } finally {
-          stop.removeEventListener('abort', giveUp)
-        }
-      },
+          const frame = decodeProviderFrame(await answerOn(stream))
+          if (frame.type === 'fail') throw new MeshError(frame.code, frame.message)
+          tabs.told(debt, voucher)
+        }),
       signal,
     )
   }

@@ -11,6 +11,7 @@ import {
   parseModelKey,
 } from '../../protocol/ids.ts'
 import type { Config } from '../config.ts'
+import { answerOn, dialogue } from '../dialogue.ts'
 import type { Ports, Verdict } from '../ports.ts'
 import { every, within } from '../waits.ts'
 
@@ -241,20 +242,9 @@ export class Directory {
       this.#config.discovery.advertFetchMs,
       `asking ${peer} for its advert`,
       async (stop) => {
-        const stream = await network.open(peer, advertProtocol, stop)
-        const giveUp = (): void => stream.reset(new MeshError('timeout', 'no advert in time'))
-        stop.addEventListener('abort', giveUp)
-        try {
-          for await (const frame of stream.frames) {
-            const advert = decodeAdvert(frame)
-            if (advert.peer !== peer) throw new MeshError('protocol-violation', `advert of ${advert.peer}`)
-            this.#take(advert, 'direct')
-            break
-          }
-          await stream.close()
-        } finally {
-          stop.removeEventListener('abort', giveUp)
-        }
+        const advert = decodeAdvert(await dialogue(network, peer, advertProtocol, stop, answerOn))
+        if (advert.peer !== peer) throw new MeshError('protocol-violation', `advert of ${advert.peer}`)
+        this.#take(advert, 'direct')
       },
       signal,
     )

@@ -6,6 +6,7 @@ import { decodeProviderFrame, encodeFrame, type Tab } from '../../protocol/frame
 import { inferProtocol, type PeerId } from '../../protocol/ids.ts'
 import type { Nano } from '../../protocol/money.ts'
 import { paidNano } from '../../protocol/voucher.ts'
+import { answerOn, dialogue } from '../dialogue.ts'
 import type { Ports } from '../ports.ts'
 import { within } from '../waits.ts'
 import type { Tabs, UnsureTab } from './tab.ts'
@@ -82,29 +83,17 @@ async function payUp(
   }
 }
 
-async function tell(
-  ports: Pick<Ports, 'network'>,
+function tell(
+  { network }: Pick<Ports, 'network'>,
   peer: PeerId,
   voucher: UnsureTab['best'],
   stop: AbortSignal,
 ): Promise<Tab> {
-  const stream = await ports.network.open(peer, inferProtocol, stop)
-  const giveUp = (): void => stream.reset(new MeshError('timeout', 'no answer to a voucher'))
-  stop.addEventListener('abort', giveUp)
-  try {
+  return dialogue(network, peer, inferProtocol, stop, async (stream) => {
     await stream.send(encodeFrame({ type: 'voucher', voucher }))
-    for await (const bytes of stream.frames) {
-      const frame = decodeProviderFrame(bytes)
-      if (frame.type === 'fail') throw new MeshError(frame.code, frame.message)
-      if (frame.type !== 'tab') throw new MeshError('protocol-violation', `${frame.type} in answer to a voucher`)
-      await stream.close()
-      return frame.tab
-    }
-    throw new MeshError('protocol-violation', `${peer} closed without an answer to a voucher`)
-  } catch (error) {
-    stream.reset(asMeshError(error))
-    throw error
-  } finally {
-    stop.removeEventListener('abort', giveUp)
-  }
+    const frame = decodeProviderFrame(await answerOn(stream))
+    if (frame.type === 'fail') throw new MeshError(frame.code, frame.message)
+    if (frame.type !== 'tab') throw new MeshError('protocol-violation', `${frame.type} in answer to a voucher`)
+    return frame.tab
+  })
 }

@@ -5,6 +5,7 @@ import { type PeerId, vocabularyProtocol } from '../../protocol/ids.ts'
 import { keep } from '../../protocol/keep.ts'
 import { limits } from '../../protocol/limits.ts'
 import { decodeVocabulary, vocabularySha256 } from '../../protocol/vocabulary.ts'
+import { dialogue } from '../dialogue.ts'
 import type { Ports } from '../ports.ts'
 import { within } from '../waits.ts'
 import { Spelling, type TokenTexts, tokenTextsOf, UsageAudit } from './audit.ts'
@@ -49,17 +50,11 @@ export class Vocabularies {
         clock,
         fetchMs,
         `fetching a vocabulary of ${provider}`,
-        async (signal) => {
-          const stream = await network.open(provider, vocabularyProtocol, signal)
-          const leave = (): void => stream.reset(new MeshError('timeout', 'the vocabulary took too long'))
-          signal.addEventListener('abort', leave)
-          try {
+        (signal) =>
+          dialogue(network, provider, vocabularyProtocol, signal, async (stream) => {
             await stream.send(Buffer.from(digest, 'hex'))
             return await gather(stream.frames)
-          } finally {
-            signal.removeEventListener('abort', leave)
-          }
-        },
+          }),
         this.#stopped.signal,
       )
       if (vocabularySha256(encoded) !== digest) {

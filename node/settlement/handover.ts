@@ -1,7 +1,6 @@
 // One request to a settler and its reply, within its time.
 
 import { counted } from '../../protocol/counted.ts'
-import { MeshError } from '../../protocol/errors.ts'
 import { type PeerId, settleProtocol } from '../../protocol/ids.ts'
 import {
   decodeSettleReply,
@@ -10,6 +9,7 @@ import {
   type SettleRequest,
 } from '../../protocol/settlement.ts'
 import type { Voucher } from '../../protocol/voucher.ts'
+import { answerOn, dialogue } from '../dialogue.ts'
 import type { Ports } from '../ports.ts'
 import { within } from '../waits.ts'
 
@@ -27,22 +27,11 @@ export function askSettler(
     clock,
     ms,
     `handing ${counted(vouchers.length, 'voucher')} to settler ${peer}`,
-    async (stop) => {
-      const stream = await network.open(peer, settleProtocol, stop)
-      const giveUp = (): void => stream.reset(new MeshError('timeout', 'the settler did not answer'))
-      stop.addEventListener('abort', giveUp)
-      try {
+    (stop) =>
+      dialogue(network, peer, settleProtocol, stop, async (stream) => {
         await stream.send(encodeSettleRequest(vouchers, options))
-        for await (const frame of stream.frames) {
-          const reply = decodeSettleReply(frame)
-          await stream.close()
-          return reply
-        }
-        throw new MeshError('protocol-violation', 'the settler closed without a reply')
-      } finally {
-        stop.removeEventListener('abort', giveUp)
-      }
-    },
+        return decodeSettleReply(await answerOn(stream))
+      }),
     signal,
   )
 }

@@ -5,6 +5,7 @@ import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { type PeerId, settlerKey, settlerProtocol } from '../../protocol/ids.ts'
 import { decodeSettlerAdvert, type SettlerAdvert } from '../../protocol/settler-advert.ts'
 import type { Config } from '../config.ts'
+import { answerOn, dialogue } from '../dialogue.ts'
 import type { Ports, Verdict } from '../ports.ts'
 import { every, within } from '../waits.ts'
 
@@ -185,20 +186,9 @@ export class Market {
       this.#config.discovery.advertFetchMs,
       `asking settler ${peer} for its advert`,
       async (stop) => {
-        const stream = await network.open(peer, settlerProtocol, stop)
-        const giveUp = (): void => stream.reset(new MeshError('timeout', 'no advert in time'))
-        stop.addEventListener('abort', giveUp)
-        try {
-          for await (const frame of stream.frames) {
-            const advert = decodeSettlerAdvert(frame)
-            if (advert.peer !== peer) throw new MeshError('protocol-violation', `advert of ${advert.peer}`)
-            this.#take(advert)
-            break
-          }
-          await stream.close()
-        } finally {
-          stop.removeEventListener('abort', giveUp)
-        }
+        const advert = decodeSettlerAdvert(await dialogue(network, peer, settlerProtocol, stop, answerOn))
+        if (advert.peer !== peer) throw new MeshError('protocol-violation', `advert of ${advert.peer}`)
+        this.#take(advert)
       },
       signal,
     ).catch((error: unknown) => {
