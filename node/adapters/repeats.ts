@@ -1,5 +1,6 @@
 // What people were told already: that a peer's advert is refused is looked at every few seconds, and is one line.
 
+import { keep } from '../../protocol/keep.ts'
 import type { NodeEvent } from '../events.ts'
 
 /** The same is told again after this: whoever looks at the log then learns that it goes on. */
@@ -38,11 +39,4 @@ export function repeats(now: () => number): (event: NodeEvent) => boolean {
     keep(told, peer, reasons, peersMax)
     return false
   }
-}
-
-function keep<T>(map: Map<string, T>, key: string, value: T, max: number): void {
-  map.delete(key)
-  map.set(key, value)
-  const [oldest] = map.keys()
-  if (map.size > max && oldest !== undefined) map.delete(oldest)
 }
