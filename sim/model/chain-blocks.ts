@@ -65,9 +65,7 @@ export class Blocks<Message> {
 
   #schedule(): void {
     if (this.#next || this.#waiting.size === 0) return
-    const everyMs = this.#everyMs()
-    const nowMs = this.#scheduler.now()
-    const atMs = everyMs === 0 ? nowMs : epochMs + (Math.floor((nowMs - epochMs) / everyMs) + 1) * everyMs
+    const atMs = nextBlockMs(this.#scheduler.now(), this.#everyMs())
     this.#next = this.#scheduler.at(atMs, () => void this.#make())
   }
 
@@ -98,6 +96,14 @@ export class Blocks<Message> {
     if (taken > 0) this.#made += 1
     this.#schedule()
   }
+}
+
+/** Later than now, however the time of this block was rounded: who waits for a later one would wait for ever. */
+export function nextBlockMs(nowMs: number, everyMs: number): number {
+  if (everyMs === 0) return nowMs
+  const before = Math.floor((nowMs - epochMs) / everyMs)
+  const atMs = epochMs + (before + 1) * everyMs
+  return atMs > nowMs ? atMs : epochMs + (before + 2) * everyMs
 }
 
 /** Fisher and Yates's. */

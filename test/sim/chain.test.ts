@@ -8,9 +8,10 @@ import { type Address, addressOf } from '../../protocol/ids.ts'
 import type { Nano } from '../../protocol/money.ts'
 import { publicKeyOfSeed, signerOf } from '../../protocol/signature.ts'
 import { signVoucher, type Voucher } from '../../protocol/voucher.ts'
-import { Kernel } from '../../sim/kernel.ts'
+import { epochMs, Kernel } from '../../sim/kernel.ts'
 import { Life } from '../../sim/life.ts'
 import { ModelChain, simulatedGlobalId, unlockDelayMs } from '../../sim/model/chain.ts'
+import { nextBlockMs } from '../../sim/model/chain-blocks.ts'
 import type { ChainFault } from '../../sim/model/chain-weather.ts'
 import { TvmChain } from '../../sim/model/tvm-chain.ts'
 import { seededRandom } from '../../sim/random.ts'
@@ -323,6 +324,19 @@ describe('blocks', () => {
     expect(bench.chain.settled(escrow, payee(1))).toBe(0n)
     await bench.blocks(1)
     expect(bench.chain.settled(escrow, payee(1))).toBe(gram)
+  })
+
+  // seed 441 of `swarm`: a grid of no whole milliseconds, and a block that was rounded to just before its own time
+  test('the next one is later, whatever the time of this one was rounded to', () => {
+    const slownesses = fc.double({ min: 1, max: 10, noNaN: true })
+    const holds = fc.property(slownesses, fc.integer({ min: 1, max: 2_000 }), (slowness, blocks) => {
+      const everyMs = blockMs * slowness
+      const atMs = epochMs + blocks * everyMs
+      const nextMs = nextBlockMs(atMs, everyMs)
+      expect(nextMs).toBeGreaterThan(atMs)
+      expect(nextMs - atMs).toBeLessThan(1.001 * everyMs)
+    })
+    fc.assert(holds)
   })
 
   test('of two messages with one voucher the second is in no block and costs nothing', async () => {
