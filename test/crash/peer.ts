@@ -149,6 +149,7 @@ function configFor({ isQuiet, isThrough, others, role }: PeerSpec): Config {
       hubIncrementNanoMax: incrementNanoMax,
     },
     hub: { incrementNanoMax },
+    ledger: { checkMs: 1_000 },
     provider: {
       creditTokens,
       promptPriceNano: promptTokenNano * perMillion,

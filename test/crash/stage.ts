@@ -186,6 +186,7 @@ export class Stage implements AsyncDisposable {
 
   #observe(event: NodeEvent): void {
     if (event.type === 'voucher-booked') this.#booked(event.escrow, event.amountNano)
+    if (event.type === 'ledger-mismatch') this.#log.push(`VIOLATION: ${event.message}`)
     if (event.type === 'fault' || event.type === 'settle-failed' || event.type === 'attempt-failed') {
       this.#log.push(`${event.type} ${event.code}: ${event.message}`)
     }
@@ -194,6 +195,7 @@ export class Stage implements AsyncDisposable {
   #hear(saying: Saying): void {
     if (saying.type === 'booked') this.#booked(saying.escrow, BigInt(saying.nano))
     if (saying.type === 'fact') this.#note({ what: saying.what, escrow: saying.escrow, nano: BigInt(saying.nano) })
+    if (saying.type === 'mismatch') this.#log.push(`VIOLATION: ${this.role}: ${saying.message}`)
     if (saying.type === 'fault') this.#log.push(`${this.role}: ${saying.message}`)
   }
 

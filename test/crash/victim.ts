@@ -26,6 +26,7 @@ export type Saying =
   | { readonly type: 'fact'; readonly what: Fact['what']; readonly escrow: string; readonly nano: string }
   | { readonly type: 'booked'; readonly escrow: string; readonly nano: string }
   | { readonly type: 'fault'; readonly message: string }
+  | { readonly type: 'mismatch'; readonly message: string }
   | { readonly type: 'report'; readonly id: number; readonly channels: readonly ChannelSaying[] }
 
 export interface ChannelSaying {
@@ -50,6 +51,8 @@ function say(saying: Saying): void {
 function observe(event: NodeEvent): void {
   if (event.type === 'voucher-booked') {
     say({ type: 'booked', escrow: event.escrow, nano: event.amountNano.toString() })
+  } else if (event.type === 'ledger-mismatch') {
+    say({ type: 'mismatch', message: event.message })
   } else if (event.type === 'fault' || event.type === 'settle-failed' || event.type === 'attempt-failed') {
     say({ type: 'fault', message: `${event.code}: ${event.message}` })
   }
