@@ -25,6 +25,7 @@ import { Ledger } from './hub/ledger.ts'
 import { Liquidity } from './hub/liquidity.ts'
 import type { Inference, SpendOfDay } from './inference.ts'
 import { Journal } from './ledger/journal.ts'
+import { Sheet } from './ledger/sheet.ts'
 import type { Observe, Ports } from './ports.ts'
 import { Accounts } from './provider/accounts.ts'
 import { Admission } from './provider/admission.ts'
@@ -271,7 +272,7 @@ async function composeConsumer(
   spend: DailySpend | undefined,
 ): Promise<Router> {
   const own = ownVouchers(escrow, ports.identity)
-  const tabs = new Tabs(spend ? capped(own, spend) : own, ports, spend, journal.sheet('consumer'))
+  const tabs = new Tabs(spend ? capped(own, spend) : own, ports, spend, new Sheet(journal, 'consumer'))
   const router = new Router(config, escrow, forked(ports, 'requests'), directory, tabs, journal)
   await router.recover()
   return router
@@ -303,7 +304,7 @@ async function composeSettler(
       `${account.payout} is paid as a provider or hub, too: a settler needs a payout of its own, or it is paid once for both`,
     )
   }
-  const fees = account && new Fees('settler-fees', ports.store, journal.sheet('fees-earned'))
+  const fees = account && new Fees('settler-fees', ports.store, new Sheet(journal, 'fees-earned'))
   await fees?.recover()
   const { identity } = ports
   const settler = new Settler(config, forked(ports, 'settler'), fees && { fees, peer: identity.peerId })
@@ -322,7 +323,7 @@ async function composeTrade(
   { provider }: Roles,
   spend: DailySpend | undefined,
 ) {
-  const fees = new Fees('fees', ports.store, journal.sheet('fees-paid'))
+  const fees = new Fees('fees', ports.store, new Sheet(journal, 'fees-paid'))
   await fees.recover()
   const purse = new Purse(provider?.escrow, fees, ports, spend && ((addedNano) => spend.take(addedNano)))
   return { market: new Market(config, forked(ports, 'market')), purse }
@@ -345,7 +346,7 @@ async function composeProvider(
 ) {
   const { engine } = ports
   if (!engine) throw new TypeError('a provider needs the engine port')
-  const book = new Book(payout, ports, 'book', journal.sheet('provider'))
+  const book = new Book(payout, ports, 'book', new Sheet(journal, 'provider'))
   await book.recover()
   const { slots } = engine
   const { peerRequestsMax, queueMax, schedule, scheduleZone } = config.provider
@@ -378,9 +379,9 @@ async function composeHub(
   if (consumer?.escrow === escrow) throw new TypeError(`${escrow} pays as a consumer: a hub needs an escrow of its own`)
   if (provider?.payout === payout)
     throw new TypeError(`${payout} is paid as a provider: a hub needs a payout of its own`)
-  const book = new Book(payout, ports, 'hub-book', journal.sheet('hub'))
+  const book = new Book(payout, ports, 'hub-book', new Sheet(journal, 'hub'))
   await book.recover()
-  const ledger = new Ledger(ports, journal.sheet('promised'))
+  const ledger = new Ledger(ports, new Sheet(journal, 'promised'))
   await ledger.recover()
   const silentNanoMax = 2n * config.settlement.thresholdNano
   const accounts = new Accounts(payout, { ...config.provider, silentNanoMax }, ports)

@@ -28,7 +28,7 @@ const policy = (folder: string): readonly RegExp[] => [
   /^protocol\//,
   nodeFace,
   new RegExp(`^node/${folder}/`),
-  /^node\/ledger\/(entries|journal)\.ts$/, // who counts tells what it counted
+  /^node\/ledger\/(entries|journal|sheet)\.ts$/, // who counts tells what it counted
   /^it-pipe$/,
 ]
 

@@ -15,7 +15,7 @@ import {
   verifyVoucher,
 } from '../../protocol/voucher.ts'
 import type { Config } from '../config.ts'
-import type { Sheet } from '../ledger/journal.ts'
+import type { Sheet } from '../ledger/sheet.ts'
 import type { Ports, Stream } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
 import { within } from '../waits.ts'

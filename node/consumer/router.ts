@@ -13,6 +13,7 @@ import type {
   SpendOfDay,
 } from '../inference.ts'
 import type { Journal } from '../ledger/journal.ts'
+import { Sheet } from '../ledger/sheet.ts'
 import type { Ports, Random } from '../ports.ts'
 import { within } from '../waits.ts'
 import { Answer } from './answer.ts'
@@ -71,7 +72,7 @@ export class Router implements Inference {
             ports,
             () => this.#readEscrow(false),
             tabs.spend,
-            journal?.sheet('granted'),
+            journal && new Sheet(journal, 'granted'),
           )
     this.debts = new Debts(config, ports, () => [tabs, this.#hub?.tabs].filter((each) => each !== undefined))
   }

@@ -5,7 +5,7 @@ import { feeNano, signGrant } from '../../protocol/hub.ts'
 import type { Address, PeerId } from '../../protocol/ids.ts'
 import type { Nano } from '../../protocol/money.ts'
 import { paidNano, signVoucher, type Voucher, type VoucherTerms } from '../../protocol/voucher.ts'
-import type { Sheet } from '../ledger/journal.ts'
+import type { Sheet } from '../ledger/sheet.ts'
 import type { EscrowState, Ports } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
 

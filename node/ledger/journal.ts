@@ -12,7 +12,6 @@ import { compareAtStart, compareChain, compareHeld, type Held, settledByChain } 
 import { standingsIn } from './books.ts'
 import {
   type Account,
-  type AccountId,
   accountKey,
   decodeEntry,
   type Entry,
@@ -105,11 +104,7 @@ export class Journal {
     for (const mismatch of this.#mismatches) this.#tell(mismatch)
   }
 
-  /** What is kept of one role. `view` tells what its books hold now. */
-  sheet(role: Role): Sheet {
-    return new Sheet(this, role)
-  }
-
+  /** `view` tells what the books of a role hold now. */
   watch(role: Role, view: () => Iterable<Held>): void {
     const before = this.#views.get(role)
     this.#views.set(role, before ? () => [...before(), ...view()] : view)
@@ -529,82 +524,6 @@ export interface Line {
   add(nano: Nano): void
   /** Once; `digest` where it is known only now. */
   end(digest?: string): void
-}
-
-/** What books tell the ledger, of one role. */
-export class Sheet {
-  readonly #journal: Journal
-  readonly #role: Role
-
-  constructor(journal: Journal, role: Role) {
-    this.#journal = journal
-    this.#role = role
-  }
-
-  /** Throws where nothing more may be signed. */
-  assertSound(): void {
-    this.#journal.assertSound()
-  }
-
-  /** Around a write that raises what a voucher covers: the ledger knows before, and after. `write` resolves with what is covered. */
-  async raise(id: AccountId, write: () => Promise<Nano>): Promise<void> {
-    const account = this.#account(id)
-    const marking = this.#journal.raising(account)
-    let coveredNano: Nano | undefined
-    try {
-      if (marking) await marking
-      coveredNano = await write()
-    } finally {
-      this.#journal.raised(account, coveredNano)
-    }
-  }
-
-  /** The account begins where the chain is: that much was paid by what is not known here. */
-  opened(id: AccountId, baseNano: Nano): void {
-    if (baseNano > 0n) this.#journal.opened(this.#account(id), baseNano)
-  }
-
-  adopted(id: AccountId, coveredNano: Nano): void {
-    this.#journal.adopted(this.#account(id), coveredNano)
-  }
-
-  adjusted(id: AccountId, nano: Nano, why: Why): void {
-    this.#journal.adjusted(this.#account(id), nano, why)
-  }
-
-  granted(id: AccountId, nano: Nano): void {
-    this.#journal.granted(this.#account(id), nano)
-  }
-
-  /** Covered by vouchers on disk, all together. */
-  durableNano(id: AccountId): Nano {
-    return this.#journal.durableNano(this.#account(id))
-  }
-
-  settled(id: AccountId, settledNano: Nano): void {
-    this.#journal.settled(this.#account(id), settledNano)
-  }
-
-  closed(id: AccountId): void {
-    this.#journal.closed(this.#account(id))
-  }
-
-  request(id: AccountId, note: RequestNote): Line {
-    return this.#journal.request(this.#account(id), note)
-  }
-
-  watch(view: () => Iterable<AccountId & Omit<Held, 'account'>>): void {
-    const held = (each: AccountId & Omit<Held, 'account'>): Held => ({
-      account: this.#account(each),
-      countedNano: each.countedNano,
-      coveredNano: each.coveredNano,
-    })
-    this.#journal.watch(this.#role, () => [...view()].map(held))
-  }
-
-  #account({ epoch, escrow, globalId, payee, peer }: AccountId): Account {
-    return { role: this.#role, globalId, escrow, epoch, payee, peer }
-  }
 }
 
 function currentOf(entries: readonly Entry[]): ReadonlyMap<Role, Address> {

@@ -6,7 +6,7 @@ import { type PeerId, parsePeerId } from '../../protocol/ids.ts'
 import type { Nano } from '../../protocol/money.ts'
 import { betterVoucher, isSameTab, type Voucher, type VoucherTerms } from '../../protocol/voucher.ts'
 import { feeAccount } from '../ledger/entries.ts'
-import type { Sheet } from '../ledger/journal.ts'
+import type { Sheet } from '../ledger/sheet.ts'
 import type { Store } from '../ports.ts'
 import { decodeRecord, encodeRecord, integer, nano, type Raw, RecordLog } from '../records.ts'
 

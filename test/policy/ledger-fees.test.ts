@@ -4,6 +4,7 @@ import '../seed.ts'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Journal } from '../../node/ledger/journal.ts'
+import { Sheet } from '../../node/ledger/sheet.ts'
 import { identitiesOf } from '../../node/ledger/statement.ts'
 import { describeMismatch } from '../../node/ledger/sums.ts'
 import { Fees } from '../../node/settlement/fees.ts'
@@ -21,7 +22,7 @@ async function opened(store: MemoryStore): Promise<{ readonly fees: Fees; readon
     { linesMax: 100, confirmMs: 0 },
   )
   await journal.recover()
-  const fees = new Fees('fees', store, journal.sheet('fees-paid'))
+  const fees = new Fees('fees', store, new Sheet(journal, 'fees-paid'))
   await fees.recover()
   store.hold()
   return { fees, journal }
