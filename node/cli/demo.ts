@@ -2,7 +2,7 @@
 // a settler, and a consumer with its gateway. Asks one question, pays for it, settles it, and keeps serving.
 
 import { randomInt } from 'node:crypto'
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -55,7 +55,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   try {
     const ready = await showParts(mesh, terminal, signal)
     const answer = await showAnswer(mesh, ready, String(flags['ask']), terminal, signal)
-    const settlement = await showSettlement(mesh, ready, answer.provider, terminal, signal)
+    const settlement = await showSettlement(mesh, ready, answer, terminal, signal)
     terminal.line()
     terminal.ok('done', `first answer and settlement in ${((Date.now() - startedAtMs) / 1000).toFixed(1)} s`)
     if (isJson) printJson(summaryOf(mesh, ready, answer, settlement))
@@ -68,6 +68,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   }
   if (!isJson) terminal.line('Ending: streams finish, vouchers settle…')
   for (const stage of stages) await Promise.all(stage.map((part) => part.stop(stopMs)))
+  if (flags['home'] === undefined) rmSync(mesh.home, { recursive: true, force: true }) // play money, and keys to it
   if (failure !== undefined) endWith(failure, isJson)
 }
 
@@ -194,12 +195,15 @@ async function showAnswer(mesh: Mesh, ready: ReadyMesh, content: string, termina
   terminal.ok('cost', `${formatGram(BigInt(summary.costNano))} GRAM`)
   await mesh.consumer.event(({ type }) => type === 'request-finished', settleMs, signal) // its last voucher is signed by then
   const vouchers = mesh.consumer.events.slice(signedBefore).filter((event) => event['type'] === 'voucher-signed')
-  const last = vouchers.at(-1)
-  terminal.ok(
-    'voucher',
-    `${vouchers.length} signed, the last for ${formatGram(BigInt(String(last?.['amountNano'] ?? 0)))} GRAM in all`,
-  )
-  return { ...summary, text }
+  const signedNano = BigInt(String(vouchers.at(-1)?.['amountNano'] ?? 0))
+  terminal.ok('voucher', `${vouchers.length} signed, the last for ${formatGram(signedNano)} GRAM in all`)
+  return { ...summary, text, signedNano }
+}
+
+interface Shown extends AnswerSummary {
+  readonly text: string
+  /** In all, to that provider. */
+  readonly signedNano: bigint
 }
 
 interface Settlement {
@@ -211,25 +215,27 @@ interface Settlement {
 async function showSettlement(
   mesh: Mesh,
   ready: ReadyMesh,
-  provider: string,
+  { provider, signedNano }: Shown,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<Settlement> {
   const { payout } = ready.providers.find(({ peerId }) => peerId === provider) ?? { payout: undefined }
-  const confirmed = await mesh.settler.event(
-    (event) => event['type'] === 'settle-confirmed' && event['payee'] === payout,
-    settleMs,
-    signal,
-  )
-  const settledNano = BigInt(String(confirmed['paidNano']))
-  const feesNano = BigInt(String(confirmed['feeNano'] ?? 0))
-  const transaction = String(confirmed['transaction'])
+  const isOfPayout = (event: Record<string, unknown>): boolean =>
+    event['type'] === 'settle-confirmed' && event['payee'] === payout
+  // a slow answer's first voucher may be settled by itself
+  const isAll = (event: Record<string, unknown>): boolean => BigInt(String(event['settledNano'])) >= signedNano
+  await mesh.settler.event((event) => isOfPayout(event) && isAll(event), settleMs, signal)
+  const confirmed = mesh.settler.events.filter(isOfPayout)
+  const sum = (name: string): bigint => confirmed.reduce((total, each) => total + BigInt(String(each[name] ?? 0)), 0n)
+  const settledNano = sum('paidNano')
+  const feesNano = sum('feeNano')
+  const transactions = confirmed.map(({ transaction }) => String(transaction))
   const balance = await balanceOf(ready.chain.endpoint, String(payout), signal)
   terminal.ok('settled', `${formatGram(settledNano)} GRAM on chain`)
-  terminal.ok('transaction', transaction)
+  for (const transaction of transactions) terminal.ok('transaction', transaction)
   terminal.ok('received', `${formatGram(balance)} GRAM are in the provider's wallet ${payout}`)
   terminal.ok('network fee', `${formatGram(feesNano)} GRAM`)
-  return { transactions: [transaction], settledNano, feesNano }
+  return { transactions, settledNano, feesNano }
 }
 
 /** Read over the chain's plain HTTP API, as anybody could. */
@@ -241,7 +247,7 @@ async function balanceOf(endpoint: string, address: string, signal: AbortSignal)
   return BigInt(result)
 }
 
-function summaryOf(mesh: Mesh, ready: ReadyMesh, answer: AnswerSummary & { text: string }, settlement: Settlement) {
+function summaryOf(mesh: Mesh, ready: ReadyMesh, answer: Shown, settlement: Settlement) {
   return {
     ok: true,
     gateway: ready.consumer.gateway,

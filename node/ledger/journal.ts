@@ -45,6 +45,8 @@ interface Open {
   isUnsure: boolean
   /** Until it is on disk that the books may be ahead. */
   marking: Promise<void> | undefined
+  /** What the last `settled` line shows, where it does not say by which transaction. */
+  unexplainedNano: Nano | undefined
 }
 
 export class Journal {
@@ -224,6 +226,7 @@ export class Journal {
     }
     if (doubtful.length > 0) await this.#ports.clock.sleep(this.#confirmMs, signal)
     for (const open of doubtful) found.push(...(await this.#compareChain(chain, open)))
+    await this.durable() // whoever asked reads the lines next
     return found
   }
 
@@ -289,7 +292,11 @@ export class Journal {
     } else if (event.type === 'settle-confirmed') {
       this.#confirmed.set(`${event.escrow}/${event.payee}`, event)
       const open = this.#paid(event.escrow, event.payee)
-      if (open) this.#settled(open.balance.account, event.settledNano)
+      if (!open) return
+      // seen on the chain before it was known by which transaction: a line that adds nothing says so
+      const isNews = event.transaction !== undefined && open.unexplainedNano === event.settledNano
+      if (isNews) this.#tellSettled(open, event.settledNano)
+      else this.#settled(open.balance.account, event.settledNano)
     } else if (event.type === 'settle-failed') {
       for (const open of this.#accounts.values()) {
         const { account, isClosed, isRefused, posted } = open.balance
@@ -405,10 +412,14 @@ export class Journal {
 
   #settled(account: Account, settledNano: Nano): void {
     const open = this.#of(account)
-    const { balance } = open
-    if (settledNano <= balance.settledNano || balance.isClosed) return
-    const known = this.#confirmed.get(`${account.escrow}/${account.payee}`)
+    if (settledNano > open.balance.settledNano && !open.balance.isClosed) this.#tellSettled(open, settledNano)
+  }
+
+  #tellSettled(open: Open, settledNano: Nano): void {
+    const { escrow, payee } = open.balance.account
+    const known = this.#confirmed.get(`${escrow}/${payee}`)
     const by = known && known.settledNano === settledNano ? known : undefined
+    open.unexplainedNano = by?.transaction === undefined ? settledNano : undefined
     const { feeNano: networkFeeNano, transaction } = by ?? {}
     const what: What = {
       type: 'settled',
@@ -498,6 +509,7 @@ export class Journal {
       raising: 0,
       isUnsure: false,
       marking: undefined,
+      unexplainedNano: undefined,
     }
     this.#accounts.set(key, open)
     return open

@@ -135,8 +135,13 @@ function signed(role: Role, accounts: readonly Live[]): readonly Identity[] {
       ['open', sums.open],
     ]),
     identity(role, name, sums.spent, [
-      ['settled', sums.settled],
-      ['signed and not settled', sums.signed - sums.settled],
+      // what a hub promised for this peer is settled between the hub and its providers, out of the hub's escrow
+      ...(role === 'granted'
+        ? ([['granted by the hub', sums.signed]] as const)
+        : ([
+            ['settled', sums.settled],
+            ['signed and not settled', sums.signed - sums.settled],
+          ] as const)),
       ['open', sums.open],
     ]),
   ]

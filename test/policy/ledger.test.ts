@@ -9,6 +9,7 @@ import { ManualClock } from '../manual-clock.ts'
 import { MemoryStore } from '../memory-store.ts'
 import { LedgerMesh, payout, type Who } from './ledger-mesh.ts'
 import type { Peer } from './memory-mesh.ts'
+import { addressOfNumber, peerOf } from './peers.ts'
 
 const options = { nowMs: 0, confirmMs: 60_000 }
 
@@ -28,6 +29,29 @@ async function answered(requests: number): Promise<LedgerMesh> {
   await run.mesh.clock.advance(2_000)
   return run
 }
+
+test('a settlement that the chain shows before its transaction is known gets that in a line of its own', async () => {
+  const journal = new Journal(
+    { clock: new ManualClock(), store: new MemoryStore(), observe: () => undefined },
+    { linesMax: 100, confirmMs: 0 },
+  )
+  await journal.recover()
+  const [escrow, payee, peer] = [addressOfNumber(1), addressOfNumber(2), peerOf(5)]
+  const account = { role: 'provider', globalId: -239, escrow, epoch: 0, payee, peer } as const
+  journal.settled(account, 700n)
+  const confirmed = { type: 'settle-confirmed', escrow, payee, settledNano: 700n, paidNano: 700n } as const
+  journal.heard({ ...confirmed, transaction: undefined, feeNano: undefined })
+  journal.heard({ ...confirmed, transaction: 'ab'.repeat(32), feeNano: 5n })
+  journal.heard({ ...confirmed, transaction: 'ab'.repeat(32), feeNano: 5n })
+  await journal.durable()
+  const lines = linesOf(journal.entries(), 0).map(({ line, nano, networkFeeNano, transaction }) => {
+    return { line, nano, networkFeeNano, transaction }
+  })
+  expect(lines).toEqual([
+    { line: 'settled', nano: 700n, networkFeeNano: undefined, transaction: undefined },
+    { line: 'settled', nano: 0n, networkFeeNano: 5n, transaction: 'ab'.repeat(32) },
+  ])
+})
 
 describe('the sums', () => {
   test('of a provider: earned is unsettled, in flight, settled and disputed, and what it delivered', async () => {
