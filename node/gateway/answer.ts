@@ -43,7 +43,8 @@ export function paramOf(error: MeshError): string | null {
 export function adviceHeaders(error: MeshError): Readonly<Record<string, string>> {
   const { retryAfterMs } = error
   return {
-    ...(error.remedy === 'never' && { 'x-should-retry': 'false' }),
+    // a step of its own is something to be changed first
+    ...((error.remedy === 'never' || error.next !== undefined) && { 'x-should-retry': 'false' }),
     ...(error instanceof BudgetError && {
       'x-silkmesh-budget': error.budget,
       'x-silkmesh-budget-left-nano': error.leftNano.toString(),

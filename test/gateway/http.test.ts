@@ -235,7 +235,9 @@ describe('POST /v1/chat/completions', () => {
       [own, 'raise it'],
       [new MeshError('no-provider', 'none'), undefined],
     ] as const) {
-      const { error: told } = (await (await chat(refusing(error), {})).json()) as { error: Stated }
+      const response = await chat(refusing(error), {})
+      const { error: told } = (await response.json()) as { error: Stated }
+      expect(response.headers.get('x-should-retry')).toBe(next === undefined ? null : 'false')
       expect(told.next_step).toBe(next ?? failures['no-provider'].advice)
       expect(failureOf(told)).toMatchObject({ code: 'no-provider', message: error.message, next })
     }
