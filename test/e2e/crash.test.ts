@@ -89,7 +89,10 @@ it('a provider killed mid-answer: the text goes on elsewhere without a gap, and 
     config: { consumer: { cooldownMs: 0, priceNanoMax: 100_000n * 1_000_000_000n, requestNanoMax: 10_000_000_000n } },
   })
   for (const { peerId } of [cheap, other]) await consumer.until('advert-accepted', ({ peer }) => peer === peerId)
-  const request = { model: 'silkmesh-tiny', messages: [question], sampling: { temperature: 0 } }
+  // far longer than the credit window: however slow this machine, the answer is not over when the kill comes
+  const endless = [0, 1, 2].map((tokenId) => ({ tokenId, bias: -100 }))
+  const sampling = { temperature: 0, tokensMax: 200, logitBias: endless }
+  const request = { model: 'silkmesh-tiny', messages: [question], sampling }
   const whole = await collect(consumer.node.inference, request)
   expect(whole.result.provider).toBe(cheap.peerId)
 

@@ -59,7 +59,10 @@ describe('a fork', () => {
     await fund(chain, nobody.address, GRAM)
     await chain.fork(2)
     expect((await fund(chain, nobody.address, GRAM)).status).toBe(200)
-    expect(await clientOf(chain).getBalance(nobody.address)).toBe(2n * GRAM)
+    // less a nano or two of storage where this takes seconds
+    const lostNano = 2n * GRAM - (await clientOf(chain).getBalance(nobody.address))
+    expect(lostNano).toBeGreaterThanOrEqual(0n)
+    expect(lostNano).toBeLessThan(1_000n)
   })
 
   it('reaches no further back than the blocks made since the start', async () => {
