@@ -74,12 +74,7 @@ function recordOf(
   return {
     manifest: manifestOf(scenario, plan.seed, tier, isComplete, plan),
     summary,
-    // what is to hold at the end says nothing of a run that was cut short
-    assertions: evaluate(
-      scenario.assert.filter(({ isCheck }) => isCheck || isComplete),
-      summary,
-      violations,
-    ),
+    assertions: evaluate(scenario.assert, summary, violations, isComplete),
     violations,
     requests,
     series: recorder.series,

@@ -19,7 +19,7 @@ export async function runCoarse(scenario: Scenario, seed: number, options: Coars
   const rssBytes = process.resourceUsage().maxRSS * 1_024
   return {
     manifest: manifestOf(scenario, seed, 'coarse', isComplete, plan),
-    assertions: evaluate(scenario.assert, seen.summary, seen.violations),
+    assertions: evaluate(scenario.assert, seen.summary, seen.violations, isComplete),
     ...seen,
     pace: {
       wallSeconds: wallMs / 1_000,

@@ -3,7 +3,7 @@
 
 import '../seed.ts'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { Identity, Network, Stream } from '../../node/ports.ts'
 import type { PricingPolicy } from '../../node/provider/pricing.ts'
 import { unpaidNano } from '../../node/settlement/channel.ts'
@@ -13,8 +13,8 @@ import { MemoryStore } from '../memory-store.ts'
 import { countingEngine, MemoryMesh, type Peer } from './memory-mesh.ts'
 import { addressOfNumber } from './peers.ts'
 
-/** A hundred histories take seconds, and many times that on a machine with other work. */
-const slowMs = 240_000
+// a hundred histories take seconds, and many times that on a machine with other work
+vi.setConfig({ testTimeout: 240_000 })
 
 interface Ask {
   readonly atMs: number
@@ -175,94 +175,82 @@ class Run {
 
 const paid = (run: Run): void => expect(run.unpaid().filter((nano) => nano > 0n)).toEqual([])
 
-test(
-  'requests at once and left at any time are paid to the nano',
-  async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(ask, { minLength: 1, maxLength: 8 }),
-        latencies,
-        diskMs,
-        async (asks, latencies, diskMs) => {
-          const run = new Run(latencies, diskMs)
-          await run.start()
-          await run.mesh.clock.finish(Promise.all(asks.map((ask) => run.ask(ask))))
-          await run.mesh.clock.advance(60_000)
-          expect(run.outcomes.filter((outcome) => !/^length$|cancelled$/.test(outcome))).toEqual([])
-          paid(run)
-          // a prompt paid for just as its caller left is credit, and the next answers are served from it
-          for (let turn = 0; turn < asks.length; turn += 1) {
-            await run.mesh.clock.finish(run.ask({ atMs: 0, letters: 3_000, tokens: 150, leaveAfter: undefined }))
-            await run.mesh.clock.advance(1_000)
-          }
-          expect(run.unpaid()).toEqual([0n])
-        },
-      ),
-      { numRuns: 100 },
-    )
-  },
-  slowMs,
-)
+test('requests at once and left at any time are paid to the nano', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(ask, { minLength: 1, maxLength: 8 }),
+      latencies,
+      diskMs,
+      async (asks, latencies, diskMs) => {
+        const run = new Run(latencies, diskMs)
+        await run.start()
+        await run.mesh.clock.finish(Promise.all(asks.map((ask) => run.ask(ask))))
+        await run.mesh.clock.advance(60_000)
+        expect(run.outcomes.filter((outcome) => !/^length$|cancelled$/.test(outcome))).toEqual([])
+        paid(run)
+        // a prompt paid for just as its caller left is credit, and the next answers are served from it
+        for (let turn = 0; turn < asks.length; turn += 1) {
+          await run.mesh.clock.finish(run.ask({ atMs: 0, letters: 3_000, tokens: 150, leaveAfter: undefined }))
+          await run.mesh.clock.advance(1_000)
+        }
+        expect(run.unpaid()).toEqual([0n])
+      },
+    ),
+    { numRuns: 100 },
+  )
+})
 
-test(
-  'requests at once at prices that change meanwhile are served and paid to the nano',
-  async () => {
-    let prices = 0
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(ask, { minLength: 2, maxLength: 8 }),
-        latencies,
-        diskMs,
-        async (asks, latencies, diskMs) => {
-          const run = new Run(latencies, diskMs, 'adaptive')
-          await run.start()
-          // over four seconds: a new price is told a second after the last
-          await run.mesh.clock.finish(Promise.all(asks.map((ask) => run.ask({ ...ask, atMs: 10 * ask.atMs }))))
-          await run.mesh.clock.advance(60_000)
-          expect(run.outcomes.filter((outcome) => !/^length$|cancelled$/.test(outcome))).toEqual([])
-          paid(run)
-          prices = Math.max(prices, run.prices.size)
-        },
-      ),
-      { numRuns: 100 },
-    )
-    expect(prices).toBeGreaterThan(1)
-  },
-  slowMs,
-)
+test('requests at once at prices that change meanwhile are served and paid to the nano', async () => {
+  let prices = 0
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(ask, { minLength: 2, maxLength: 8 }),
+      latencies,
+      diskMs,
+      async (asks, latencies, diskMs) => {
+        const run = new Run(latencies, diskMs, 'adaptive')
+        await run.start()
+        // over four seconds: a new price is told a second after the last
+        await run.mesh.clock.finish(Promise.all(asks.map((ask) => run.ask({ ...ask, atMs: 10 * ask.atMs }))))
+        await run.mesh.clock.advance(60_000)
+        expect(run.outcomes.filter((outcome) => !/^length$|cancelled$/.test(outcome))).toEqual([])
+        paid(run)
+        prices = Math.max(prices, run.prices.size)
+      },
+    ),
+    { numRuns: 100 },
+  )
+  expect(prices).toBeGreaterThan(1)
+})
 
-test(
-  'nodes killed at any time lose no more than promised, and serve and pay again when they are back',
-  async () => {
-    const kills = fc.array(kill, { minLength: 1, maxLength: 3 })
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(ask, { minLength: 1, maxLength: 8 }),
-        kills,
-        latencies,
-        diskMs,
-        async (asks, kills, latencies, diskMs) => {
-          const run = new Run(latencies, diskMs)
-          await run.start()
-          await run.mesh.clock.finish(
-            Promise.all([...asks.map((ask) => run.ask(ask)), ...kills.map((kill) => run.kill(kill))]),
-          )
-          await run.mesh.clock.advance(60_000)
-          expect(
-            run.outcomes.filter((outcome) => /claims|beyond the last voucher|does not verify/.test(outcome)),
-          ).toEqual([])
-          // a consumer whose records were lost may have to be told once what it owes: the first answer may be a refusal
-          for (let turn = 0; turn < 3; turn += 1) {
-            run.outcomes.length = turn === 1 ? 0 : run.outcomes.length
-            await run.mesh.clock.finish(run.ask({ atMs: 0, letters: 100, tokens: 80, leaveAfter: undefined }))
-          }
-          await run.mesh.clock.advance(60_000)
-          expect(run.outcomes).toEqual(['length', 'length'])
-          paid(run)
-        },
-      ),
-      { numRuns: 100 },
-    )
-  },
-  slowMs,
-)
+test('nodes killed at any time lose no more than promised, and serve and pay again when they are back', async () => {
+  const kills = fc.array(kill, { minLength: 1, maxLength: 3 })
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(ask, { minLength: 1, maxLength: 8 }),
+      kills,
+      latencies,
+      diskMs,
+      async (asks, kills, latencies, diskMs) => {
+        const run = new Run(latencies, diskMs)
+        await run.start()
+        await run.mesh.clock.finish(
+          Promise.all([...asks.map((ask) => run.ask(ask)), ...kills.map((kill) => run.kill(kill))]),
+        )
+        await run.mesh.clock.advance(60_000)
+        expect(
+          run.outcomes.filter((outcome) => /claims|beyond the last voucher|does not verify/.test(outcome)),
+        ).toEqual([])
+        // a consumer whose records were lost may have to be told once what it owes: the first answer may be a refusal
+        for (let turn = 0; turn < 3; turn += 1) {
+          run.outcomes.length = turn === 1 ? 0 : run.outcomes.length
+          await run.mesh.clock.finish(run.ask({ atMs: 0, letters: 100, tokens: 80, leaveAfter: undefined }))
+        }
+        await run.mesh.clock.advance(60_000)
+        expect(run.outcomes).toEqual(['length', 'length'])
+        paid(run)
+      },
+    ),
+    { numRuns: 100 },
+  )
+})
