@@ -83,6 +83,7 @@ export class Upstream {
       for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
         parser.feed(text)
         for (const data of events.splice(0)) {
+          if (bound.reason) throw bound.reason // what came before the signal fired is not wanted either
           if (data === '[DONE]') return
           yield parse(data, url)
         }

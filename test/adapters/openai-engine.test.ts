@@ -317,6 +317,18 @@ describe('a server that', () => {
     await closed.promise
   })
 
+  test('has sent more than was read is not listened to after the signal', async () => {
+    const controller = new AbortController()
+    const all = [word('a'), word('b'), end()].map((event) => `data: ${JSON.stringify(event)}\n\n`).join('')
+    const engine = await completion((response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).end(`${all}data: [DONE]\n\n`)
+    })
+    const generation = engine.generate(await prepare(engine), controller.signal)
+    expect((await generation.next()).value).toMatchObject({ text: 'a' })
+    controller.abort()
+    await expect(generation.next()).rejects.toMatchObject({ code: 'cancelled' })
+  })
+
   test('is working sees its connection closed when the engine stops, and the caller is told', async () => {
     const closed = Promise.withResolvers<void>()
     const engine = await completion((response) => {
