@@ -1,9 +1,9 @@
 // Profiles of modelled engines: those that come along, what is refused and how, and what is fitted to measurements.
 
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { calibrateEngine, doubtsOf } from '../../sim/model/engine/calibrate.ts'
 import { type Cost, costTerms, iterationMs } from '../../sim/model/engine/cost.ts'
 import type { LoggedRequest } from '../../sim/model/engine/log.ts'
@@ -16,6 +16,9 @@ const profiles = join(import.meta.dirname, '../../sim/profiles')
 const data = join(import.meta.dirname, '../../../shared/data')
 const splitwise = join(data, 'splitwise_perf_model.csv')
 const names = readdirSync(profiles).map((file) => file.replace(/\.json$/, ''))
+
+const folder = mkdtempSync(join(tmpdir(), 'silkmesh-profile-'))
+afterAll(() => rmSync(folder, { recursive: true }))
 
 describe('profiles', () => {
   test('those that come along load by name, say where they are from, and read back as written', () => {
@@ -58,7 +61,7 @@ describe('profiles', () => {
     ],
     ['a list', () => [], 'P is [], expected an object'],
   ])('%s is refused, with file and field', (_, change, message) => {
-    const path = join(mkdtempSync(join(tmpdir(), 'silkmesh-profile-')), 'p.json')
+    const path = join(folder, 'p.json')
     const json: Record<string, unknown> = JSON.parse(readFileSync(join(profiles, 'cpu-tiny.json'), 'utf8'))
     writeFileSync(path, JSON.stringify(change(json)))
     expect(() => loadProfile(path)).toThrow(message.replace('P', path))
@@ -66,7 +69,7 @@ describe('profiles', () => {
 
   test('what is no file and no JSON is refused by its name', () => {
     expect(() => loadProfile('no-such-machine')).toThrow('profile no-such-machine cannot be read')
-    const path = join(mkdtempSync(join(tmpdir(), 'silkmesh-profile-')), 'p.json')
+    const path = join(folder, 'p.json')
     writeFileSync(path, '{')
     expect(() => loadProfile(path)).toThrow(`${path} is not JSON`)
   })

@@ -1,9 +1,9 @@
 // The simulator's parts against what is known: queues with closed forms, a real engine's log, a real trace.
 
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { readTrace } from '../../sim/trace.ts'
 import { validateEngine } from '../../sim/validate/engine.ts'
 import { erlangC, supermarketTime, validateErlang, validateQueue } from '../../sim/validate/queue.ts'
@@ -13,8 +13,11 @@ const data = join(import.meta.dirname, '../../../shared/data')
 const log = join(data, 'vllm-0.19_RTX4090_Llama-3.1-8B.jsonl')
 const trace = join(data, 'AzureLLMInferenceTrace_code.csv')
 
+const folder = mkdtempSync(join(tmpdir(), 'silkmesh-validate-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
 function file(name: string, content: string): string {
-  const path = join(mkdtempSync(join(tmpdir(), 'silkmesh-validate-')), name)
+  const path = join(folder, name)
   writeFileSync(path, content)
   return path
 }
