@@ -52,6 +52,14 @@ export type NodeEvent =
       /** The chosen one first, then the best of the others, two at most. */
       readonly considered: readonly ConsideredProvider[]
     }
+  /** The provider has no slot for it yet; said once an attempt, as it was told first. */
+  | {
+      readonly type: 'attempt-queued'
+      readonly request: string
+      readonly peer: PeerId
+      readonly position: number
+      readonly etaMs: number | undefined
+    }
   | { readonly type: 'first-token'; readonly request: string; readonly peer: PeerId; readonly elapsedMs: number }
   /** Nothing was delivered yet, so a second provider is asked, too. */
   | {

@@ -67,6 +67,7 @@ export function prometheus(): { readonly observe: Observe; readonly metrics: () 
   const askedSeconds = seconds('request_duration_seconds', 'From a request to its end', ['outcome'])
   const firstToken = seconds('request_first_token_seconds', 'From a request to its first token')
   const attempts = counter('attempts_total', 'Providers tried for a request')
+  const attemptsQueued = counter('attempts_queued_total', 'Providers that had no slot for a request yet')
   const attemptsFailed = counter('attempts_failed_total', 'Providers that failed a request', ['code'])
   const hedges = counter('hedges_total', 'Second providers asked because the first had not begun')
   const hedgesWon = counter('hedges_won_total', 'Of these, the ones that began first')
@@ -128,6 +129,8 @@ export function prometheus(): { readonly observe: Observe; readonly metrics: () 
         return askedNow.inc()
       case 'provider-chosen':
         return attempts.inc()
+      case 'attempt-queued':
+        return attemptsQueued.inc()
       case 'first-token':
         return firstToken.observe(event.elapsedMs / 1_000)
       case 'hedge-started':
@@ -235,6 +238,8 @@ function describe(event: NodeEvent): string | undefined {
       return `request ${short(event.request)} for ${event.model}`
     case 'provider-chosen':
       return `request ${short(event.request)} goes to ${short(event.peer)}, one of ${event.candidates}: ${event.reason}`
+    case 'attempt-queued':
+      return `request ${short(event.request)} waits at ${short(event.peer)}, place ${event.position}${event.etaMs === undefined ? '' : `, about ${event.etaMs} ms`}`
     case 'first-token':
       return `request ${short(event.request)} first token after ${event.elapsedMs} ms`
     case 'hedge-started':

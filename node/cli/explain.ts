@@ -42,6 +42,10 @@ function wordsOf(step: StepView): readonly string[] {
         ...tableOf([head, ...considered.map((each, at) => cellsOf(each, at === 0))]),
       ]
     }
+    case 'queued': {
+      const guess = step.eta_ms === null ? 'it did not say for how long' : `it said for about ${step.eta_ms} ms`
+      return [`waits for a slot at ${short(step.provider)}, place ${step.position}: ${guess}`]
+    }
     case 'first_token':
       return [`first token from ${short(step.provider)}`]
     case 'hedge_started':

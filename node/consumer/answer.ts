@@ -210,6 +210,7 @@ export class Answer {
   #leg(candidate: Chosen): Leg {
     const { history } = this.#parts
     const order = {
+      requestId: this.#requestId,
       isEscrowDoubted: this.#failure !== undefined && doubts.has(this.#failure.code),
       isDirect: this.#isDirect,
       request: () => this.#sessionRequest(candidate),

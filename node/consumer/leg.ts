@@ -30,6 +30,7 @@ export interface LegParts {
 }
 
 export interface LegOrder {
+  readonly requestId: string
   readonly isEscrowDoubted: boolean
   /** Paid by this peer's own vouchers, whatever hub there is. */
   readonly isDirect: boolean
@@ -56,6 +57,7 @@ export class Leg {
   /** It could not be told of a debt. */
   #isAway = false
   #isByHub = false
+  #isQueued = false
 
   constructor(parts: LegParts, candidate: Chosen, order: LegOrder, signal: AbortSignal) {
     this.candidate = candidate
@@ -143,7 +145,7 @@ export class Leg {
       const step = await this.#events.next()
       if (step.done) this.#ended(step.value)
       else if (step.value.type === 'delta') this.#measuring?.received(step.value.tokens)
-      else if (step.value.type === 'queued') this.#measuring?.queued()
+      else if (step.value.type === 'queued') this.#queued(step.value)
       else if (step.value.type === 'accepted') {
         this.#measuring?.accepted(this.usage, this.#resumedTokens)
       }
@@ -154,6 +156,15 @@ export class Leg {
       this.#close()
       throw failure
     }
+  }
+
+  /** Said once: how often a provider tells its places is its own affair. */
+  #queued({ etaMs, position }: Extract<InferenceEvent, { type: 'queued' }>): void {
+    this.#measuring?.queued()
+    if (this.#isQueued) return
+    this.#isQueued = true
+    const { requestId: request } = this.#order
+    this.#parts.ports.observe({ type: 'attempt-queued', request, peer: this.peer, position, etaMs })
   }
 
   /** A provider that does not like how it would be paid has nothing against this peer's own vouchers. */

@@ -31,6 +31,13 @@ export type StepView = { readonly at_ms: number } & (
       /** The chosen one first, then the best of the others. */
       readonly considered: readonly ProviderView[]
     }
+  | {
+      readonly type: 'queued'
+      readonly provider: string
+      readonly position: number
+      /** As the provider guessed; null where it did not. */
+      readonly eta_ms: number | null
+    }
   | { readonly type: 'first_token'; readonly provider: string }
   | { readonly type: 'hedge_started'; readonly provider: string; readonly first: string }
   | { readonly type: 'hedge_won'; readonly provider: string; readonly loser: string }
@@ -74,6 +81,7 @@ export interface ProviderView {
 /** The events that are steps; the others are of the provider's side or of the node. */
 const stepTypes = [
   'provider-chosen',
+  'attempt-queued',
   'first-token',
   'hedge-started',
   'hedge-won',
@@ -145,6 +153,10 @@ function viewOf(step: Step, at_ms: number): StepView {
     case 'provider-chosen': {
       const { attempt, candidates, considered, peer: provider, reason } = step
       return { at_ms, type: 'chosen', provider, attempt, candidates, reason, considered: considered.map(providerView) }
+    }
+    case 'attempt-queued': {
+      const { etaMs, peer: provider, position } = step
+      return { at_ms, type: 'queued', provider, position, eta_ms: etaMs ?? null }
     }
     case 'first-token':
       return { at_ms, type: 'first_token', provider: step.peer }

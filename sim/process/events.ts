@@ -22,6 +22,7 @@ const types: Readonly<Record<NodeEvent['type'], true>> = {
   'provider-lost': true,
   'request-started': true,
   'provider-chosen': true,
+  'attempt-queued': true,
   'first-token': true,
   'hedge-started': true,
   'hedge-won': true,

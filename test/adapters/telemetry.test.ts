@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { fanOut, humanLog, jsonLog, prometheus } from '../../node/adapters/telemetry.ts'
 import type { NodeEvent } from '../../node/events.ts'
 import type { Address, ModelKey, PeerId } from '../../protocol/ids.ts'
@@ -27,6 +27,7 @@ const each: { readonly [T in NodeEvent['type']]: Extract<NodeEvent, { type: T }>
     reason: 'least-price',
     considered: [],
   },
+  'attempt-queued': { type: 'attempt-queued', request, peer, position: 2, etaMs: 4_000 },
   'first-token': { type: 'first-token', request, peer, elapsedMs: 120 },
   'hedge-started': { type: 'hedge-started', request, peer, first: peer, elapsedMs: 900 },
   'hedge-won': { type: 'hedge-won', request, peer, loser: peer, isSecond: true, elapsedMs: 950 },
@@ -286,41 +287,45 @@ describe('humanLog', () => {
 })
 
 describe('fanOut', () => {
+  const broken = (reason: string) => () => {
+    throw new Error(reason)
+  }
+
+  /** What it would warn this process of, which else prints it. */
+  function warned(work: () => void): readonly string[] {
+    const emitting = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+    try {
+      work()
+      return emitting.mock.calls.map(([message, name]) => `${String(name)}: ${String(message)}`)
+    } finally {
+      emitting.mockRestore()
+    }
+  }
+
   it('tells everyone, also after one that throws', () => {
     const seen: string[] = []
     const observe = fanOut(
       (event) => seen.push(`first ${event.type}`),
-      () => {
-        throw new Error('broken')
-      },
+      broken('broken'),
       (event) => seen.push(`last ${event.type}`),
     )
-    observe(each['node-stopping'])
-    observe(each['node-stopping'])
+    const warnings = warned(() => {
+      observe(each['node-stopping'])
+      observe(each['node-stopping'])
+    })
     expect(seen).toEqual(['first node-stopping', 'last node-stopping', 'first node-stopping', 'last node-stopping'])
+    expect(warnings).toEqual(['SilkmeshWarning: an observer failed on node-stopping: Error: broken'])
   })
 
-  it('warns of a broken observer once', async () => {
-    const warnings: string[] = []
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const listen = (warning: Error) => {
-      if (!/: Error: (one|two)$/.test(warning.message)) return // other tests break observers too
-      warnings.push(warning.message)
-      if (warning.message.includes('fault')) resolve()
-    }
-    process.on('warning', listen)
-    const broken = (reason: string) => () => {
-      throw new Error(reason)
-    }
-    const observe = fanOut(broken('one'))
-    observe(each['node-stopping'])
-    observe(each['node-stopping'])
-    fanOut(broken('two'))(each.fault)
-    await promise
-    process.off('warning', listen)
+  it('warns of a broken observer once, and of the next one too', () => {
+    const warnings = warned(() => {
+      const observe = fanOut(broken('one'), broken('two'))
+      observe(each['node-stopping'])
+      observe(each.fault)
+    })
     expect(warnings).toEqual([
-      'an observer failed on node-stopping: Error: one',
-      'an observer failed on fault: Error: two',
+      'SilkmeshWarning: an observer failed on node-stopping: Error: one',
+      'SilkmeshWarning: an observer failed on node-stopping: Error: two',
     ])
   })
 })

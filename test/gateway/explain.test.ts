@@ -89,6 +89,20 @@ describe('the log of requests', () => {
     expect(steps[0]).toMatchObject({ considered: [{ provider: one, cost_nano: '68000' }, { provider: two }] })
   })
 
+  test('and where a provider had no slot yet, what that one said', () => {
+    const { log, request } = failedOver()
+    log.observe({ type: 'attempt-queued', request, peer: one, position: 3, etaMs: 2_500 })
+    log.observe({ type: 'attempt-queued', request, peer: two, position: 1, etaMs: undefined })
+    expect(log.explain(request).steps.slice(-2)).toEqual([
+      { at_ms: 5_700, type: 'queued', provider: one, position: 3, eta_ms: 2_500 },
+      { at_ms: 5_700, type: 'queued', provider: two, position: 1, eta_ms: null },
+    ])
+    expect(linesOf(log.explain(request)).slice(-2)).toEqual([
+      '    5700 ms  waits for a slot at …c6iDEp, place 3: it said for about 2500 ms',
+      '    5700 ms  waits for a slot at …SUKPH5, place 1: it did not say for how long',
+    ])
+  })
+
   test('knows a request by its id, the id of its answer, the beginning of it, and the last one', () => {
     const { log, request } = failedOver()
     for (const text of [request, `chatcmpl-${request}`, `resp_${request}`, request.slice(0, 8), 'last']) {

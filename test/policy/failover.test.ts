@@ -436,6 +436,9 @@ test('a queue is told of while nothing was delivered', async () => {
     { type: 'queued', provider, position: 2, etaMs: 4_000 },
     { type: 'queued', provider, position: 1, etaMs: undefined },
   ])
+  expect(eventsOf(there.consumer, 'attempt-queued')).toEqual([
+    expect.objectContaining({ peer: provider, position: 2, etaMs: 4_000 }), // once: a provider could tell it for ever
+  ])
 })
 
 test('and not after', async () => {
