@@ -161,6 +161,8 @@ export type NodeEvent =
       readonly type: 'settle-posted'
       readonly escrow: Address
       readonly vouchers: number
+      /** What the chain is to pay of them now. The claims say what each payee gets in all. */
+      readonly amountNano: Nano
       readonly claims: readonly { readonly payee: Address; readonly amountNano: Nano }[]
       readonly messageHash: string
     }

@@ -267,7 +267,7 @@ function describe(event: NodeEvent): string | undefined {
     case 'settle-started':
       return `settling ${counted(event.vouchers, 'voucher')} of ${short(event.escrow)}, ${formatGram(event.amountNano)} GRAM`
     case 'settle-posted':
-      return `settlement of ${short(event.escrow)} posted: message ${event.messageHash}`
+      return `posted ${formatGram(event.amountNano)} GRAM of ${short(event.escrow)} to the chain, its confirmation comes next: message ${event.messageHash}`
     case 'settle-confirmed':
       return `settled ${formatGram(event.settledNano)} GRAM of ${short(event.escrow)}, paid ${formatGram(event.paidNano)} to ${short(event.payee)}${event.transaction === undefined ? '' : `: transaction ${event.transaction}`}`
     case 'settle-failed':

@@ -232,7 +232,7 @@ export class Settler {
     if (posted.outcome === 'nothing-due') return // somebody else was first: the next pass reads what is left
     const claims = batch.map(({ voucher: { terms } }) => ({ payee: terms.payee, amountNano: terms.amountNano }))
     const { messageHash } = posted
-    observe({ type: 'settle-posted', escrow: address, vouchers: batch.length, claims, messageHash })
+    observe({ type: 'settle-posted', escrow: address, vouchers: batch.length, amountNano, claims, messageHash })
     await this.#confirm(address, batch, messageHash, signal)
   }
 

@@ -45,7 +45,14 @@ const each: { readonly [T in NodeEvent['type']]: Extract<NodeEvent, { type: T }>
   'voucher-booked': { type: 'voucher-booked', peer, escrow, amountNano: 100n, owedNano: 120n },
   'credit-paused': { type: 'credit-paused', request, peer, unpaidNano: 9n },
   'settle-started': { type: 'settle-started', escrow, vouchers: 2, amountNano: 60_000_000n },
-  'settle-posted': { type: 'settle-posted', escrow, vouchers: 2, claims: [], messageHash: 'ee'.repeat(32) },
+  'settle-posted': {
+    type: 'settle-posted',
+    escrow,
+    vouchers: 2,
+    amountNano: 60_000_000n,
+    claims: [],
+    messageHash: 'ee'.repeat(32),
+  },
   'settle-confirmed': {
     type: 'settle-confirmed',
     escrow,
@@ -215,6 +222,14 @@ describe('humanLog', () => {
   it('writes a short line with the time, the outcome and the cost', () => {
     expect(said(each['request-finished'])).toEqual([
       '12:30:15  request …abcdef stop: 10 + 32 tokens, 0.000012345 GRAM, 1500 ms, 2 failovers\n',
+    ])
+  })
+
+  it('tells a settlement from its beginning to its end by amounts', () => {
+    expect(said(each['settle-started'], each['settle-posted'], each['settle-confirmed'])).toEqual([
+      '12:30:15  settling 2 vouchers of …ababab, 0.06 GRAM\n',
+      `12:30:15  posted 0.06 GRAM of …ababab to the chain, its confirmation comes next: message ${'ee'.repeat(32)}\n`,
+      `12:30:15  settled 0.06 GRAM of …ababab, paid 0.059 to …ababab: transaction ${'ff'.repeat(32)}\n`,
     ])
   })
 
