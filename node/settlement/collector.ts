@@ -4,7 +4,7 @@
 import { asMeshError } from '../../protocol/errors.ts'
 import { type PeerId, parsePeerId } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
-import { formatGram, type Nano } from '../../protocol/money.ts'
+import { formatGram, formatPercent, type Nano } from '../../protocol/money.ts'
 import type { SettlerAdvert } from '../../protocol/settler-advert.ts'
 import type { Config } from '../config.ts'
 import type { PayeeState, Ports } from '../ports.ts'
@@ -61,6 +61,8 @@ export class Collector {
   readonly #drains: DrainMeter
   readonly #reasons: Reasons
   #watchAtMs = 0
+  /** Why the settler that is named is not used. */
+  #unused: string | undefined
   /** When each settler is asked again what it is owed. */
   readonly #payAtMs = new Map<PeerId, number>()
 
@@ -210,19 +212,30 @@ export class Collector {
 
   /** The settler named, or the market's best. */
   async #chosen([first]: readonly Channel[], isWatch: boolean, signal: AbortSignal): Promise<Chosen | undefined> {
-    const { settler } = this.#config.settlement
+    const { feePpmMax, settler } = this.#config.settlement
     const { market, purse } = this.#parts
     if (settler === '' || !first) return undefined
-    const canPay = await purse.canPay().catch(() => false)
+    const trouble = await purse.trouble().catch(() => 'the escrow to pay it from cannot be read')
     if (settler === 'market') {
-      const advert = market.choose(first.globalId, canPay, isWatch)
+      const advert = market.choose(first.globalId, trouble === undefined, isWatch)
       return advert && { peer: advert.peer, advert }
     }
     const peer = parsePeerId(settler)
-    const advert = canPay ? await market.know(peer, signal) : market.advertOf(peer)
+    const advert = await market.know(peer, signal)
     if (isWatch && !advert?.isWatching) return undefined
-    if (advert && advert.feePpm > this.#config.settlement.feePpmMax) return undefined
-    return { peer, advert }
+    const { feePpm } = advert ?? { feePpm: 0 }
+    const isTooDear = feePpm > feePpmMax
+    const why = isTooDear ? `settlement.feePpmMax allows ${formatPercent(feePpmMax)}` : feePpm > 0 ? trouble : undefined
+    this.#noteUnused(why && `settler ${peer} asks ${formatPercent(feePpm)}: ${why}; posting from here`)
+    return why === undefined ? { peer, advert } : undefined
+  }
+
+  /** Said when it changes: nothing of it is the settler's fault. */
+  #noteUnused(message: string | undefined): void {
+    const before = this.#unused
+    this.#unused = message
+    if (message === undefined || message === before) return
+    this.#ports.observe({ type: 'fault', where: 'paying a settler', code: 'escrow-unusable', message })
   }
 
   /** The first of them, as many as the settler took. */

@@ -36,14 +36,17 @@ export class Purse {
     this.#ports = ports
   }
 
-  async canPay(): Promise<boolean> {
+  /** Why nothing can be paid now, if so. */
+  async trouble(): Promise<string | undefined> {
     const state = await this.#state()
-    return state?.isEscrow === true && state.unlockAtMs === 0 && state.freeNano > 0n
+    if (!state?.isEscrow) return 'no escrow yet to pay it from'
+    if (state.unlockAtMs !== 0) return 'the escrow to pay it from is closing'
+    return state.freeNano > 0n ? undefined : 'the escrow to pay it from is empty'
   }
 
   /** The tab with a settler; undefined where it asks nothing, or nothing can be paid. */
   async tabTo({ feePpm, globalId, payout }: SettlerAdvert): Promise<FeeTab | undefined> {
-    if (feePpm === 0 || !(await this.canPay())) return undefined
+    if (feePpm === 0 || (await this.trouble()) !== undefined) return undefined
     const state = await this.#state()
     if (!state || state.globalId !== globalId) return undefined
     return { globalId, escrow: state.address, epoch: state.epoch, payee: payout }

@@ -221,6 +221,28 @@ describe('in the market', () => {
     expect(of(provider, 'settle-fee-counted')).toEqual([])
   })
 
+  test.each([
+    ['without an escrow', false, {}, 'no escrow yet to pay it from'],
+    ['that allows less', true, { feePpmMax: 1_000 }, 'settlement.feePpmMax allows 0.1 %'],
+  ])(
+    'a provider %s does not ask the one it names, says why once, and posts itself',
+    async (_, hasEscrow, limit, why) => {
+      const stage = new Stage()
+      const dear = await stage.settler(3, { settlerFeePpm: 5_000 })
+      const { peerId } = dear.identity
+      const provider = await stage.provider({ settler: peerId, ...limit }, undefined, hasEscrow)
+      for (let round = 0; round < 2; round += 1) {
+        await stage.ask()
+        await stage.mesh.clock.advance(10_000)
+      }
+      expect(stage.settledNano()).toBe(stage.vouchedNano())
+      expect(of(dear, 'settle-posted')).toEqual([])
+      expect(of(provider, 'settle-posted')).toHaveLength(2)
+      const said = of(provider, 'fault').map(({ message, where }) => `${where}: ${message}`)
+      expect(said).toEqual([`paying a settler: settler ${peerId} asks 0.5 %: ${why}; posting from here`])
+    },
+  )
+
   test('a settler that takes and does nothing is overruled in time, scored down, and left for another', async () => {
     const stage = new Stage()
     const idle = idleSettler(stage.mesh, 33, 0)
