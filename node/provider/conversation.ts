@@ -202,8 +202,14 @@ export class Conversation {
     const isPaid = (channel: Channel): boolean =>
       unpaidNano(channel) + promptNano <=
       (this.#running.decoding.has(this.#payerKey) ? this.#windowNano : unpaidBeforeNano)
-    while (!isPaid(book.channel(account, this.#payer))) {
+    let { coverNano } = account
+    // what was admitted beside it may have taken the cover since
+    const isCovered = (): boolean => book.claimNano(account, this.#payer) + promptNano <= coverNano
+    while (!isPaid(book.channel(account, this.#payer)) || !isCovered()) {
       await this.#awaitPayment(account, isPaid, config.provider.promptPaymentMs)
+      if (!isCovered()) {
+        coverNano = (await unlessCancelled(this.#assertCovered(account, promptNano), this.#stop.signal)).coverNano
+      }
     } // no await from the check to the count: another prompt may wait for the same voucher
     const { decoding, unfinished } = this.#running
     count(unfinished, this.#payerKey, 1)
@@ -338,14 +344,14 @@ export class Conversation {
   }
 
   /** Others may empty the escrow while this request runs: look again, at most every `escrowCheckMs`. */
-  async #assertCovered(account: Account, deltaNano: Nano): Promise<void> {
+  async #assertCovered(account: Account, addedNano: Nano): Promise<Account> {
     const { accounts, book } = this.#parts
-    const neededNano = book.claimNano(account, this.#payer) + deltaNano
+    const neededNano = book.claimNano(account, this.#payer) + addedNano
     const view = await accounts.of(account.escrow.address, this.#signer)
-    if (view.coverNano >= neededNano) return
+    if (view.coverNano >= neededNano) return view
     if (view.isBounded) throw silent(view, neededNano)
     const fresh = await accounts.of(account.escrow.address, this.#signer, true)
-    if (fresh.coverNano >= neededNano) return
+    if (fresh.coverNano >= neededNano) return fresh
     throw new MeshError(
       'escrow-unusable',
       `escrow ${account.escrow.address} can pay this provider ${formatGram(fresh.coverNano)} GRAM in all, ${formatGram(neededNano)} would be owed`,

@@ -1,0 +1,43 @@
+// Holes that a review of the money's way found, each as the attack or the accident that shows it.
+
+import { expect, test } from 'vitest'
+import type { Generation } from '../../node/ports.ts'
+import { costNano, type Price, type Usage } from '../../protocol/money.ts'
+import { signVoucher } from '../../protocol/voucher.ts'
+import { quiet } from '../manual-clock.ts'
+import { countingEngine, MemoryMesh } from './memory-mesh.ts'
+import { Payer } from './payer.ts'
+import { addressOfNumber, identityOf } from './peers.ts'
+
+const payout = addressOfNumber(0x22)
+const price: Price = { promptNano: 20_000_000n, completionNano: 160_000_000n, cachedNano: 2_000_000n }
+
+function costOf(usage: Partial<Usage>): bigint {
+  return costNano({ promptTokens: 0, cachedTokens: 0, completionTokens: 0, ...usage }, price)
+}
+
+test('prompts that are paid at once are prefilled as far as the escrow covers them together', async () => {
+  const mesh = new MemoryMesh()
+  const started: Generation[] = []
+  const engine = countingEngine({ started: (generation) => started.push(generation) })
+  const { identity } = await mesh.start({ number: 2, roles: { provider: { payout } }, engine })
+  const promptNano = costOf({ promptTokens: 3_000 })
+  const escrow = mesh.escrow(1, { freeNano: promptNano + costOf({ completionTokens: 65 }) })
+  const content = 'x'.repeat(3_000)
+  const task = { escrow, messages: [{ role: 'user' as const, content }], sampling: { tokensMax: 1 } }
+  const payers: Payer[] = []
+  for (let at = 0; at < 4; at += 1) payers.push(await Payer.open(mesh, 1, identity.peerId, task, false))
+  expect(payers.flatMap((payer) => payer.of('accept')).length).toBe(4)
+  for (const [at, payer] of payers.entries()) {
+    const terms = { globalId: -239, escrow, epoch: 0, payee: payout, amountNano: BigInt(at + 1) * promptNano }
+    await payer.send({ type: 'voucher', voucher: signVoucher(terms, identityOf(1).sign) })
+    await quiet()
+  }
+  await mesh.clock.advance(60_000)
+  expect(started.length).toBe(1)
+  expect(payers.flatMap((payer) => payer.of('fail')).map(({ code }) => code)).toEqual([
+    'escrow-unusable',
+    'escrow-unusable',
+    'escrow-unusable',
+  ])
+})
