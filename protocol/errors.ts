@@ -39,7 +39,7 @@ export const failures = {
   timeout: { wire: 14, http: 504, remedy: 'elsewhere', advice: 'the other peer took too long' },
   unreachable: { wire: 15, http: 502, remedy: 'elsewhere', advice: 'the peer could not be dialled or went away' },
   cancelled: { wire: 16, http: 499, remedy: 'never', advice: 'the caller ended the request' },
-  'no-provider': { wire: 17, http: 503, remedy: 'later', advice: 'no provider of this model is known yet' },
+  'no-provider': { wire: 17, http: 503, remedy: 'later', advice: 'try again shortly, or another model' },
   'over-budget': { wire: 18, http: 402, remedy: 'never', advice: 'raise the budget or ask for fewer tokens' },
   overcharged: { wire: 19, http: 502, remedy: 'elsewhere', advice: 'the provider asked for more than was agreed' },
   'chain-unavailable': { wire: 20, http: 503, remedy: 'elsewhere', advice: 'check the chain endpoint' },

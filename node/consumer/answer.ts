@@ -480,7 +480,7 @@ export class Answer {
     if (leftNano >= 0n && (tokens >= 1 || task.inputs)) return tokens
     throw new MeshError(
       'over-budget',
-      `the prompt may cost ${formatGram(promptNano)} GRAM and ${formatGram(spentNano)} are spent: nothing is left of ${formatGram(this.#budgetNano)}`,
+      `the prompt may cost ${formatGram(promptNano)} GRAM, and of the ${formatGram(this.#budgetNano)} that this request may cost ${formatGram(spentNano)} are spent`,
     )
   }
 

@@ -63,7 +63,13 @@ export function eligible(
   const allowed = able.candidates.filter(({ advert: { peer } }) => isAllowed(peer, wishes))
   if (allowed.length === 0) {
     const known = counted(able.candidates.length, `provider of "${model}" is`, `providers of "${model}" are`)
-    return refused('no-provider', `${known} known and none is allowed (only, ignore)`, 'provider')
+    const next = "widen the request's provider.only or ignore, or the owner's consumer.only and consumer.ignore"
+    return {
+      refusal: new MeshError('no-provider', `${known} known and none is allowed (only, ignore)`, {
+        param: 'provider',
+        next,
+      }),
+    }
   }
   const affordable = allowed.filter(({ offer }) => isAffordable(offer.price, wishes))
   if (affordable.length > 0) return { candidates: affordable }

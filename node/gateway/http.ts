@@ -151,7 +151,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       return refuse(c, error, 405, { allow: method === 'GET' ? 'GET, HEAD' : method })
     })
   }
-  app.notFound((c) => refuse(c, new MeshError('not-found', `no endpoint ${c.req.path.slice(0, 200)}`)))
+  app.notFound((c) => refuse(c, noEndpoint(c.req.path)))
   app.onError((error, c) => refuse(c, explain(error, c)))
 
   /** A key that was given out works for the API, and not for what the owner sees of the node. */
@@ -280,6 +280,14 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
 
   return { app, hasKeys: apiKeys.size > 0, requestMs, drain: (graceMs) => calls.drain(graceMs) }
+}
+
+/** A client's base URL often lacks the /v1. */
+function noEndpoint(path: string): MeshError {
+  const [meant] = routes.find(([known]) => known === `/v1${path}`) ?? []
+  const next =
+    meant === undefined ? `there are ${endpoints.map((each) => each.path).join(', ')} and /v1/models` : `use ${meant}`
+  return new MeshError('not-found', `no endpoint ${path.slice(0, 200)}`, { next })
 }
 
 /** The mesh names parameters as a chat does; a client is told its own endpoint's name. */

@@ -428,6 +428,12 @@ describe('the edges of the API', () => {
     expect(await response.json()).toMatchObject({ error: { code: 'not-found', message: 'no endpoint /v1/nothing' } })
   })
 
+  it('says what a path without its /v1 should have been', async () => {
+    const response = await ask(gatewayOf(saying()), '/chat/completions')
+    expect(response.status).toBe(404)
+    expect(await response.json()).toMatchObject({ error: { next_step: 'use /v1/chat/completions' } })
+  })
+
   it.each([
     ['DELETE', '/v1/models', 'GET, HEAD'],
     ['POST', '/v1/models/tiny', 'GET, HEAD'],

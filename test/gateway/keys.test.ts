@@ -234,7 +234,10 @@ describe('a budget', () => {
   })
 
   it('too small for the prompt is a 402 that says whose it is', async () => {
-    const tooDear = new MeshError('over-budget', 'the prompt may cost 200 nano and 0 are spent: nothing is left of 100')
+    const tooDear = new MeshError(
+      'over-budget',
+      'the prompt may cost 200 nano, and of the 100 that this request may cost 0 are spent',
+    )
     const stage = await staged({ dayNano: 100n }, failing(tooDear))
     const response = await stage.chat()
     expect(response.headers.get('x-silkmesh-budget')).toBe('day')

@@ -71,9 +71,13 @@ describe('lists of providers', () => {
     expect(allowed({ ignore: [peerOf(1)] }, { ignore: [peerOf(3)] })).toEqual([2])
   })
 
-  test('where nobody is left it says so, and that it is the caller’s provider parameter', () => {
+  test('where nobody is left it says so, that it is the caller’s provider parameter, and which lists to widen', () => {
     const refusal = refusalOf(eligible(three, request, wishes({ only: [] }), undefined))
-    expect(refusal).toMatchObject({ code: 'no-provider', param: 'provider' })
+    expect(refusal).toMatchObject({
+      code: 'no-provider',
+      param: 'provider',
+      next: expect.stringMatching(/only.*ignore/),
+    })
     expect(refusal.message).toMatch(/^3 providers of "m" are known and none is allowed/)
   })
 
