@@ -18,6 +18,10 @@ export const limits = {
   embeddingValuesMax: 16_000,
   /** Of a model's tokens, with two bytes for the length of each: some four times the largest vocabulary in use. */
   vocabularyBytesMax: 8_388_608,
+  /** Twice the largest vocabulary in use: each token is an object in memory, however short. */
+  vocabularyTokensMax: 524_288,
+  /** Of one of its tokens: the longest in use have 128. */
+  vocabularyTokenBytesMax: 1_024,
   stopsMax: 16,
   stopBytesMax: 256,
   /** Tokens of one request, prompt and completion; a bound on arithmetic, far above any context. */

@@ -26,6 +26,12 @@ export function decodeVocabulary(encoded: Uint8Array): Vocabulary {
   for (let at = 0; at < encoded.length; ) {
     const length = (encoded[at] ?? 0) + 256 * (encoded[at + 1] ?? 0)
     const end = at + 2 + length
+    if (length > limits.vocabularyTokenBytesMax) {
+      throw violation(`token ${vocabulary.length} of ${length} bytes, at most ${limits.vocabularyTokenBytesMax}`)
+    }
+    if (vocabulary.length === limits.vocabularyTokensMax) {
+      throw violation(`vocabulary of more tokens, at most ${limits.vocabularyTokensMax}`)
+    }
     if (end > encoded.length) throw violation(`vocabulary ends inside token ${vocabulary.length}`)
     vocabulary.push(encoded.subarray(at + 2, end))
     at = end

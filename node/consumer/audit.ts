@@ -1,6 +1,7 @@
 // Recounts an answer from its token ids and the model's vocabulary: what is charged for must be what was said, in no more
 // tokens than it takes. Pure.
 
+import { limits } from '../../protocol/limits.ts'
 import type { Said } from '../../protocol/task.ts'
 import type { Vocabulary } from '../../protocol/vocabulary.ts'
 
@@ -17,6 +18,9 @@ const lagBytesMax = 32
  */
 const splitRatioMax = 1.5
 const splitTokensMin = 32
+
+/** Of the tokens of one delta, twice what its text may have: spelling them takes time, and nothing else runs meanwhile. */
+const spelledBytesMax = 2 * limits.deltaBytesMax
 
 export class UsageAudit {
   readonly #vocabulary: Vocabulary
@@ -41,9 +45,12 @@ export class UsageAudit {
   check({ reasoning, text, tokenIds, toolCalls }: Said): string | undefined {
     if (reasoning !== undefined || toolCalls !== undefined) this.#isMixed = true
     const pieces: Uint8Array[] = [this.#lag]
+    let spelledBytes = 0
     for (const id of tokenIds) {
       const bytes = this.#vocabulary[id]
       if (!bytes) return `token id ${id}, the vocabulary has ${this.#vocabulary.length}`
+      spelledBytes += bytes.length
+      if (spelledBytes > spelledBytesMax) return `tokens of over ${spelledBytesMax} bytes in one delta`
       pieces.push(bytes)
     }
     this.#tokens += tokenIds.length

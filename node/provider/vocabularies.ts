@@ -26,7 +26,8 @@ export class Vocabularies {
   async load(): Promise<void> {
     for (const { key } of this.#engine.models) {
       const vocabulary = await this.#engine.vocabulary?.(key)
-      if (!vocabulary) continue
+      if (!vocabulary || vocabulary.length > limits.vocabularyTokensMax) continue
+      if (vocabulary.some(({ length }) => length > limits.vocabularyTokenBytesMax)) continue
       const encoded = encodeVocabulary(vocabulary)
       if (encoded.length > limits.vocabularyBytesMax) continue
       const digest = vocabularySha256(encoded)

@@ -98,6 +98,19 @@ describe('an answer', () => {
     expect(reasons.find((reason) => reason !== undefined)).toMatch(/\d+ tokens for what \d+ spell/)
   })
 
+  test('of tokens that spell more than a delta could say is not spelled', () => {
+    const ids = (tokens: number): Said => ({
+      ...said(
+        '',
+        Array.from({ length: tokens }, () => 0),
+      ),
+      reasoning: 'x',
+    })
+    const long = new UsageAudit([new Uint8Array(1_024).fill(0x78)], new Spelling(texts))
+    expect(long.check(ids(32))).toBeUndefined()
+    expect(long.check(ids(33))).toBe('tokens of over 32768 bytes in one delta')
+  })
+
   test('with reasoning or calls is only recounted: their markup is not text', () => {
     const check = audit()
     expect(check.check({ ...word(0), text: '', reasoning: 'the' })).toBeUndefined()

@@ -18,7 +18,7 @@ import {
   encodeSettleReply,
   encodeSettleRequest,
 } from '../../protocol/settlement.ts'
-import { decodeVocabulary } from '../../protocol/vocabulary.ts'
+import { decodeVocabulary, encodeVocabulary } from '../../protocol/vocabulary.ts'
 import { priceNanoMax } from './arbitraries.ts'
 import { violationOf } from './damage.ts'
 import { fixedAdvert, fixedFrames, providerKey } from './fixed.ts'
@@ -55,6 +55,14 @@ const advert = (violation: RegExp, change: (size: number) => Partial<Advert>): B
 const [offer] = fixedAdvert.offers
 const offered = (violation: RegExp, change: (size: number) => Partial<Offer>): Bound =>
   advert(violation, (size) => ({ offers: offer ? [{ ...offer, ...change(size) }] : [] }))
+
+/** So many bytes, in tokens of so many each. */
+function vocabularyOf(size: number, tokenBytes: number): Uint8Array {
+  const whole = Math.floor(size / (tokenBytes + 2))
+  const rest = size - whole * (tokenBytes + 2)
+  const tokens = repeated(whole, new Uint8Array(tokenBytes))
+  return encodeVocabulary(rest >= 2 ? [...tokens, new Uint8Array(rest - 2)] : tokens)
+}
 
 /** The message, grown to this many bytes by a field that nobody knows. */
 function padded(message: Uint8Array, bytes: number): Uint8Array {
@@ -172,9 +180,23 @@ const bounds: Record<Exclude<keyof typeof limits, 'reasonCharsMax'>, readonly Bo
   ],
   vocabularyBytesMax: [
     {
-      encode: (size) => new Uint8Array(size), // tokens of no bytes
+      encode: (size) => vocabularyOf(size, limits.vocabularyTokenBytesMax),
       decode: decodeVocabulary,
       violation: /vocabulary of 8388609 bytes, at most 8388608/,
+    },
+  ],
+  vocabularyTokensMax: [
+    {
+      encode: (tokens) => vocabularyOf(2 * tokens, 0),
+      decode: decodeVocabulary,
+      violation: /vocabulary of more tokens, at most 524288/,
+    },
+  ],
+  vocabularyTokenBytesMax: [
+    {
+      encode: (bytes) => encodeVocabulary([new Uint8Array(bytes)]),
+      decode: decodeVocabulary,
+      violation: /token 0 of 1025 bytes, at most 1024/,
     },
   ],
   featuresMax: [offered(/17 features, at most 16/, (size) => ({ features: repeated(size, 'chat') }))],
