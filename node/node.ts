@@ -143,7 +143,7 @@ export async function startNode(config: Config, given: Ports, roles: Roles): Pro
   }
   if (hub) {
     network.handle(hubProtocol, (stream) => hub.hub.serve(stream))
-    loops.push(hub.collector.run(ended.signal))
+    loops.push(hub.collector.run(ended.signal), hub.hub.announce(ended.signal))
   }
   if (roles.settler) network.handle(settleProtocol, (stream) => settler.desk.serve(stream))
   if (settler.announcer) {
@@ -314,8 +314,7 @@ async function composeSettler(
   return { announcer, desk, settler }
 }
 
-/** What a provider needs to deal with settlers of others. */
-/** What settlers ask counts with what requests cost. */
+/** What a provider or a hub needs to deal with settlers of others. What these ask counts with what requests cost. */
 async function composeTrade(
   config: Config,
   ports: Ports,

@@ -60,7 +60,8 @@ function signedBytes({ epoch, escrow, globalId, payee }: GrantOf, consumer: Peer
 /** consumer → hub, first of all. */
 export interface HubHello {
   readonly type: 'hello'
-  readonly escrow: Address
+  /** Absent where a stranger asks for the terms alone. */
+  readonly escrow: Address | undefined
   readonly best: Voucher | undefined
 }
 
@@ -111,7 +112,7 @@ export function decodeToHub(bytes: Uint8Array): ToHub {
     if (hello) {
       return {
         type: 'hello',
-        escrow: decodeAddress('escrow', hello.escrow),
+        escrow: hello.escrow.length === 0 ? undefined : decodeAddress('escrow', hello.escrow),
         best: hello.best && decodeVoucher(hello.best),
       }
     }
@@ -150,7 +151,12 @@ function wireOf(frame: ToHub | FromHub): Partial<WireHubFrame> {
   switch (frame.type) {
     case 'hello': {
       const { best, escrow } = frame
-      return { hello: { escrow: encodeAccount(escrow), ...(best && { best: encodeVoucher(best) }) } }
+      return {
+        hello: {
+          escrow: escrow ? encodeAccount(escrow) : new Uint8Array(0),
+          ...(best && { best: encodeVoucher(best) }),
+        },
+      }
     }
     case 'terms': {
       const { epoch, escrow, feePpm, incrementNanoMax, tab } = frame

@@ -136,5 +136,8 @@ function sha256Hex(domain: string, ...parts: readonly Uint8Array[]): ModelKey {
 /** Where every provider is found, whatever it serves: for a peer that asks what the mesh has. */
 export const meshKey: ModelKey = declaredModelKeyOf('silkmesh')
 
+/** Where every hub is found. */
+export const hubKey: ModelKey = declaredModelKeyOf('silkmesh/hub')
+
 /** Where every settler that takes vouchers of anybody is found. */
 export const settlerKey: ModelKey = declaredModelKeyOf('silkmesh/settler')

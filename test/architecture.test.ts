@@ -89,7 +89,8 @@ const rules: Record<string, Rule> = {
       /^node\/(cli|adapters|gateway)\//,
       /^node\/ledger\//, // told apart from a node, too
       /^node\/records\.ts$/, // the book of a home whose node is stopped
-      /^node\/consumer\/directory\.ts$/, // a look at the mesh by a peer that takes no part in it
+      // a look at the mesh by a peer that takes no part in it
+      /^node\/(consumer\/directory|hub\/search|settlement\/market)\.ts$/,
       isPackage(),
     ],
   },

@@ -185,6 +185,7 @@ command('chat [question...]', 'talk to the mesh through a running gateway', () =
 
 command('ledger', 'what this home earned and spent, to the nano, and whether it adds up', () => import('./ledger.ts'))
   .option('--csv <file>', 'write every line as CSV; - is standard output')
+  .option('--yes', 'replace the file of --csv where it is there: do not refuse')
   .option('--check', 'compare books, ledger and chain; ends with 1 where they differ')
   .option('--since <when>', 'only lines since so long ago, such as 30d, or since a date')
   .option('--accept <nano>', 'where they differ: believe this amount, which --check names')
@@ -207,14 +208,25 @@ command('explain [request]', 'how a request was routed, and why', () => import('
   ),
 )
 
-for (const [name, summary, load] of [
-  ['models', 'what the mesh serves now, and at what price', () => import('./models.ts')],
-  ['peers', 'which providers are found now', () => import('./peers.ts')],
-] as const) {
-  mesh(command(name, summary, load))
+const looking = (view: Command): Command =>
+  mesh(view)
     .option('--wait <seconds>', 'how long to look', '5')
     .addHelpText('after', '\nWithout --bootstrap it asks the node that runs for this home.')
-}
+
+looking(command('models', 'what the mesh serves now, and at what price', () => import('./models.ts')))
+
+looking(command('peers', 'who is found now, and what they ask', () => import('./peers.ts')))
+  .addOption(
+    new Option('--role <role>', 'whom to look for').choices(['provider', 'settler', 'hub']).default('provider'),
+  )
+  .addHelpText(
+    'after',
+    examples(
+      ['silkmesh peers', 'providers, what they serve and their prices'],
+      ['silkmesh peers --role settler', 'for join --settler …'],
+      ['silkmesh peers --role hub', 'for up --hub …'],
+    ),
+  )
 
 const wallet = program
   .command('wallet')

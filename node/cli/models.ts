@@ -4,13 +4,13 @@ import type { Offer } from '../../protocol/advert.ts'
 import { counted } from '../../protocol/counted.ts'
 import { formatGram } from '../../protocol/money.ts'
 import { invocationOf } from './flags.ts'
-import { lookAtMesh } from './mesh-view.ts'
+import { lookAtProviders } from './mesh-view.ts'
 import { printJson } from './terminal.ts'
 import { wholeNumber } from './words.ts'
 
 export async function run(flags: Record<string, unknown>): Promise<void> {
   const invocation = invocationOf(flags)
-  const adverts = await lookAtMesh(invocation, wholeNumber('--wait', flags['wait'], 3_600, 1))
+  const adverts = await lookAtProviders(invocation, wholeNumber('--wait', flags['wait'], 3_600, 1))
   const byKey = new Map<string, Offer[]>()
   for (const offer of adverts.flatMap(({ offers }) => offers)) {
     byKey.set(offer.modelKey, [...(byKey.get(offer.modelKey) ?? []), offer])

@@ -3,12 +3,20 @@
 
 import { counted } from '../../protocol/counted.ts'
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
-import { decodeToHub, encodeHubFrame, type HubGranted, type HubWant, verifyGrant } from '../../protocol/hub.ts'
-import type { Address, PeerId } from '../../protocol/ids.ts'
+import type { Tab } from '../../protocol/frames.ts'
+import {
+  decodeToHub,
+  encodeHubFrame,
+  type HubGranted,
+  type HubTerms,
+  type HubWant,
+  verifyGrant,
+} from '../../protocol/hub.ts'
+import { type Address, hubKey, type PeerId } from '../../protocol/ids.ts'
 import { formatGram } from '../../protocol/money.ts'
 import { type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
 import type { Config } from '../config.ts'
-import type { Ports, Stream } from '../ports.ts'
+import type { EscrowState, Ports, Stream } from '../ports.ts'
 import type { Accounts } from '../provider/accounts.ts'
 import type { Account, Book } from '../settlement/book.ts'
 import { coveredNano } from '../settlement/channel.ts'
@@ -24,7 +32,7 @@ export interface HubParts {
   readonly book: Book
   readonly ledger: Ledger
   readonly liquidity: Liquidity
-  readonly ports: Pick<Ports, 'clock' | 'identity' | 'observe'>
+  readonly ports: Pick<Ports, 'clock' | 'identity' | 'network' | 'observe'>
 }
 
 export class Hub {
@@ -48,13 +56,18 @@ export class Hub {
       if (first.done) return await stream.close()
       const hello = decodeToHub(first.value)
       if (hello.type !== 'hello') throw new MeshError('protocol-violation', 'a want before the hello')
-      await this.#greet(stream, hello.escrow, hello.best)
+      const { escrow } = hello
+      if (!escrow) {
+        await this.#tell(stream)
+        return await stream.close()
+      }
+      await this.#greet(stream, escrow, hello.best)
       for (;;) {
         const next = await within(ports.clock, idleMs, 'a want', () => frames.next())
         if (next.done) break
         const want = decodeToHub(next.value)
         if (want.type !== 'want') throw new MeshError('protocol-violation', 'a second hello')
-        await this.#answer(stream, hello.escrow, want)
+        await this.#answer(stream, escrow, want)
       }
     } catch (error) {
       const { code, message } = asMeshError(error, 'internal')
@@ -65,13 +78,30 @@ export class Hub {
     await stream.close()
   }
 
+  /** Announces in the DHT that a hub is here, until the signal fires. */
+  async announce(signal: AbortSignal): Promise<void> {
+    const { network, observe } = this.#parts.ports
+    await network.provide(hubKey, signal).catch((error: unknown) => {
+      const { code, message } = asMeshError(error)
+      observe({ type: 'fault', where: 'announcing the hub', code, message })
+    })
+  }
+
   /** The consumers' streams end: they pay directly from then on. */
   stop(): void {
     for (const stream of this.#streams) stream.reset(new MeshError('draining', 'this hub is shutting down'))
   }
 
+  /** What it asks, to a stranger. */
+  async #tell(stream: Stream): Promise<void> {
+    const { liquidity, payout } = this.#parts
+    const own = await liquidity.own()
+    const tab = { globalId: own.globalId, epoch: 0, payee: payout, owedNano: 0n, best: undefined }
+    await stream.send(encodeHubFrame(this.#terms(own, tab)))
+  }
+
   async #greet(stream: Stream, address: Address, best: Voucher | undefined): Promise<void> {
-    const { accounts, book, config, ledger, liquidity, payout } = this.#parts
+    const { accounts, book, ledger, liquidity, payout } = this.#parts
     const account = await accounts.of(address, stream.peer)
     const own = await liquidity.own()
     const { epoch, globalId } = account.escrow
@@ -81,10 +111,12 @@ export class Hub {
     const channel = book.channel(account, stream.peer)
     ledger.atLeast(payer, channel.baseNano) // paid for on chain before these books begin
     const tab = { globalId, epoch, payee: payout, owedNano: ledger.chargedNano(payer), best: channel.best }
-    const { feePpm, incrementNanoMax } = config.hub
-    await stream.send(
-      encodeHubFrame({ type: 'terms', escrow: own.address, epoch: own.epoch, feePpm, incrementNanoMax, tab }),
-    )
+    await stream.send(encodeHubFrame(this.#terms(own, tab)))
+  }
+
+  #terms({ address: escrow, epoch }: EscrowState, tab: Tab): HubTerms {
+    const { feePpm, incrementNanoMax } = this.#parts.config.hub
+    return { type: 'terms', escrow, epoch, feePpm, incrementNanoMax, tab }
   }
 
   /** A want that cannot be met is refused, and the next may be. */

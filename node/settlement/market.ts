@@ -55,7 +55,7 @@ export class Market {
     return every(
       clock,
       random,
-      () => (this.#current().length === 0 ? Math.min(4 * lookupEmptyMs, lookupIntervalMs) : lookupIntervalMs),
+      () => (this.adverts().length === 0 ? Math.min(4 * lookupEmptyMs, lookupIntervalMs) : lookupIntervalMs),
       signal,
       () => this.#lookup(signal),
       (error) => {
@@ -80,7 +80,7 @@ export class Market {
   }
 
   advertOf(peer: PeerId): SettlerAdvert | undefined {
-    return this.#current().find((advert) => advert.peer === peer)
+    return this.adverts().find((advert) => advert.peer === peer)
   }
 
   /** Asks one peer for its advert, where none is known that is valid still. */
@@ -98,7 +98,7 @@ export class Market {
   choose(globalId: number, canPay: boolean, isWatch: boolean): SettlerAdvert | undefined {
     const nowMs = this.#ports.clock.now()
     const { feePpmMax } = this.#config.settlement
-    const candidates = this.#current().filter(
+    const candidates = this.adverts().filter(
       (advert) =>
         advert.globalId === globalId &&
         advert.feePpm <= (canPay ? feePpmMax : 0) &&
@@ -153,7 +153,8 @@ export class Market {
     return { inTime: inTime * left, total: total * left, atMs: nowMs }
   }
 
-  #current(): readonly SettlerAdvert[] {
+  /** Those that are valid still. */
+  adverts(): readonly SettlerAdvert[] {
     const nowMs = this.#ports.clock.now()
     return [...this.#known.values()].flatMap(({ advert }) => (advert.validUntilMs >= nowMs ? [advert] : []))
   }
