@@ -6,6 +6,7 @@ import { type Localnet, type LocalnetOptions, startLocalnet } from '../../contra
 import { MeshError } from '../../protocol/errors.ts'
 import { stopped, untilStopped } from './exit.ts'
 import { invocationOf } from './flags.ts'
+import { assertFree } from './ports.ts'
 import { printJson } from './terminal.ts'
 import { wholeNumber } from './words.ts'
 
@@ -14,6 +15,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   const port = wholeNumber('--port', flags['port'], 65_535)
   const blockMs = flags['blockMs'] === undefined ? undefined : wholeNumber('--block-ms', flags['blockMs'], 60_000)
   const signal = untilStopped(withParent)
+  await assertFree('127.0.0.1', port) // before its folder is made
   const chain = await start({ dir: join(home, 'chain'), port, blockMs })
   if (isJson) printJson({ type: 'ready', role: 'chain', endpoint: chain.endpoint, faucet: chain.faucetUrl })
   terminal.ok('chain', chain.endpoint)

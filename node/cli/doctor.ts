@@ -7,6 +7,7 @@ import { formatGram } from '../../protocol/money.ts'
 import { identityFrom } from '../adapters/libp2p/identity.ts'
 import { systemClock } from '../adapters/system.ts'
 import { chainName, networks } from '../adapters/ton/networks.ts'
+import type { Layer } from '../config.ts'
 import type { Observe } from '../ports.ts'
 import { chainOf, escrowTermsOf, openChain, walletOf } from './accounts.ts'
 import { startEngine } from './engine.ts'
@@ -15,7 +16,7 @@ import { graphicsAdvice, graphicsHere } from './graphics.ts'
 import { existingHome, openHomeStore, storePathIn } from './home.ts'
 import { variableOf } from './options.ts'
 import { isTaken } from './ports.ts'
-import { runningNode } from './running.ts'
+import { liveNode } from './running.ts'
 import { startNetwork } from './runtime.ts'
 import { hasSecrets } from './secrets.ts'
 import { explain, printJson, silentTerminal } from './terminal.ts'
@@ -46,7 +47,7 @@ const checks: readonly (readonly [what: string, check: Check])[] = [
 ]
 
 export async function run(flags: Record<string, unknown>): Promise<void> {
-  const invocation = invocationOf(flags)
+  const invocation = invocationOf(flags, ofRunning)
   const { isJson, terminal } = invocation
   const findings: (Finding & { readonly what: string })[] = []
   for (const [what, check] of checks) {
@@ -68,6 +69,13 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
       isWell ? `All well${count('warn') > 0 ? ', but see each !' : ''}.` : `${count('bad')} to fix, see each ✗.`,
     )
   process.exitCode = isWell ? 0 : 1
+}
+
+/** A node that runs for the home stands on its own flags, which a second command line does not repeat. */
+function ofRunning(home: string): readonly Layer[] {
+  const { settings = {} } = liveNode(home) ?? {}
+  const describe = (group: string, name: string): string => `${group}.${name} of the node that runs for ${home}`
+  return [{ origin: 'flag', describe, lookup: (group, name) => settings[`${group}.${name}`] }]
 }
 
 async function checkNode(): Promise<Finding> {
@@ -147,7 +155,8 @@ async function checkGraphics(): Promise<Finding> {
 }
 
 async function checkGateway({ config: { gateway }, home }: Invocation): Promise<Finding> {
-  const running = runningNode(home)?.gateway
+  const running = liveNode(home)?.gateway
+  if (running && gateway.port === 0) return { state: 'ok', detail: `runs at ${running.baseUrl}` }
   if (!(await isTaken(gateway.host, gateway.port))) {
     return { state: 'ok', detail: `port ${gateway.port} on ${gateway.host} is free` }
   }

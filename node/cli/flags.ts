@@ -1,5 +1,6 @@
 // Flags that stand for a setting: `--port 8000` is `--set gateway.port=8000` said shorter.
 
+import type { Layer } from '../config.ts'
 import { type Resolved, readConfig } from './options.ts'
 import { type Passphrase, passphraseFrom } from './passphrase.ts'
 import { silentTerminal, type Terminal, terminalOn } from './terminal.ts'
@@ -32,8 +33,8 @@ export interface Invocation extends Resolved {
   readonly passphrase: Passphrase
 }
 
-/** Settings and output of one command, from its flags. */
-export function invocationOf(flags: Record<string, unknown>): Invocation {
+/** Settings and output of one command, from its flags; `between` are layers of settings after them. */
+export function invocationOf(flags: Record<string, unknown>, between?: (home: string) => readonly Layer[]): Invocation {
   const assigned = (flags['set'] as readonly [string, string][] | undefined) ?? []
   const given = new Map(
     assigned.map(([setting, value]) => [setting, { value: value as unknown, flag: `--set ${setting}` }]),
@@ -43,7 +44,7 @@ export function invocationOf(flags: Record<string, unknown>): Invocation {
     if (flags[name] !== undefined) given.set(setting, { value: flags[name], flag })
   }
   const isJson = flags['json'] === true
-  const resolved = readConfig(given, process.env)
+  const resolved = readConfig(given, process.env, between)
   return {
     ...resolved,
     isJson,

@@ -37,7 +37,7 @@ export async function run(verb: string, flags: Flags, words: readonly string[]):
 
 async function add({ invocation, folder }: Parts, flags: Flags): Promise<void> {
   const { isJson, terminal } = invocation
-  const nowMs = systemClock.now()
+  const nowMs = Math.floor(systemClock.now() / 1_000) * 1_000 // a key's dates are told in seconds, here as by the gateway
   const amount = (flag: string, value: unknown) => (value === undefined ? undefined : amountOf(flag, String(value)))
   const { key, secret } = makeKey(randomBytes(32).toString('hex'), {
     name: parseKeyName(String(flags['name'])),

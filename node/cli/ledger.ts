@@ -1,6 +1,6 @@
 // `silkmesh ledger`: what a home earned and spent, to the nano, line by line; whether books, ledger and chain agree.
 
-import { writeFileSync } from 'node:fs'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { counted } from '../../protocol/counted.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import { formatGram } from '../../protocol/money.ts'
@@ -26,7 +26,9 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   const sinceMs = flags['since'] === undefined ? 0 : sinceOf(String(flags['since']), nowMs)
   const accepted = flags['accept'] === undefined ? undefined : nanoOf(String(flags['accept']))
   const isCheck = flags['check'] === true
+  const csvPath = flags['csv'] === undefined || flags['csv'] === '-' ? undefined : String(flags['csv'])
   assertHome(invocation.home)
+  if (csvPath !== undefined && flags['yes'] !== true) assertNoFile(csvPath)
   if (isCheck) await assertOwnChain(invocation)
   if (accepted !== undefined) await accept(invocation, accepted)
   const { accounts, entries, mismatches, unseen } = await ledgerOf(invocation, isCheck)
@@ -36,8 +38,8 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   const isSound = mismatches.length === 0 && identities.every(({ isEqual }) => isEqual)
   if (flags['csv'] !== undefined) {
     const csv = csvOf(lines, moment)
-    if (flags['csv'] === '-') process.stdout.write(csv)
-    else writeCsv(String(flags['csv']), csv)
+    if (csvPath === undefined) process.stdout.write(csv)
+    else writeCsv(csvPath, csv)
   }
   if (isJson) {
     for (const line of lines) printJson({ type: 'line', ...jsonOf(line) })
@@ -68,6 +70,12 @@ async function assertOwnChain({ home, origins }: Invocation): Promise<void> {
     `a node runs for ${home} and compares with its own chain, not with the ${named.replace('chain.', '')} named here; ` +
       'leave that out, or stop the node first',
   )
+}
+
+/** A device, such as /dev/stdout, holds nothing that could be lost. */
+function assertNoFile(path: string): void {
+  if (!existsSync(path) || !statSync(path).isFile()) return
+  throw new MeshError('bad-request', `--csv ${path} is there already; name another file, or add --yes to replace it`)
 }
 
 function writeCsv(path: string, csv: string): void {

@@ -15,8 +15,12 @@ export interface Resolved extends ResolvedConfig {
   readonly home: string
 }
 
-/** Reads all layers. Throws `MeshError` `bad-request` naming the source of a wrong value. */
-export function readConfig(flags: Flags, environment: NodeJS.ProcessEnv, extra: readonly Layer[] = []): Resolved {
+/** Reads all layers; `between` come after the flags. Throws `MeshError` `bad-request` naming the source of a wrong value. */
+export function readConfig(
+  flags: Flags,
+  environment: NodeJS.ProcessEnv,
+  between: (home: string) => readonly Layer[] = () => [],
+): Resolved {
   const flagLayer: Layer = {
     origin: 'flag',
     describe: (group, name) => flags.get(`${group}.${name}`)?.flag ?? `${group}.${name}`,
@@ -29,7 +33,8 @@ export function readConfig(flags: Flags, environment: NodeJS.ProcessEnv, extra: 
   }
   const given = resolveConfig([flagLayer, environmentLayer]).config.node.home
   const home = resolve(given === '' ? join(homedir(), '.silkmesh') : given)
-  const resolved = resolveConfig([flagLayer, environmentLayer, fileLayer(join(home, 'config.yaml')), ...extra])
+  const file = fileLayer(join(home, 'config.yaml'))
+  const resolved = resolveConfig([flagLayer, ...between(home), environmentLayer, file])
   return { ...resolved, home }
 }
 

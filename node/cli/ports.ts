@@ -4,11 +4,11 @@ import { createServer } from 'node:net'
 import { MeshError } from '../../protocol/errors.ts'
 
 /** Throws `bad-request` where something listens there. Whatever else is wrong with it, listening itself will say. */
-export async function assertFree(host: string, port: number): Promise<void> {
+export async function assertFree(host: string, port: number, flag = '--port'): Promise<void> {
   if (port !== 0 && (await isTaken(host, port))) {
     throw new MeshError(
       'bad-request',
-      `port ${port} on ${host} is in use; stop what listens there or choose another with --port (0 takes any)`,
+      `port ${port} on ${host} is in use; stop what listens there or choose another with ${flag} (0 takes any)`,
     )
   }
 }

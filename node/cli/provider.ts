@@ -5,7 +5,7 @@ import { counted } from '../../protocol/counted.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import { invocationOf } from './flags.ts'
 import { isPauseOrdered, orderPause } from './pausing.ts'
-import { type NotedServing, runningNode } from './running.ts'
+import { liveNode, type NotedServing } from './running.ts'
 import { printJson } from './terminal.ts'
 
 /** It looks four times a second; a busy machine may take longer. */
@@ -14,6 +14,17 @@ const pollMs = 100
 
 export async function run(verb: string, flags: Record<string, unknown>): Promise<void> {
   const { home, isJson, terminal } = invocationOf(flags)
+  const roles = liveNode(home)?.roles
+  const isOther = roles !== undefined && !roles.includes('provider')
+  if (isOther && verb !== 'status') {
+    throw new MeshError(
+      'unreachable',
+      `the node that runs for ${home} is a ${roles.join(' and ')}: it provides nothing`,
+      {
+        next: 'is --home right? `silkmesh join` in a home of its own serves a model',
+      },
+    )
+  }
   if (verb !== 'status') orderPause(home, verb === 'pause')
   const serving = verb === 'status' ? servingOf(home) : await noticed(home, verb === 'pause')
   const isPaused = isPauseOrdered(home)
@@ -22,7 +33,10 @@ export async function run(verb: string, flags: Record<string, unknown>): Promise
     return
   }
   if (!serving) {
-    terminal.ok(isPaused ? 'paused' : 'not paused', 'no provider runs for this home; `silkmesh join` starts one')
+    const what = isOther
+      ? `a ${roles.join(' and ')} runs for this home, which provides nothing`
+      : 'no provider runs for this home'
+    terminal.ok(isPaused ? 'paused' : 'not paused', `${what}; \`silkmesh join\` starts one`)
     return
   }
   terminal.ok(serving.state, detailOf(serving))
@@ -42,8 +56,7 @@ function detailOf({ active, changesAtMs, state }: NotedServing): string {
 
 /** Of the provider that runs, if one does. */
 function servingOf(home: string): NotedServing | undefined {
-  const node = runningNode(home)
-  return node?.pid !== undefined && isAlive(node.pid) ? node.serving : undefined
+  return liveNode(home)?.serving
 }
 
 /** Once the provider has done as it was told; undefined where none runs. */
@@ -57,13 +70,4 @@ async function noticed(home: string, isPaused: boolean): Promise<NotedServing | 
     'timeout',
     `the provider took no notice within ${noticeMs / 1_000} s; it will once it can, see its log`,
   )
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM' // somebody else's
-  }
 }

@@ -1,14 +1,19 @@
-// Where the node that runs for a home can be reached, and whether it serves: what other commands find it by.
+// Where the node that runs for a home can be reached, what it does and with which settings: what other commands find it by.
 
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Serving } from '../node.ts'
+import type { Config, ResolvedConfig } from '../config.ts'
+import type { Roles, Serving } from '../node.ts'
 import type { GatewayAddress } from './gateway-client.ts'
 
 export interface RunningNode {
   /** Multiaddrs, each ending in /p2p/<peer id>. */
   readonly addresses: readonly string[]
   readonly pid?: number
+  /** Such as consumer or provider. */
+  readonly roles?: readonly string[]
+  /** By `group.name`, what its own command line or environment said: other commands do not see these. */
+  readonly settings?: Readonly<Record<string, unknown>>
   /** Of `silkmesh up`. */
   readonly gateway?: GatewayAddress
   /** Of `silkmesh join`. */
@@ -18,20 +23,46 @@ export interface RunningNode {
 /** As it was when it last changed. */
 export type NotedServing = Pick<Serving, 'state' | 'active' | 'queued'> & { readonly changesAtMs?: number | undefined }
 
-let notedIn: string | undefined
+let noted: { readonly home: string; readonly node: RunningNode } | undefined
 
-/** The gateway's key is in it. */
+/** What it said of itself before stays noted. The gateway's key is in it. */
 export function noteRunning(home: string, node: RunningNode): void {
+  const whole = { ...noted?.node, ...node, pid: process.pid }
   const scratch = `${pathIn(home)}.${process.pid}.new`
-  writeFileSync(scratch, `${JSON.stringify({ ...node, pid: process.pid })}\n`, { mode: 0o600 })
+  writeFileSync(scratch, `${JSON.stringify(whole)}\n`, { mode: 0o600 })
   renameSync(scratch, pathIn(home)) // who reads meanwhile sees the old or the new
-  if (notedIn === undefined) process.once('exit', () => notedIn !== undefined && forgetRunning(notedIn))
-  notedIn = home
+  if (noted === undefined) process.once('exit', () => noted !== undefined && forgetRunning(noted.home))
+  noted = { home, node: whole }
 }
 
 export function forgetRunning(home: string): void {
-  notedIn = undefined
+  noted = undefined
   rmSync(pathIn(home), { force: true })
+}
+
+export function rolesOf(roles: Roles): readonly string[] {
+  return Object.entries(roles).flatMap(([name, role]) => (role === undefined ? [] : [name]))
+}
+
+/** Of what `doctor` looks at; an API key is not told. */
+const toldSettings = [
+  ['network', 'bootstrap'],
+  ['chain', 'endpoint'],
+  ['chain', 'endpoints'],
+  ['chain', 'network'],
+  ['gateway', 'host'],
+  ['gateway', 'port'],
+  ['engine', 'url'],
+  ['engine', 'model'],
+] as const
+
+export function settingsToTell({ config, origins }: ResolvedConfig): Readonly<Record<string, unknown>> {
+  const said = toldSettings.flatMap(([group, name]) => {
+    const origin = origins.get(`${group}.${name}`)
+    const values: Readonly<Record<string, unknown>> = config[group satisfies keyof Config]
+    return origin === 'flag' || origin === 'environment' ? [[`${group}.${name}`, values[name]]] : []
+  })
+  return Object.fromEntries(said)
 }
 
 /** What a node last noted; one that was killed notes no end, so that nothing may answer there any more. */
@@ -43,22 +74,45 @@ export function runningNode(home: string): RunningNode | undefined {
   }
 }
 
+/** The same while its process lives. */
+export function liveNode(home: string): RunningNode | undefined {
+  const node = runningNode(home)
+  return node?.pid !== undefined && isAlive(node.pid) ? node : undefined
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM' // somebody else's
+  }
+}
+
 function parse(value: unknown): RunningNode | undefined {
-  const { addresses, gateway, pid, serving } = value as {
+  const { addresses, gateway, pid, roles, serving, settings } = value as {
     readonly addresses?: unknown
+    readonly roles?: unknown
+    readonly settings?: unknown
     readonly gateway?: Partial<GatewayAddress>
     readonly pid?: unknown
     readonly serving?: Partial<Record<keyof NotedServing, unknown>>
   }
-  if (!Array.isArray(addresses) || !addresses.every((address) => typeof address === 'string')) return undefined
+  if (!isTexts(addresses)) return undefined
   const noted = parseServing(serving ?? {})
   return {
     addresses,
     ...(typeof pid === 'number' && { pid }),
+    ...(isTexts(roles) && { roles }),
+    ...(typeof settings === 'object' && settings !== null && { settings: { ...settings } }),
     ...(noted && { serving: noted }),
     ...(typeof gateway?.baseUrl === 'string' &&
       typeof gateway.apiKey === 'string' && { gateway: { baseUrl: gateway.baseUrl, apiKey: gateway.apiKey } }),
   }
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string')
 }
 
 function parseServing(noted: Partial<Record<keyof NotedServing, unknown>>): NotedServing | undefined {

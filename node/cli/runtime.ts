@@ -17,7 +17,9 @@ import { openChain } from './accounts.ts'
 import type { Invocation } from './flags.ts'
 import { type Home, openHome, openHomeStore } from './home.ts'
 import { openLedgerDoor } from './ledger-door.ts'
-import { forgetRunning, noteRunning } from './running.ts'
+import { assertFree } from './ports.ts'
+import { forgetRunning, noteRunning, rolesOf, settingsToTell } from './running.ts'
+import { hasSecrets } from './secrets.ts'
 import { printJson } from './terminal.ts'
 
 export interface Runtime {
@@ -63,6 +65,8 @@ export async function startRuntime({
   const metrics = prometheus()
   const observe = fanOut(metrics.observe, logOf(config, isJson), ...(listener ? [listener] : []))
   const chain = openChain(config, observe)
+  const isNew = !hasSecrets(path)
+  if (isNew) await assertListenable(config) // or a home would be left behind in which nothing ever ran
   const home = await openHome(path, invocation.passphrase)
   const identity = identityFrom(home.identitySeed)
   const closing: (() => void | Promise<void>)[] = []
@@ -73,6 +77,7 @@ export async function startRuntime({
   try {
     const store = openHomeStore(home)
     closing.push(() => store.close())
+    if (!isNew) await assertListenable(config) // after its books: another node of this home has its ports, too
     const starting = startEngine?.(AbortSignal.any([signal, failed.signal]))
     closing.push(() => starting?.then((started) => started.stop()).catch(() => undefined))
     const [wanted, engine] = await Promise.all([roles({ home, identity, chain }), starting])
@@ -100,7 +105,11 @@ export async function startRuntime({
       }),
     )
     if (signal.aborted) throw signal.reason
-    noteRunning(path, { addresses: network.addresses() })
+    noteRunning(path, {
+      addresses: network.addresses(),
+      roles: rolesOf(wanted),
+      settings: settingsToTell(invocation),
+    })
     closing.push(() => forgetRunning(path))
     const until = AbortSignal.any([signal, node.failed])
     const stop = async (): Promise<void> => {
@@ -140,6 +149,13 @@ function assertUsable({ consumer: { hub }, network, settlement: { settler } }: C
   for (const text of network.bootstrap) parsePeerAddress('bootstrap address', text)
   if (settler !== 'market') assertPeer('settlement.settler', settler, ', or market')
   assertPeer('consumer.hub', hub)
+}
+
+async function assertListenable({ network }: Config): Promise<void> {
+  for (const address of network.listen) {
+    const [, host, port] = /^\/ip[46]\/([^/]+)\/tcp\/(\d+)/.exec(address) ?? []
+    if (host !== undefined) await assertFree(host, Number(port), '--listen')
+  }
 }
 
 function assertPeer(setting: string, peer: string, otherwise = ''): void {

@@ -7,13 +7,13 @@ import { loopbackHosts } from '../gateway/access.ts'
 import { Budgets } from '../gateway/budgets.ts'
 import { requestLog } from '../gateway/explain.ts'
 import { createGateway } from '../gateway/http.ts'
-import { serveGateway } from '../gateway/listen.ts'
+import { assertAllowed, serveGateway } from '../gateway/listen.ts'
 import { stopped, untilStopped } from './exit.ts'
 import { invocationOf } from './flags.ts'
 import { KeyFolder } from './key-files.ts'
 import { openEscrow } from './open-escrow.ts'
-import { assertFree } from './ports.ts'
-import { forgetRunning, noteRunning } from './running.ts'
+import { assertFree, isTaken } from './ports.ts'
+import { forgetRunning, liveNode, noteRunning } from './running.ts'
 import { startRuntime } from './runtime.ts'
 import { printJson } from './terminal.ts'
 import { amountOf } from './words.ts'
@@ -24,7 +24,11 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   const signal = untilStopped(invocation.withParent)
   const depositNano = flags['deposit'] === undefined ? undefined : amountOf('--deposit', String(flags['deposit']))
   const { bodyBytesMax, host, hosts, origins, port, requestsMax } = config.gateway
-  await assertFree(host, port) // before coins move: the gateway itself comes last
+  const allowPublic = flags['allowPublic'] === true
+  // before coins move: the gateway itself comes last
+  await assertAllowed(host, allowPublic)
+  await assertNone(path, host, port)
+  await assertFree(host, port)
   let escrow: Address | undefined
   const log = requestLog(systemClock, config.gateway.requestsLogged)
   const runtime = await startRuntime({
@@ -58,7 +62,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
         bodyBytesMax,
         requestsMax,
       }),
-      { host, port, allowPublic: flags['allowPublic'] === true },
+      { host, port, allowPublic },
     )
     const gateway = { baseUrl: `${served.url}/v1`, apiKey: runtime.home.apiKey }
     noteRunning(path, { addresses: runtime.network.addresses(), gateway })
@@ -75,4 +79,16 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   } finally {
     await runtime.stop()
   }
+}
+
+/** The port is taken by this home's own gateway: another port would not help. */
+async function assertNone(home: string, host: string, port: number): Promise<void> {
+  const { gateway, pid } = liveNode(home) ?? {}
+  if (!gateway || port === 0 || new URL(gateway.baseUrl).port !== String(port)) return
+  if (!(await isTaken(host, port))) return // killed, and another process has its number
+  throw new MeshError(
+    'bad-request',
+    `the gateway of ${home} runs already at ${gateway.baseUrl} (process ${pid}); use it, or stop it first; a second one ` +
+      'needs a --home of its own, and --port 0',
+  )
 }

@@ -34,23 +34,26 @@ export interface ServedGateway {
 /** What was written may still travel this long before the connection is cut. */
 const flushMs = 1_000
 
+/** Throws `MeshError` `bad-request` where nobody said that other machines may come in, or there is no such host. */
+export async function assertAllowed(
+  host: string,
+  allowPublic: boolean,
+): Promise<{ readonly address: string; readonly isLoopback: boolean }> {
+  const address = await resolve(host)
+  const isLoopback = loopback.check(address, address.includes(':') ? 'ipv6' : 'ipv4')
+  if (isLoopback || allowPublic) return { address, isLoopback }
+  throw new MeshError(
+    'bad-request',
+    `gateway host ${host} is not loopback, expected 127.0.0.1; to let other machines in, add --allow-public`,
+  )
+}
+
 /** Throws `MeshError` `bad-request` where the host or the port cannot be had. */
 export async function serveGateway(gateway: Gateway, options: ServeOptions): Promise<ServedGateway> {
   const { host, port, allowPublic = false, headersMs = 10_000, receiveMs = 30_000, connectionsMax = 1_024 } = options
-  const address = await resolve(host)
-  if (!loopback.check(address, address.includes(':') ? 'ipv6' : 'ipv4')) {
-    if (!allowPublic) {
-      throw new MeshError(
-        'bad-request',
-        `gateway host ${host} is not loopback, expected 127.0.0.1; to let other machines in, add --allow-public`,
-      )
-    }
-    if (!gateway.hasKeys) {
-      throw new MeshError(
-        'bad-request',
-        `gateway host ${host} is open to other machines, expected at least one API key`,
-      )
-    }
+  const { address, isLoopback } = await assertAllowed(host, allowPublic)
+  if (!isLoopback && !gateway.hasKeys) {
+    throw new MeshError('bad-request', `gateway host ${host} is open to other machines, expected at least one API key`)
   }
   const listener = getRequestListener(gateway.app.fetch, {
     overrideGlobalObjects: false, // faster by nothing we could measure, and other code in this process keeps its Response

@@ -10,7 +10,7 @@ import { KeyFolder } from '../../node/cli/key-files.ts'
 import { run } from '../../node/cli/keys.ts'
 import { Budgets } from '../../node/gateway/budgets.ts'
 import { type ApiKey, makeKey } from '../../node/gateway/keys.ts'
-import { expectRefusal, freshHome, keyedHome, lastJson, Started, silkmesh } from './silkmesh.ts'
+import { type Ended, expectRefusal, freshHome, keyedHome, lastJson, Started, silkmesh } from './silkmesh.ts'
 
 const keys = (home: string, ...words: readonly string[]) => silkmesh(['keys', ...words, '--home', home, '--json'])
 
@@ -24,6 +24,15 @@ function textsIn(folder: string): string {
 }
 
 describe('silkmesh keys', () => {
+  it('tells the same date when a key is made and when it is listed', async () => {
+    const home = freshHome()
+    const made = await silkmesh(['keys', 'add', '--name', 'ci', '--expires', '30d', '--home', home])
+    const listed = await silkmesh(['keys', 'list', '--home', home])
+    const dateIn = ({ stdout }: Ended) => /until (\S+)/.exec(stdout)?.[1] ?? 'no date'
+    expect(Date.parse(dateIn(made))).toBeGreaterThan(0)
+    expect(dateIn(listed)).toBe(dateIn(made))
+  })
+
   it('makes a key whose secret is told once and kept nowhere', async () => {
     const home = freshHome()
     const made = lastJson(

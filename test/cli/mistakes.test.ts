@@ -11,6 +11,8 @@ import { run as runIdentity } from '../../node/cli/identity.ts'
 import { run as runKeys } from '../../node/cli/keys.ts'
 import { run as runLedger } from '../../node/cli/ledger.ts'
 import { openLedgerDoor } from '../../node/cli/ledger-door.ts'
+import { forgetRunning, noteRunning } from '../../node/cli/running.ts'
+import { run as runUp } from '../../node/cli/up.ts'
 import { run as runWallet } from '../../node/cli/wallet.ts'
 import { type Ended, expectRefusal, freshHome, keyedHome, lastJson, silkmesh } from './silkmesh.ts'
 
@@ -119,23 +121,16 @@ describe('addresses that lead nowhere', () => {
     of('a gateway that is no URL', () => ['chat', 'hi', '--url', 'here'], '"here"', 'http://127.0.0.1:8333/v1'),
     of(
       'a malformed bootstrap address',
-      () => ['up', '--endpoint', endpoint, '--bootstrap', 'somewhere', ...loopback],
+      () => ['up', '--port', '0', '--endpoint', endpoint, '--bootstrap', 'somewhere', ...loopback],
       'bootstrap address "somewhere"',
       'expected such as /ip4/',
     ),
     of(
-      'a port to listen on that is taken',
-      () => ['settle', '--endpoint', endpoint, '--listen', `/ip4/127.0.0.1/tcp/${busyPort}`],
-      'port PORT is taken',
-      'listen on another port',
+      'a gateway for others that was not meant for them',
+      () => ['up', '--endpoint', deadEndpoint, '--host', '0.0.0.0', '--port', '0', ...loopback],
+      'gateway host 0.0.0.0 is not loopback',
+      '--allow-public',
     ),
-    of(
-      'a port of the gateway that is taken',
-      () => ['up', '--endpoint', endpoint, '--port', busyPort, ...loopback],
-      'port PORT on 127.0.0.1 is in use',
-      '--port',
-    ),
-    of('a port of the chain that is taken', () => ['chain', '--port', busyPort], 'port PORT', 'choose another port'),
     of(
       'a port of the demo that is taken',
       () => ['demo', '--port', busyPort],
@@ -144,6 +139,30 @@ describe('addresses that lead nowhere', () => {
       'choose another',
     ),
   ])
+})
+
+describe('a port that is taken', () => {
+  it.each<readonly [string, () => readonly string[], string]>([
+    ['to listen on', () => ['settle', '--listen', `/ip4/127.0.0.1/tcp/${busyPort}`], '--listen'],
+    ['of the gateway', () => ['up', '--port', busyPort, ...loopback], '--port'],
+    ['of the chain', () => ['chain', '--port', busyPort], '--port'],
+  ])('%s is named with its flag, and no home is made', async (_, args, flag) => {
+    const home = join(freshHome(), 'new')
+    const others = args()[0] === 'chain' ? [] : ['--endpoint', deadEndpoint]
+    const ended = await silkmesh([...args(), ...others, '--home', home])
+    expectRefusal(ended, 2, `port ${busyPort} on 127.0.0.1 is in use`, `choose another with ${flag}`)
+    expect(existsSync(home)).toBe(false)
+  })
+
+  it('by the gateway of the same home is not to be answered by another port', async () => {
+    const home = keyedHome()
+    const gateway = { baseUrl: `http://127.0.0.1:${busyPort}/v1`, apiKey: 'k' }
+    noteRunning(home, { addresses: [], gateway })
+    const up = runUp({ home, port: busyPort, endpoint: deadEndpoint, json: true })
+    await expect(up.finally(() => forgetRunning(home))).rejects.toThrow(
+      `the gateway of ${home} runs already at ${gateway.baseUrl} (process ${process.pid}); use it, or stop it first`,
+    )
+  })
 })
 
 describe('what does not answer', () => {
@@ -334,6 +353,24 @@ describe('a home mistyped', () => {
     expect(stdout).toContain('is --home right?')
     expect(existsSync(home)).toBe(false)
   })
+})
+
+it('doctor asks the bootstrap peers of the node that runs, which its own command line did not name', async () => {
+  const home = keyedHome()
+  const bootstrap = `/ip4/127.0.0.1/tcp/1/p2p/${peer}`
+  noteRunning(home, { addresses: [], settings: { 'network.bootstrap': [bootstrap] } })
+  const doctor = await silkmesh(['doctor', '--json', '--home', home, '--engine-url', 'http://127.0.0.1:1', ...loopback])
+  forgetRunning(home)
+  expect(lastJson(doctor)['checks']).toContainEqual(
+    expect.objectContaining({ what: 'network', state: 'bad', detail: expect.stringContaining(peer) }),
+  )
+})
+
+it('ledger --csv leaves a file as it is', async () => {
+  const path = join(freshHome({ 'ledger.csv': 'of last year' }), 'ledger.csv')
+  const told = runLedger({ home: keyedHome(), csv: path, json: true })
+  await expect(told).rejects.toThrow(`--csv ${path} is there already; name another file, or add --yes to replace it`)
+  expect(readFileSync(path, 'utf8')).toBe('of last year')
 })
 
 it('ledger --check refuses another chain than that of the node that runs', async () => {

@@ -1,8 +1,9 @@
 // A provider is paused and resumed by command, and stays as it was told over a restart.
 
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { forgetRunning, noteRunning } from '../../node/cli/running.ts'
 import { countingEngine } from '../policy/memory-mesh.ts'
 import { startTestUpstream, type TestUpstream } from '../ports/engine.upstream.ts'
 import { expectRefusal, freshHome, lastJson, Started, silkmesh } from './silkmesh.ts'
@@ -52,6 +53,15 @@ describe('silkmesh provider', () => {
     expect(await second.event('serving-changed')).toMatchObject({ state: 'paused' })
     await second.event('ready')
     expect(await second.kill('SIGTERM')).toMatchObject({ code: 0, stderr: '' })
+  })
+
+  it('is refused where another kind of node runs, and nothing is noted', async () => {
+    const home = freshHome()
+    noteRunning(home, { addresses: [], roles: ['consumer'] })
+    const ended = await silkmesh(['provider', 'pause', '--home', home])
+    forgetRunning(home)
+    expectRefusal(ended, 1, `runs for ${home} is a consumer: it provides nothing`, 'is --home right?')
+    expect(existsSync(join(home, 'provider.json'))).toBe(false)
   })
 
   it('says where nothing can be written, and what it expects', async () => {
