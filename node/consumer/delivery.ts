@@ -3,6 +3,7 @@
 import { MeshError } from '../../protocol/errors.ts'
 import type { Accept, EndReason, ProviderFrame } from '../../protocol/frames.ts'
 import { publicKeyOf } from '../../protocol/ids.ts'
+import { limits } from '../../protocol/limits.ts'
 import { costNano, formatGram, isWithin, type Nano, noUsage, type Usage } from '../../protocol/money.ts'
 import { type Receipt, verifyReceipt } from '../../protocol/receipt.ts'
 import type { Task } from '../../protocol/task.ts'
@@ -26,6 +27,7 @@ export class Delivery {
   #usage: Usage = noUsage
   /** Tokens that came with their ids. */
   #idsTold = 0
+  #saidBytes = 0
   /** Their count, and the values of each. */
   #vectors = { count: 0, values: 0 }
 
@@ -95,6 +97,11 @@ export class Delivery {
         `${this.#peer} sent ${completionTokens + tokens} tokens, at most ${tokensMax} were asked for`,
       )
     }
+    // text may lag behind its tokens, and be of more of them than a server counts; what is free would never end
+    const saidBytesMax = Math.min(answerBytesMax, limits.deltaBytesMax * (1 + completionTokens + tokens))
+    if (this.#saidBytes + bytesOf(delta) > saidBytesMax) {
+      throw this.#violation(`said over ${saidBytesMax} bytes in ${completionTokens + tokens} tokens`)
+    }
     const wrong = delta.tokenIds.length === tokens ? this.#recount?.check(delta) : undefined
     if (wrong) throw new MeshError('overcharged', `${this.#peer} charges for ${wrong}`)
     const usage = { ...this.#usage, completionTokens: completionTokens + tokens }
@@ -102,9 +109,10 @@ export class Delivery {
     return { usage, costNano: price ? costNano(usage, price) - this.costNano : 0n }
   }
 
-  count(usage: Usage, { tokenIds }: DeltaFrame): void {
+  count(usage: Usage, delta: DeltaFrame): void {
     this.#usage = usage
-    this.#idsTold += tokenIds.length
+    this.#idsTold += delta.tokenIds.length
+    this.#saidBytes += bytesOf(delta)
   }
 
   embedded({ index, vector }: ProviderFrame & { readonly type: 'embedding' }): void {
@@ -188,6 +196,14 @@ export class Delivery {
 }
 
 type DeltaFrame = ProviderFrame & { readonly type: 'delta' }
+
+/** One answer is held whole: sixteen bytes for each of four million tokens. */
+const answerBytesMax = 67_108_864
+
+function bytesOf({ reasoning = '', text, toolCalls = [] }: DeltaFrame): number {
+  const calls = toolCalls.reduce((sum, call) => sum + Buffer.byteLength(call.arguments), 0)
+  return Buffer.byteLength(text) + Buffer.byteLength(reasoning) + calls
+}
 
 /** No tokeniser makes more tokens than bytes; templates add a few around each message. */
 const templateTokensPerMessage = 32

@@ -1,13 +1,32 @@
 // Holes that a review of the money's way found, each as the attack or the accident that shows it.
 
 import { expect, test } from 'vitest'
+import type { InferenceRequest, InferenceResult } from '../../node/inference.ts'
 import type { Generation } from '../../node/ports.ts'
+import { limits } from '../../protocol/limits.ts'
 import { costNano, type Price, type Usage } from '../../protocol/money.ts'
 import { signVoucher } from '../../protocol/voucher.ts'
 import { quiet } from '../manual-clock.ts'
-import { countingEngine, MemoryMesh } from './memory-mesh.ts'
+import { countingEngine, MemoryMesh, type Peer } from './memory-mesh.ts'
 import { Payer } from './payer.ts'
 import { addressOfNumber, identityOf } from './peers.ts'
+import { Scripted, story } from './scripted.ts'
+
+/** The text that came, and the answer. */
+async function ask(
+  { node }: Peer,
+  request: Partial<InferenceRequest> = {},
+  heard: (text: string) => void = () => undefined,
+): Promise<InferenceResult> {
+  const messages = [{ role: 'user', content: 'hello' }] as const
+  const events = node.inference?.infer({ model: 'm', messages, sampling: {}, ...request }, new AbortController().signal)
+  if (!events) throw new TypeError('not a consumer')
+  for (;;) {
+    const next = await events.next()
+    if (next.done) return next.value
+    if (next.value.type === 'delta') heard(next.value.text)
+  }
+}
 
 const payout = addressOfNumber(0x22)
 const price: Price = { promptNano: 20_000_000n, completionNano: 160_000_000n, cachedNano: 2_000_000n }
@@ -40,4 +59,24 @@ test('prompts that are paid at once are prefilled as far as the escrow covers th
     'escrow-unusable',
     'escrow-unusable',
   ])
+})
+
+test('text beyond the largest delta a token is refused', async () => {
+  const mesh = new MemoryMesh()
+  const free = 'x'.repeat(limits.deltaBytesMax)
+  new Scripted(mesh, 2, async (talk) => {
+    await talk.accepted()
+    await talk.deltas(3)
+    for (let at = 0; at < 100; at += 1) {
+      void talk.send({ type: 'delta', index: talk.sent, text: free, tokens: 0, tokenIds: [] })
+    }
+  })
+  const roles = { consumer: { escrow: mesh.escrow(1) } }
+  const consumer = await mesh.start({ number: 1, roles, config: { consumer: { attemptsMax: 1 } } })
+  let bytes = 0
+  const answer = ask(consumer, {}, (text) => {
+    bytes += text.length
+  })
+  await expect(mesh.clock.finish(answer)).rejects.toMatchObject({ code: 'protocol-violation' })
+  expect(bytes).toBe(3 * free.length + story(3).length)
 })
