@@ -5,7 +5,7 @@ import { counted } from '../../protocol/counted.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import type { ModelKey } from '../../protocol/ids.ts'
 import { formatGram, largest, type Nano } from '../../protocol/money.ts'
-import { featuresOf } from '../../protocol/task.ts'
+import { type Feature, featuresOf } from '../../protocol/task.ts'
 import type { Config } from '../config.ts'
 import type { InferenceRequest, Preferences } from '../inference.ts'
 import type { Candidate } from './directory.ts'
@@ -64,12 +64,7 @@ export function eligible(
   if (allowed.length === 0) {
     const known = counted(able.candidates.length, `provider of "${model}" is`, `providers of "${model}" are`)
     const next = "widen the request's provider.only or ignore, or the owner's consumer.only and consumer.ignore"
-    return {
-      refusal: new MeshError('no-provider', `${known} known and none is allowed (only, ignore)`, {
-        param: 'provider',
-        next,
-      }),
-    }
+    return refused('no-provider', `${known} known and none is allowed (only, ignore)`, 'provider', next)
   }
   const affordable = allowed.filter(({ offer }) => isAffordable(offer.price, wishes))
   if (affordable.length > 0) return { candidates: affordable }
@@ -109,8 +104,14 @@ function ableOf(candidates: readonly Candidate[], request: InferenceRequest): El
   const others = count === 0 ? 'none' : `those ${count} that can do not all else that is asked`
   const served = counted(candidates.length, 'provider serves', 'providers serve')
   const text = `${served} "${request.model}", ${others} with ${feature}, which ${param} needs`
-  return refused('unsupported', text, param)
+  const next = wholes.has(feature)
+    ? `take a model with ${feature}: GET /v1/models lists the features of each`
+    : undefined
+  return refused('unsupported', text, param, next)
 }
+
+/** What is asked for itself and cannot be left out of the request. */
+const wholes: ReadonlySet<Feature> = new Set(['chat', 'text', 'embeddings'])
 
 function isAllowed(peer: string, { ignore, only }: Wishes): boolean {
   return !ignore.has(peer) && (only === undefined || only.has(peer))
@@ -123,8 +124,8 @@ function isAffordable(
   return promptNano <= promptNanoMax && completionNano <= completionNanoMax && cachedNano <= cachedNanoMax
 }
 
-function refused(code: 'no-provider' | 'unsupported', message: string, param?: string): Eligible {
-  return { refusal: new MeshError(code, message, { param }) }
+function refused(code: 'no-provider' | 'unsupported', message: string, param?: string, next?: string): Eligible {
+  return { refusal: new MeshError(code, message, { param, next }) }
 }
 
 /** What both allow; undefined allows all. */

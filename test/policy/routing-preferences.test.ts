@@ -158,6 +158,12 @@ describe('features', () => {
     expect(refusal.message).toBe('3 providers serve "m", none with tools, which tools needs')
   })
 
+  test('a parameter can be left out; what is asked for itself needs another model', () => {
+    const embedding = { ...request, messages: [], inputs: ['a'] }
+    expect(refusalOf(eligible(three, withTools, wishes(), undefined)).next).toBeUndefined()
+    expect(refusalOf(eligible(three, embedding, wishes(), undefined)).next).toMatch(/^take a model with embeddings/)
+  })
+
   test('where each can a part and nobody all, the rarest is named', () => {
     const needy = { ...withTools, sampling: { logprobs: 2 } }
     const refusal = refusalOf(
