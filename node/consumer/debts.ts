@@ -33,14 +33,13 @@ export class Debts {
   pay(peer: PeerId): Promise<MeshError | undefined> {
     const underWay = this.#paying.get(peer)
     if (underWay) return underWay
-    const owing = this.#tabs().find((tabs) => tabs.debtTo(peer))
-    const debt = owing?.debtTo(peer)
-    if (!owing || !debt) return nothingOwed
-    const paying = this.#offer(owing, debt, this.#stopped.signal)
-      .then(
-        () => undefined,
-        (error: unknown) => asMeshError(error), // not there now: its next advert is the next occasion
-      )
+    const { signal } = this.#stopped
+    const offers = this.#tabs().flatMap((tabs) => tabs.debtsTo(peer).map((debt) => this.#offer(tabs, debt, signal)))
+    if (offers.length === 0) return nothingOwed
+    // one may be of an epoch or a payout that is over, and never taken
+    const paying = Promise.allSettled(offers)
+      .then((all) => all.flatMap((each) => (each.status === 'rejected' ? [asMeshError(each.reason)] : [])))
+      .then(([failure]) => failure) // not there now: its next advert is the next occasion
       .finally(() => this.#paying.delete(peer))
     this.#paying.set(peer, paying)
     return paying

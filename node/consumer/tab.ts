@@ -225,14 +225,14 @@ export class Tabs {
     )
   }
 
-  /** The first of them to this provider. Asked with every advert. */
-  debtTo(peer: PeerId): Debt | undefined {
+  /** Those to this provider. Asked with every advert. */
+  debtsTo(peer: PeerId): readonly Debt[] {
+    const debts: Debt[] = []
     for (const tab of this.#tabs.values()) {
-      if (tab.peer !== peer) continue
-      const debt = this.#debtOn(tab)
-      if (debt) return debt
+      const debt = tab.peer === peer ? this.#debtOn(tab) : undefined
+      if (debt) debts.push(debt)
     }
-    return undefined
+    return debts
   }
 
   #debtOn(tab: Tab): Debt | undefined {

@@ -1,12 +1,18 @@
 // Holes that a review of the money's way found, each as the attack or the accident that shows it.
 
 import { expect, test } from 'vitest'
+import { configOf } from '../../node/config.ts'
+import { Debts } from '../../node/consumer/debts.ts'
+import { Tabs } from '../../node/consumer/tab.ts'
 import type { InferenceRequest, InferenceResult } from '../../node/inference.ts'
 import type { Generation } from '../../node/ports.ts'
+import { decodeConsumerFrame, encodeFrame } from '../../protocol/frames.ts'
+import { inferProtocol } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
 import { costNano, type Price, type Usage } from '../../protocol/money.ts'
-import { signVoucher } from '../../protocol/voucher.ts'
+import { signVoucher, type Voucher } from '../../protocol/voucher.ts'
 import { quiet } from '../manual-clock.ts'
+import { MemoryStore } from '../memory-store.ts'
 import { countingEngine, MemoryMesh, type Peer } from './memory-mesh.ts'
 import { Payer } from './payer.ts'
 import { addressOfNumber, identityOf } from './peers.ts'
@@ -79,4 +85,37 @@ test('text beyond the largest delta a token is refused', async () => {
   })
   await expect(mesh.clock.finish(answer)).rejects.toMatchObject({ code: 'protocol-violation' })
   expect(bytes).toBe(3 * free.length + story(3).length)
+})
+
+test('a debt that its provider will never take keeps no other from being paid', async () => {
+  const mesh = new MemoryMesh()
+  const payer = identityOf(1)
+  const escrow = mesh.escrow(1)
+  const provider = identityOf(2)
+  const taken: Voucher[] = []
+  mesh.networkOf(provider).handle(inferProtocol, async (stream) => {
+    for await (const bytes of stream.frames) {
+      const frame = decodeConsumerFrame(bytes)
+      if (frame.type !== 'voucher') continue
+      const { terms } = frame.voucher
+      if (terms.epoch === 1) taken.push(frame.voucher)
+      const tab = { globalId: -239, epoch: 1, payee: payout, owedNano: terms.amountNano, best: frame.voucher }
+      const why = { code: 'voucher-invalid' as const, message: 'voucher for epoch 0', retryAfterMs: undefined }
+      await stream.send(encodeFrame(terms.epoch === 1 ? { type: 'tab', tab } : { type: 'fail', ...why }))
+      await stream.close()
+    }
+  })
+  const ports = { clock: mesh.clock, identity: payer, store: new MemoryStore(), observe: () => undefined }
+  const tabs = new Tabs(escrow, ports)
+  for (const epoch of [0, 1]) {
+    const broken = tabs.stream(provider.peerId) // of an epoch that is over, and of the one since
+    broken.accepted({ globalId: -239, epoch, payee: payout, owedNano: 0n, best: undefined }, 64n)
+    broken.prepay(7n)
+    await broken.sign()
+    broken.received(5n)
+    broken.close(false)
+  }
+  const debts = new Debts(configOf({}), { clock: mesh.clock, network: mesh.networkOf(payer) }, () => [tabs])
+  await mesh.clock.finish(debts.pay(provider.peerId))
+  expect(taken.map(({ terms }) => terms.amountNano)).toEqual([12n])
 })
