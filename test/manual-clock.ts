@@ -61,6 +61,12 @@ export class ManualClock implements Clock {
     this.#nowMs = untilMs
   }
 
+  /** The machine's clock is set ahead, as after it slept: who sleeps here sleeps on for as long as before. */
+  leap(ms: number): void {
+    this.#nowMs += ms
+    this.#sleepers = this.#sleepers.map((sleeper) => Object.assign(sleeper, { atMs: sleeper.atMs + ms }))
+  }
+
   /** Lets time pass from one sleeper to the next until the work is done. Throws where nothing is left to wait for. */
   async finish<T>(work: Promise<T>): Promise<T> {
     let isDone = false

@@ -128,14 +128,20 @@ export class Answer {
     const { config, ports } = this.#parts
     const { requestMs } = config.consumer
     ports.clock.sleep(requestMs, this.#deadline.signal).then(
-      () => this.#deadline.abort(new MeshError('timeout', `the request took longer than ${requestMs} ms`)),
+      () => this.#expire(),
       () => undefined, // it ended before
     )
+  }
+
+  #expire(): void {
+    const { requestMs } = this.#parts.config.consumer
+    this.#deadline.abort(new MeshError('timeout', `the request took longer than ${requestMs} ms`))
   }
 
   async #choose(): Promise<Chosen> {
     const { directory } = this.#parts
     const { model } = this.#request
+    if (this.#leftMs() <= 0) this.#expire() // the machine's clock was set ahead: what sleeps has not heard of it
     if (this.#signal.aborted) throw cancelled(this.#signal)
     if (this.#attempts > 0 && !this.#wishes.allowFallbacks) throw this.#failure ?? this.#noProvider()
     await directory.discover(model, this.#signal)
@@ -228,7 +234,7 @@ export class Answer {
       ...task,
       requestId: this.#requestId,
       tokensBudget: this.#tokensBudget(candidate, task),
-      deadlineMs: this.#leftMs(),
+      deadlineMs: Math.max(1, this.#leftMs()),
       resumeText: this.#progress.text,
       resumeTokenIds: [...this.#progress.tokenIds],
     }

@@ -16,7 +16,7 @@ import { MemoryStore } from '../memory-store.ts'
 import { countingEngine, MemoryMesh, type Peer } from './memory-mesh.ts'
 import { Payer } from './payer.ts'
 import { addressOfNumber, identityOf } from './peers.ts'
-import { Scripted, story } from './scripted.ts'
+import { Scripted, story, storyEngine } from './scripted.ts'
 
 /** The text that came, and the answer. */
 async function ask(
@@ -118,4 +118,21 @@ test('a debt that its provider will never take keeps no other from being paid', 
   const debts = new Debts(configOf({}), { clock: mesh.clock, network: mesh.networkOf(payer) }, () => [tabs])
   await mesh.clock.finish(debts.pay(provider.peerId))
   expect(taken.map(({ terms }) => terms.amountNano)).toEqual([12n])
+})
+
+test('a request whose time is over by a clock set ahead ends as that, and no provider is blamed', async () => {
+  const mesh = new MemoryMesh()
+  const config = configOf({})
+  const first = new Scripted(mesh, 3, async (talk) => {
+    await talk.accepted()
+    await talk.deltas(1)
+    mesh.clock.leap(config.consumer.requestMs + 1)
+    await talk.send({ type: 'fail', code: 'engine-failed', message: '', retryAfterMs: undefined })
+  })
+  const provider = await mesh.start({ number: 2, roles: { provider: { payout } }, engine: storyEngine() })
+  const consumer = await mesh.start({ number: 1, roles: { consumer: { escrow: mesh.escrow(1) } } })
+  const answer = ask(consumer, { preferences: { order: [first.peerId] } })
+  await expect(mesh.clock.finish(answer)).rejects.toMatchObject({ code: 'timeout' })
+  const lost = consumer.events.flatMap((event) => (event.type === 'provider-lost' ? [event.peer] : []))
+  expect(lost).not.toContain(provider.identity.peerId)
 })
