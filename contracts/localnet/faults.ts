@@ -95,7 +95,10 @@ export class FaultyDoor {
 /** From a request's body; what it does not name is left out. */
 export function faultsOf(params: Params): Partial<Faults> {
   const changes: Record<string, unknown> = {}
-  for (const name of Object.keys(noFaults)) {
+  const known = Object.keys(noFaults)
+  const strange = params.names.find((name) => !known.includes(name))
+  if (strange !== undefined) throw params.refused(strange, `left out: the faults are ${known.join(', ')}`)
+  for (const name of known) {
     if (params.raw(name) === undefined) continue
     if (name === 'isDown') changes[name] = params.flag(name, false)
     else changes[name] = params.int(name, { min: 0, max: name === 'delayMs' ? delayMsMax : countMax })

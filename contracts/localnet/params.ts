@@ -20,6 +20,10 @@ export class Params {
     return value === null || value === '' ? undefined : value
   }
 
+  get names(): readonly string[] {
+    return Object.keys(this.#values)
+  }
+
   text(name: string): string {
     const value = this.raw(name)
     if (typeof value !== 'string') throw this.refused(name, 'a string')

@@ -152,7 +152,8 @@ describe('a door', () => {
   it('takes no fault that it does not understand', async () => {
     const chain = await chainFor()
     expect((await post(`${chain.url}/faults`, '{"delayMs":-1}')).status).toBe(422)
-    expect((await get(`${chain.url}/faults`)).body['result']).toMatchObject({ delayMs: 0, loseExternals: 0 })
+    expect((await post(`${chain.url}/faults`, '{"isDown":true,"delayMS":5}')).status).toBe(422)
+    expect((await get(`${chain.url}/faults`)).body['result']).toMatchObject({ delayMs: 0, isDown: false })
   })
 })
 
