@@ -40,7 +40,7 @@ function calibrated({ base, json, limits, log, out }: CalibrateFlags): void {
   warn(doubtsOf(options.log, options).map((doubt) => `${log}: ${doubt}`))
   const { profile: fitted, ...fit } = calibrateEngine(options)
   // what was said of the base is not true of this one
-  const name = basename(out ?? log).replace(/\.jsonl?$/, '')
+  const name = basename(out ?? log).replace(/\.(jsonl?|csv)$/, '')
   const profile = { ...fitted, name, source: `calibrated from ${basename(log)}`, validatedAgainst: undefined }
   if (out !== undefined) writeFileSync(out, encodeProfile(profile))
   process.stdout.write(`${JSON.stringify(json ? { profile, ...fit } : fit, null, json ? undefined : 2)}\n`)

@@ -105,12 +105,12 @@ Examples:
   .option('--size <bytes>', 'gossip: of a message')
   .option('--latency <ms>', 'gossip: one way')
   .option('--validation <ms>', 'gossip: before a hop forwards')
-  .option('--log <file>', 'engine: requests a real engine served, JSON lines')
+  .option('--log <file>', 'engine: requests a real engine served, JSON lines or CSV')
   .option('--profile <name|file>', 'engine: the modelled engine')
   .option('--csv <file>', 'trace: requests with TIMESTAMP, ContextTokens, GeneratedTokens')
   .option('--seed <n>', 'of the simulation', '1')
   .option('--write', 'bring the table of docs/simulation.md up to date')
-  .option('--json', 'print one JSON object')
+  .option('--json', 'print one JSON object: of a part the figures it is asked for, without all it measured')
   .action(async (what, flags) => (await import('./validate.ts')).validate(what, flags))
 
 program
@@ -139,7 +139,7 @@ program
 program
   .command('calibrate [what]')
   .description('measures this machine’s handshakes, signatures and codecs, or fits an engine’s profile to its log')
-  .option('--log <file>', 'engine: requests a real engine served, JSON lines')
+  .option('--log <file>', 'engine: requests a real engine served, JSON lines or CSV')
   .option('--base <name|file>', 'engine: the profile to start from')
   .option('--limits <log|base>', 'engine: batch and memory limits read from the log, or those of the base', 'log')
   .option('--out <file>', 'where the table or profile goes')

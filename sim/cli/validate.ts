@@ -27,10 +27,19 @@ type Name = Exclude<keyof ValidateFlags, 'write' | 'json'>
 
 /** With values of their own; without any, the part's rows of the table. */
 const parts: Readonly<
-  Record<string, { readonly needs: readonly Name[]; readonly measure: (flags: ValidateFlags) => Promise<object> }>
+  Record<
+    string,
+    {
+      readonly needs: readonly Name[]
+      /** What `--json` prints of it; all is printed without. */
+      readonly figures: readonly string[]
+      readonly measure: (flags: ValidateFlags) => Promise<object>
+    }
+  >
 > = {
   kademlia: {
     needs: ['k', 'n'],
+    figures: ['meanHops'],
     measure: async (flags) => {
       const { validateKademlia } = await import('../validate/kademlia.ts')
       return validateKademlia({ k: number(flags, 'k'), n: number(flags, 'n'), seed: number(flags, 'seed') })
@@ -38,6 +47,7 @@ const parts: Readonly<
   },
   queue: {
     needs: ['lambda', 'choices'],
+    figures: ['meanTimeInSystem'],
     measure: async (flags) => {
       const { validateQueue } = await import('../validate/queue.ts')
       return validateQueue({
@@ -49,6 +59,7 @@ const parts: Readonly<
   },
   gossip: {
     needs: ['n', 'degree', 'size', 'latency', 'validation'],
+    figures: ['meanMs', 'p50Ms', 'p95Ms', 'p99Ms'],
     measure: async (flags) => {
       const { validateGossip } = await import('../validate/gossip.ts')
       return validateGossip({
@@ -63,6 +74,7 @@ const parts: Readonly<
   },
   engine: {
     needs: ['log', 'profile'],
+    figures: ['ttftMs', 'tpotMs', 'e2eMs'],
     measure: async ({ log = '', profile = '' }) => {
       const { validateEngine } = await import('../validate/engine.ts')
       return validateEngine({ logPath: log, profile })
@@ -70,12 +82,16 @@ const parts: Readonly<
   },
   trace: {
     needs: ['csv'],
+    figures: ['rows', 'spanSeconds', 'interArrivalCv', 'meanContext', 'meanGenerated'],
     measure: async ({ csv = '' }) => {
       const { validateTrace } = await import('../validate/trace.ts')
       return validateTrace({ csvPath: csv })
     },
   },
 }
+
+/** Every part takes a seed. */
+const named = Object.values(parts).flatMap(({ needs }) => needs)
 
 export async function validate(what: string | undefined, flags: ValidateFlags): Promise<void> {
   const part = what === undefined ? undefined : parts[what]
@@ -84,8 +100,15 @@ export async function validate(what: string | undefined, flags: ValidateFlags): 
     const missing = part.needs.filter((name) => flags[name] === undefined)
     if (missing.length > 0)
       throw new UsageError(`validate ${what} also needs ${missing.map((name) => `--${name}`).join(', ')}`)
+    const stray = named.filter((name) => flags[name] !== undefined && !part.needs.includes(name))
+    if (stray.length > 0) {
+      throw new UsageError(
+        `validate ${what} takes no --${stray[0]}, expected ${part.needs.map((name) => `--${name}`).join(', ')}`,
+      )
+    }
     const figures = await part.measure(flags)
-    process.stdout.write(`${JSON.stringify(figures, null, flags.json ? undefined : 2)}\n`)
+    const shown = Object.fromEntries(Object.entries(figures).filter(([name]) => part.figures.includes(name)))
+    process.stdout.write(`${flags.json ? JSON.stringify(shown) : JSON.stringify(figures, null, 2)}\n`)
     return
   }
   if (what !== undefined && !(what in checks)) {

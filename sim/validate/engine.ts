@@ -34,7 +34,7 @@ export interface EngineFigures extends EngineLatencies {
 }
 
 export interface ValidateEngineOptions {
-  /** JSON lines or one JSON array, as LLMServingSim's bench writes them. */
+  /** JSON lines, one JSON array or CSV, with the fields of LLMServingSim’s bench. */
   readonly logPath: string
   /** One that comes along by name, the path of one, or one itself. */
   readonly profile: string | Profile

@@ -39,6 +39,8 @@ export interface GossipFigures {
 /** One author sends so many, far apart, over connections that are new to the first of them, as the measured runs did. */
 const messagesEach = 10
 const messageGapMs = 30_000
+/** Of slow hops: more than any swarm of that many peers needs. */
+const hopsInGap = 20
 const swarmsEach = 5
 /** The measured swarm's mesh had 6.13 peers each with D = 6: it formed while connections came in, four a heartbeat. */
 const dialsPerHeartbeat = 4
@@ -48,6 +50,7 @@ const dialsPerHeartbeat = 4
  * 150 ms to make a proof and 12 ms to check one. The lines are TCP's own: windows open with the first message.
  */
 export function validateGossip(options: GossipOptions): GossipFigures {
+  refuse(options)
   const random = seededRandom(`gossip/${options.seed ?? 1}`)
   const runs = Array.from({ length: swarmsEach }, (_, run) => runSwarm(options, random.fork(`swarm ${run}`)))
   const delays = Float64Array.from(runs.flatMap(({ delaysMs }) => delaysMs)).sort()
@@ -65,10 +68,35 @@ export function validateGossip(options: GossipOptions): GossipFigures {
   }
 }
 
+/** Every copy is modelled: beyond these a swarm takes hours and gigabytes. */
+const nodesMax = 20_000
+const degreeMax = 1_000
+const bytesMax = 16 << 20
+const millisecondsMax = 60_000
+
+function refuse({ degree, latencyMs, n, sizeBytes, validationMs }: GossipOptions): void {
+  const whole = (what: string, value: number, least: number, most: number): void => {
+    if (Number.isInteger(value) && value >= least && value <= most) return
+    throw new RangeError(`${what} ${value}, expected a whole number from ${least} to ${most}`)
+  }
+  const milliseconds = (what: string, value: number): void => {
+    if (!(value >= 0 && value <= millisecondsMax)) {
+      throw new RangeError(`${what} of ${value} ms, expected from 0 to ${millisecondsMax}`)
+    }
+  }
+  whole('nodes', n, 2, nodesMax)
+  whole('degree', degree, 1, degreeMax)
+  whole('size in bytes', sizeBytes, 0, bytesMax)
+  milliseconds('latency', latencyMs)
+  milliseconds('validation', validationMs)
+}
+
 function runSwarm(options: GossipOptions, random: SeededRandom) {
   const { degree, latencyMs, n, sizeBytes, validationMs } = options
   const { connections = 50, downBitsPerSecond = 83e6, publishMs = 150, upBitsPerSecond = 38e6 } = options
-  if (!(n >= 2) || !(degree >= 1)) throw new RangeError(`${n} nodes of degree ${degree}, expected at least 2 and 1`)
+  // a hop sends to all of its mesh at once; a message is over before the next
+  const hopMs = latencyMs + validationMs + (2 * degree * 8_000 * sizeBytes) / upBitsPerSecond
+  const gapMs = Math.max(messageGapMs, hopsInGap * hopMs)
   const scheduler = new Rehearsal()
   const wire = new PlainWire({
     sites: Array.from({ length: n }, () => ({ upBitsPerSecond, downBitsPerSecond })),
@@ -111,7 +139,7 @@ function runSwarm(options: GossipOptions, random: SeededRandom) {
   for (let count = 0; count < messagesEach; count += 1) {
     sentMs = scheduler.now()
     scheduler.at(sentMs + publishMs, () => swarm.publish(author, message))
-    scheduler.run(sentMs + messageGapMs)
+    scheduler.run(sentMs + gapMs)
   }
   return { delaysMs, meshDegree, copiesEach: swarm.tally.copies / Math.max(1, swarm.tally.delivered) }
 }

@@ -19,9 +19,15 @@ export interface KademliaFigures {
   readonly hopsMax: number
 }
 
+/** Each is an object until all are sorted: beyond this they take gigabytes. */
+const nodesMax = 10_000_000
+
 /** A perfect bucket holds k of all the nodes that belong there, at random, or all where there are no more. */
 export function validateKademlia({ k, lookups = 20_000, n, seed = 1 }: KademliaOptions): KademliaFigures {
-  if (!(k >= 1) || !(n >= 2)) throw new RangeError(`k = ${k} and ${n} nodes, expected at least 1 and 2`)
+  if (!Number.isInteger(k) || k < 1) throw new RangeError(`k is ${k}, expected a whole number from 1`)
+  if (!Number.isInteger(n) || n < 2 || n > nodesMax) {
+    throw new RangeError(`${n} nodes, expected a whole number from 2 to ${nodesMax}; \`sim dht\` goes further`)
+  }
   const random = seededRandom(`kademlia/${seed}`)
   const ring = ringOf(n, random)
   let hops = 0

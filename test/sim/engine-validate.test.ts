@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { readEngineLog } from '../../sim/model/engine/log.ts'
 import { readTrace } from '../../sim/trace.ts'
 import { validateEngine } from '../../sim/validate/engine.ts'
 import { erlangC, supermarketTime, validateErlang, validateQueue } from '../../sim/validate/queue.ts'
@@ -97,6 +98,24 @@ describe('a real engine', () => {
     expect(logged.e2eMs.p50).toBeCloseTo(200, 6)
   })
 
+  test('a CSV with the same fields says the same, in any order and with others', () => {
+    const names = ['last_token_ts', 'note', ...Object.keys(line).filter((name) => name !== 'last_token_ts')]
+    const cells: Readonly<Record<string, unknown>> = { ...line, note: '"slow, they said"' }
+    const csv = `\uFEFF${names.join(',')}\r\n${names.map((name) => cells[name]).join(',')}\r\n`
+    expect(readEngineLog(file('log.csv', csv))).toEqual(
+      readEngineLog(file('log.jsonl', `\uFEFF${JSON.stringify(line)}\r\n`)),
+    )
+  })
+
+  test.each([
+    ['10,two,1,5,5,6,7', ':2: output_toks is "two", expected a whole number from 1'],
+    ['10,2,1,5,5,6', ':2: last_token_ts is absent, expected seconds, at least 6'],
+  ])('a line %s of a CSV is refused, with file, line and field', (row, message) => {
+    const header = 'input_toks,output_toks,arrival_time,queued_ts,scheduled_ts,first_token_ts,last_token_ts'
+    const path = file('log.csv', `${header}\n${row}\n`)
+    expect(() => readEngineLog(path)).toThrow(`${path}${message}`)
+  })
+
   test.each([
     ['no tokens', { ...line, output_toks: 0 }, ':2: output_toks is 0, expected a whole number from 1'],
     [
@@ -156,6 +175,30 @@ describe('traces', () => {
   })
 
   test.each([
+    ['a column of numbers before and one with commas', '0,"a, ""b""",2024-05-10 00:00:00.5+02:00,20,5', '#,Model,'],
+    ['all quoted, after empty lines', '"2024-05-10T00:00:00.500Z" , "20","5"', '\uFEFF\n\n'],
+    ['an offset of hours alone and whole numbers with a point', '2024-05-10 00:00:00.500+02,20.0,5.0', ''],
+  ])('reads %s', (_, line, before) => {
+    const later = line.replace(':00.5', ':02.75')
+    const path = file('trace.csv', `${before}TIMESTAMP,ContextTokens,GeneratedTokens\n${later}\n${line}\n`)
+    const rows = readTrace(path)
+    expect(rows).toEqual([
+      { atMs: 0, contextTokens: 20, generatedTokens: 5 },
+      { atMs: 2_250, contextTokens: 20, generatedTokens: 5 },
+    ])
+  })
+
+  test('a file is read piece by piece: characters and lines that lie across two are whole', () => {
+    const line = '2024-05-10 00:00:01,30,7,äöü€\n'
+    const count = 60_000 // 1.9 MB
+    const rows = readTrace(file('trace.csv', `TIMESTAMP,ContextTokens,GeneratedTokens,Note\n${line.repeat(count)}`))
+    expect(rows).toHaveLength(count)
+    expect(new Set(rows.map(({ contextTokens, generatedTokens }) => contextTokens + generatedTokens))).toEqual(
+      new Set([37]),
+    )
+  })
+
+  test.each([
     ['TIMESTAMP,ContextTokens\n', ':1: no column GeneratedTokens'],
     [
       'TIMESTAMP,ContextTokens,GeneratedTokens\nyesterday,1,1\n',
@@ -163,6 +206,7 @@ describe('traces', () => {
     ],
     ['TIMESTAMP,ContextTokens,GeneratedTokens\n1,1,1\n2,x,1\n', ':3: ContextTokens is "x", expected a whole number'],
     ['TIMESTAMP,ContextTokens,GeneratedTokens\n', ' has no rows, expected at least one request'],
+    ['\n\n', ' is empty, expected a CSV file with TIMESTAMP,ContextTokens,GeneratedTokens'],
   ])('%j is refused, with file, line and column', (content, message) => {
     const path = file('trace.csv', content)
     expect(() => readTrace(path)).toThrow(`${path}${message}`)

@@ -25,6 +25,15 @@ describe('Kademlia', () => {
     expect(bitsPerHopOf(20)).toBeCloseTo(5.69, 3)
   })
 
+  test.each([
+    [0, 10, 'k is 0, expected a whole number from 1'],
+    [1.5, 10, 'k is 1.5, expected a whole number from 1'],
+    [20, 10.5, '10.5 nodes, expected a whole number from 2 to 10000000'],
+    [20, 1e9, '1000000000 nodes, expected a whole number from 2 to 10000000'],
+  ])('k = %s among %s nodes is refused', (k, n, message) => {
+    expect(() => validateKademlia({ k, n })).toThrow(message)
+  })
+
   test('everybody knows everybody where a bucket holds all', () => {
     expect(validateKademlia({ k: 64, n: 50 }).meanHops).toBe(1)
   })
@@ -44,6 +53,23 @@ describe('gossip', () => {
     ] as const) {
       expect(Math.abs(actual / published - 1)).toBeLessThan(0.05)
     }
+  })
+
+  test.each([
+    ['nodes 10.5, expected a whole number from 2 to 20000', { n: 10.5 }],
+    ['degree 0, expected a whole number from 1 to 1000', { degree: 0 }],
+    ['size in bytes -5, expected a whole number from 0', { sizeBytes: -5 }],
+    ['latency of -1 ms, expected from 0', { latencyMs: -1 }],
+    ['validation of -12 ms, expected from 0', { validationMs: -12 }],
+  ])('refuses %s', (message, wrong) => {
+    expect(() => validateGossip({ ...waku, ...wrong })).toThrow(message)
+  })
+
+  test('a message that takes minutes is waited for, and is not taken for the next', () => {
+    const { coverage, minMs, p50Ms } = validateGossip({ ...waku, n: 20, latencyMs: 40_000 })
+    expect(coverage).toBe(1)
+    expect(minMs).toBeGreaterThan(40_000)
+    expect(p50Ms).toBeLessThan(200_000)
   })
 
   test('is later in a thinner mesh, with larger messages, over longer ways, in a larger swarm', () => {

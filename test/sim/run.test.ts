@@ -132,12 +132,29 @@ test('a run that is interrupted leaves what it saw, readable', async () => {
   expect(series.length).toBeGreaterThan(0)
 }, 60_000)
 
+test.each([
+  [['kademlia', '--k', '20', '--n', '100'], ['meanHops']],
+  [
+    ['gossip', '--n', '20', '--degree', '6', '--size', '100', '--latency', '10', '--validation', '1'],
+    ['meanMs', 'p50Ms', 'p95Ms', 'p99Ms'],
+  ],
+])('validate %j prints as JSON the figures it promises, and no other', async (words, names) => {
+  const { code, stdout } = await sim('validate', ...words, '--json')
+  expect(code).toBe(0)
+  expect(Object.keys(JSON.parse(stdout))).toEqual(names)
+})
+
 describe('a mistake in the command is one line and exit code 2:', () => {
   test.each([
     ['a scenario that is not there', ['run', 'nowhere.yaml'], 'nowhere.yaml: cannot be read'],
     ['a seed that is none', ['run', scenario, '--seed', 'x'], '--seed x, expected a whole number'],
     ['a tier that is none', ['run', scenario, '--tier', 'moon'], 'Allowed choices are model, libp2p, process'],
     ['a time that is none', ['run', scenario, '--until', 'soon'], 'expected a duration'],
+    [
+      'a value for another part',
+      ['validate', 'kademlia', '--k', '20', '--n', '100', '--lambda', '0.9'],
+      'validate kademlia takes no --lambda, expected --k, --n',
+    ],
     ['a command that is none', ['dance'], "unknown command 'dance'"],
     ['a folder without a run', ['replay', join(tmpdir(), 'nowhere')], 'expected a folder that `sim run` wrote'],
   ])('%s', async (_what, words, message) => {

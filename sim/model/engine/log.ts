@@ -1,6 +1,6 @@
-// Reads what a real engine logged of each request: JSON lines, or one array, in the form LLMServingSim's bench writes for vLLM.
+// Reads what a real engine logged of each request: JSON lines, one array or CSV, with the fields LLMServingSim's bench writes for vLLM.
 
-import { readFileSync } from 'node:fs'
+import { linesOf, readCsv } from '../../csv.ts'
 
 export interface LoggedRequest {
   /** Milliseconds since the first arrival. */
@@ -15,17 +15,19 @@ export interface LoggedRequest {
   readonly lastTokenMs: number
 }
 
+const fields = [
+  'input_toks',
+  'output_toks',
+  'arrival_time',
+  'queued_ts',
+  'scheduled_ts',
+  'first_token_ts',
+  'last_token_ts',
+] as const
+
 /** In order of arrival. Throws `RangeError` naming file, line and field. */
 export function readEngineLog(path: string): LoggedRequest[] {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new RangeError(`log ${path} cannot be read, expected a file of JSON lines or one JSON array`, {
-      cause: error,
-    })
-  }
-  const rows = text.trimStart().startsWith('[') ? rowsOfArray(text, path) : rowsOfLines(text, path)
+  const rows = rowsOf(path)
   if (rows.length === 0) throw new RangeError(`${path} holds no request, expected at least one`)
   const requests = rows.map(({ at, row }) => requestOf(row, at))
   const startMs = requests.reduce((least, { arrivalMs }) => Math.min(least, arrivalMs), Number.POSITIVE_INFINITY)
@@ -40,17 +42,39 @@ interface Row {
   readonly row: unknown
 }
 
+/** What a file is shows in its first character: `{` or `[` of JSON, anything else of a CSV's header. */
+function rowsOf(path: string): Row[] {
+  const lines = Array.from(linesOf(path, 'a file of JSON lines, one JSON array, or CSV'))
+  const [first = ''] = lines.find((line) => line.trim() !== '')?.trim() ?? ''
+  if (first === '[') return rowsOfArray(lines.join('\n'), path)
+  if (first === '{') return rowsOfLines(lines, path)
+  return first === '' ? [] : rowsOfCsv(path)
+}
+
 function rowsOfArray(text: string, path: string): Row[] {
   const rows = parse(text, path)
   return Array.isArray(rows) ? rows.map((row: unknown, index) => ({ at: `${path}: [${index}]`, row })) : []
 }
 
-function rowsOfLines(text: string, path: string): Row[] {
-  return text.split('\n').flatMap((line, index) => {
+function rowsOfLines(lines: readonly string[], path: string): Row[] {
+  return lines.flatMap((line, index) => {
     if (line.trim() === '') return []
     const at = `${path}:${index + 1}`
     return [{ at, row: parse(line, at) }]
   })
+}
+
+function rowsOfCsv(path: string): Row[] {
+  return Array.from(readCsv(path, fields), ({ at, cells }) => ({
+    at,
+    row: Object.fromEntries(cells.flatMap((cell, place) => (cell === '' ? [] : [[fields[place], numberOr(cell)]]))),
+  }))
+}
+
+/** What is no number stays as it is: the error shows it. */
+function numberOr(cell: string): number | string {
+  const value = Number(cell)
+  return Number.isNaN(value) ? cell : value
 }
 
 function parse(text: string, at: string): unknown {
@@ -65,16 +89,16 @@ function requestOf(row: unknown, at: string): LoggedRequest {
   if (typeof row !== 'object' || row === null) {
     throw new RangeError(`${at} is ${JSON.stringify(row)?.slice(0, 40)}, expected an object`)
   }
-  const fields = new Map<string, unknown>(Object.entries(row))
-  const number = (name: string, isFine: (value: number) => boolean, expected: string): number => {
-    const value = fields.get(name)
+  const values = new Map<string, unknown>(Object.entries(row))
+  const number = (name: (typeof fields)[number], isFine: (value: number) => boolean, expected: string): number => {
+    const value = values.get(name)
     if (typeof value === 'number' && Number.isFinite(value) && isFine(value)) return value
     const shown = value === undefined ? 'absent' : JSON.stringify(value)
     throw new RangeError(`${at}: ${name} is ${shown}, expected ${expected}`)
   }
-  const count = (name: string): number =>
+  const count = (name: (typeof fields)[number]): number =>
     number(name, (value) => Number.isInteger(value) && value >= 1, 'a whole number from 1')
-  const seconds = (name: string, from = Number.NEGATIVE_INFINITY): number =>
+  const seconds = (name: (typeof fields)[number], from = Number.NEGATIVE_INFINITY): number =>
     1_000 * number(name, (value) => value * 1_000 >= from, `seconds${from > 0 ? `, at least ${from / 1_000}` : ''}`)
   const arrivalMs = seconds('arrival_time')
   const queuedMs = seconds('queued_ts')
