@@ -25,6 +25,9 @@ export interface AccountLimits {
 const accountsMax = 10_000
 /** Whoever is known does not wait longer for the chain: a stream that pauses is given up by its caller. */
 const patienceMs = 2_000
+/** An address costs nothing: of those that are not known to be escrows so many are read at a time, and so many wait. */
+const strangersAtOnceMax = 8
+const strangersWaitingMax = 1_000
 
 export class Accounts {
   readonly #payout: Address
@@ -32,6 +35,9 @@ export class Accounts {
   readonly #ports: { readonly clock: Clock; readonly chain: Chain }
   readonly #entries = new Map<Address, Entry>()
   readonly #reading = new Map<Address, Promise<Account>>()
+  #strangers = 0
+  /** In order of arrival: each begins when one before it is done. */
+  readonly #waiting: (() => void)[] = []
   /** The chain did not answer when last asked: known payers do not wait for it. */
   #isSilent = false
 
@@ -62,7 +68,7 @@ export class Accounts {
         ? cached.account
         : cached && !isFresh && ageMs <= this.#trustMs(cached)
           ? await this.#renewed(address, cached)
-          : await this.#read(address)
+          : await (cached?.account.escrow.isEscrow ? this.#read(address) : this.#readStranger(address))
     const { escrow } = account
     if (!escrow.isEscrow) throw new MeshError('escrow-unusable', `no escrow of known code runs at ${address}`)
     if (payer !== undefined && peerIdOf(escrow.signer) !== payer) {
@@ -94,6 +100,22 @@ export class Accounts {
     }
     const coverNanoMax = account.settledNano + this.#limits.silentNanoMax
     return account.coverNano <= coverNanoMax ? account : { ...account, coverNano: coverNanoMax, isBounded: true }
+  }
+
+  /** What else this node asks the chain, above all to settle, must not wait behind everybody who opens a stream. */
+  async #readStranger(address: Address): Promise<Account> {
+    if (this.#waiting.length >= strangersWaitingMax) {
+      throw new MeshError('busy', `${strangersWaitingMax} escrows of new payers wait to be read`)
+    }
+    if (this.#strangers >= strangersAtOnceMax) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    else this.#strangers += 1
+    try {
+      return await this.#read(address)
+    } finally {
+      const next = this.#waiting.shift()
+      if (next) next()
+      else this.#strangers -= 1
+    }
   }
 
   #read(address: Address): Promise<Account> {

@@ -5,15 +5,16 @@ import { configOf } from '../../node/config.ts'
 import { Debts } from '../../node/consumer/debts.ts'
 import { Tabs } from '../../node/consumer/tab.ts'
 import type { InferenceRequest, InferenceResult } from '../../node/inference.ts'
-import type { Generation } from '../../node/ports.ts'
+import type { EscrowState, Generation } from '../../node/ports.ts'
+import { Accounts } from '../../node/provider/accounts.ts'
 import { decodeConsumerFrame, encodeFrame } from '../../protocol/frames.ts'
-import { inferProtocol } from '../../protocol/ids.ts'
+import { type Address, inferProtocol } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
 import { costNano, type Price, type Usage } from '../../protocol/money.ts'
 import { signVoucher, type Voucher } from '../../protocol/voucher.ts'
 import { quiet } from '../manual-clock.ts'
 import { MemoryStore } from '../memory-store.ts'
-import { countingEngine, MemoryMesh, type Peer } from './memory-mesh.ts'
+import { countingEngine, MemoryChain, MemoryMesh, type Peer } from './memory-mesh.ts'
 import { Payer } from './payer.ts'
 import { addressOfNumber, identityOf } from './peers.ts'
 import { Scripted, story, storyEngine } from './scripted.ts'
@@ -135,4 +136,33 @@ test('a request whose time is over by a clock set ahead ends as that, and no pro
   await expect(mesh.clock.finish(answer)).rejects.toMatchObject({ code: 'timeout' })
   const lost = consumer.events.flatMap((event) => (event.type === 'provider-lost' ? [event.peer] : []))
   expect(lost).not.toContain(provider.identity.peerId)
+})
+
+test('strangers whose escrows are read take few of the turns at the chain', async () => {
+  const mesh = new MemoryMesh()
+  const { clock } = mesh
+  let reading = 0
+  let most = 0
+  class SlowChain extends MemoryChain {
+    override async escrow(address: Address): Promise<EscrowState> {
+      reading += 1
+      most = Math.max(most, reading)
+      await clock.sleep(1_000)
+      reading -= 1
+      return super.escrow(address)
+    }
+  }
+  const chain = new SlowChain(mesh.chain)
+  const limits = { escrowCheckMs: 10_000, escrowTrustMs: 60_000, unlockDelayMsMin: 1, silentNanoMax: 0n }
+  const accounts = new Accounts(payout, limits, { clock, chain })
+  const known = mesh.escrow(1)
+  const payer = identityOf(1).peerId
+  await clock.finish(accounts.of(known, payer))
+  const asked = Array.from({ length: 50 }, (_, at) => accounts.of(addressOfNumber(100 + at), payer))
+  const strangers = Promise.allSettled(asked)
+  const renewed = accounts.of(known, payer, true)
+  await clock.finish(renewed)
+  const answers = await clock.finish(strangers)
+  expect(answers.filter(({ status }) => status === 'rejected').length).toBe(50)
+  expect(most).toBe(9)
 })
