@@ -46,6 +46,9 @@ export interface CollectorParts {
   readonly purse: Purse
 }
 
+/** Reads that fail in one pass: one may be its escrow's own trouble, with the next it is the chain's endpoint. */
+const failuresMax = 2
+
 export class Collector {
   readonly #config: Config
   readonly #ports: Ports
@@ -58,6 +61,8 @@ export class Collector {
   readonly #readAtMs = new Map<string, number>()
   /** Channels that could not be settled from here when last tried: looked at like those that are not due. */
   readonly #failed = new Set<string>()
+  /** Channels whose escrow could not be read when last tried. */
+  readonly #unread = new Set<string>()
   readonly #drains: DrainMeter
   readonly #reasons: Reasons
   #watchAtMs = 0
@@ -97,7 +102,8 @@ export class Collector {
     const { thresholdNano, ageMsMax } = this.#config.settlement
     const policy = { thresholdNano, ageMsMax, settleNanoMin: await this.#ports.chain.settleNanoMin() }
     const due: Channel[] = []
-    for (const channel of unsettled) {
+    const failures: unknown[] = []
+    for (const channel of this.#inOrder(unsettled)) {
       if (signal.aborted) return
       const nowMs = this.#ports.clock.now()
       const isWorthTrying = isUrgent || !this.#failed.has(channelKey(channel))
@@ -107,13 +113,30 @@ export class Collector {
         this.#noteWaiting(channel, policy, nowMs)
         continue
       }
-      const now = await this.#read(channel)
+      const key = channelKey(channel)
+      let now: Seen | undefined
+      try {
+        now = await this.#read(channel)
+        this.#unread.delete(key)
+      } catch (error) {
+        this.#unread.add(key)
+        failures.push(error)
+        if (failures.length === failuresMax) break
+        continue
+      }
       if (now && this.#isDueNow(now, policy, nowMs, isUrgent)) due.push(now.channel)
-      else this.#handedOver.delete(channelKey(channel))
+      else this.#handedOver.delete(key)
     }
     await this.#handOver(due, signal)
+    if (failures.length > 0) throw failures[0]
     await this.#handForWatching(due, signal)
     await this.#payFees(signal)
+  }
+
+  /** Those that could not be read come last. */
+  #inOrder(channels: readonly Channel[]): readonly Channel[] {
+    const rank = (channel: Channel): number => Number(this.#unread.has(channelKey(channel)))
+    return this.#unread.size === 0 ? channels : channels.toSorted((a, b) => rank(a) - rank(b))
   }
 
   /** Why it is not even read. */
@@ -185,6 +208,7 @@ export class Collector {
   #forget(key: string): void {
     this.#readAtMs.delete(key)
     this.#failed.delete(key)
+    this.#unread.delete(key)
     this.#handedOver.delete(key)
     this.#watched.delete(key)
     this.#reasons.forget(key)

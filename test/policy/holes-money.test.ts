@@ -7,6 +7,7 @@ import { Tabs } from '../../node/consumer/tab.ts'
 import type { InferenceRequest, InferenceResult } from '../../node/inference.ts'
 import type { EscrowState, Generation } from '../../node/ports.ts'
 import { Accounts } from '../../node/provider/accounts.ts'
+import { MeshError } from '../../protocol/errors.ts'
 import { decodeConsumerFrame, encodeFrame } from '../../protocol/frames.ts'
 import { type Address, inferProtocol } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
@@ -165,4 +166,43 @@ test('strangers whose escrows are read take few of the turns at the chain', asyn
   const answers = await clock.finish(strangers)
   expect(answers.filter(({ status }) => status === 'rejected').length).toBe(50)
   expect(most).toBe(9)
+})
+
+test('an escrow that cannot be read keeps no other from being settled', async () => {
+  const mesh = new MemoryMesh()
+  const silent = mesh.escrow(1)
+  class PartlyDown extends MemoryChain {
+    isDown = false
+
+    override async escrow(address: Address): Promise<EscrowState> {
+      if (this.isDown && address === silent) throw new MeshError('chain-unavailable', 'no answer')
+      return super.escrow(address)
+    }
+  }
+  const chain = new PartlyDown(mesh.chain)
+  const config = { settlement: { intervalMs: 1_000, thresholdNano: 5n } }
+  const provider = await mesh.start({
+    number: 2,
+    roles: { provider: { payout } },
+    engine: countingEngine(),
+    config,
+    chain,
+  })
+  const other = mesh.escrow(3, { address: addressOfNumber(0xe6) })
+  for (const [number, escrow, amountNano] of [
+    [1, silent, 1n], // not due yet
+    [3, other, 7n],
+    [1, silent, 7n],
+  ] as const) {
+    const { sign } = identityOf(number)
+    const voucher = signVoucher({ globalId: -239, escrow, epoch: 0, payee: payout, amountNano }, sign)
+    const stream = await mesh.networkOf(identityOf(number)).open(provider.identity.peerId, inferProtocol)
+    await stream.send(encodeFrame({ type: 'voucher', voucher }))
+    for await (const _answer of stream.frames);
+    chain.isDown = number === 1 && amountNano === 7n
+  }
+  await mesh.clock.advance(10_000)
+  expect(mesh.chain.settledOf(silent, payout)).toBe(0n)
+  expect(mesh.chain.settledOf(other, payout)).toBe(7n)
+  expect(provider.events).toContainEqual(expect.objectContaining({ type: 'fault', where: 'collector' }))
 })
