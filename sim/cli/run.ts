@@ -1,6 +1,6 @@
 // `sim run`, `sim serve`, `sim replay`: one run, its progress, its report, its verdict.
 
-import { createWriteStream, mkdirSync, readFileSync } from 'node:fs'
+import { createWriteStream, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execute } from '../execute.ts'
 import type { Manifest, RunRecord } from '../record.ts'
@@ -43,10 +43,23 @@ export async function replay(dir: string, flags: RunFlags): Promise<void> {
 }
 
 export function manifestIn(dir: string): Manifest {
+  const expected =
+    'expected the folder of a run, such as `npm run sim -- run sim/scenarios/smoke.yaml` makes and prints'
+  const path = join(dir, 'manifest.json')
+  if (!existsSync(dir)) throw new UsageError(`no folder ${dir}: ${expected}`)
+  if (!existsSync(path))
+    throw new UsageError(`no manifest.json in ${dir}, where a run that was finished has one: ${expected}`)
+  const manifest = jsonIn(path) as Partial<Manifest> | null | undefined
+  if (typeof manifest?.source === 'object' && typeof manifest.seed === 'number') return manifest as Manifest
+  throw new UsageError(`${path} is of no run, as it names no scenario and seed: ${expected}`)
+}
+
+/** Undefined where it cannot be read. */
+function jsonIn(path: string): unknown {
   try {
-    return JSON.parse(readFileSync(join(dir, 'manifest.json'), 'utf8')) as Manifest
-  } catch (error) {
-    throw new UsageError(`${dir} holds no run (${String(error)}), expected a folder that \`sim run\` wrote`)
+    return JSON.parse(readFileSync(path, 'utf8'))
+  } catch {
+    return undefined
   }
 }
 

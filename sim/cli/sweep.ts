@@ -26,6 +26,7 @@ export async function sweep(file: string, flags: SweepFlags): Promise<void> {
   const scenario = loadScenario(file, flags.seeds === undefined ? {} : { seed: flags.seeds })
   warn(scenario.warnings)
   const { index, count } = shardOf(flags.shard ?? '1/1')
+  const jobsMax = flags.jobs === undefined ? availableParallelism() : jobsOf(flags.jobs)
   const out = join(flags.out, `${scenario.name}-sweep`)
   const jobs: Job[] = plansOf(scenario)
     .map(({ seed }, at): Job => ({ file, at, seed, out, seeds: flags.seeds, tier: flags.tier }))
@@ -35,7 +36,7 @@ export async function sweep(file: string, flags: SweepFlags): Promise<void> {
   const done: JobDone[] = []
   const startMs = wallMs()
   const queue = [...jobs]
-  const workers = Math.min(queue.length, Number(flags.jobs ?? availableParallelism()) || 1)
+  const workers = Math.min(queue.length, jobsMax)
   line.note(`${jobs.length} runs in ${workers} processes, to ${out}`)
   const noted = (result: JobDone): void => {
     done.push(result)
@@ -52,6 +53,12 @@ export async function sweep(file: string, flags: SweepFlags): Promise<void> {
     done,
     jobs.length,
   )
+}
+
+function jobsOf(text: string): number {
+  const jobs = /^\d{1,4}$/.test(text) ? Number(text) : 0
+  if (jobs > 0) return jobs
+  throw new UsageError(`--jobs ${text}, expected a number of processes from 1 on`)
 }
 
 export async function merge(dirs: readonly string[], { out, json }: { out: string; json?: boolean }): Promise<void> {
