@@ -61,15 +61,22 @@ export async function collect(parts: Parts): Promise<Record<string, unknown>> {
     if (!wallet.isDry) for (const claim of dust) paidNano += await paid(claim, chain, signal)
   }
   terminal.progress('')
-  const leftNano = claims.reduce((sum, { dueNano }) => sum + dueNano, -paidNano)
-  terminal.ok('collected', `${formatGram(paidNano)} GRAM of ${counted(claims.length, 'voucher')}`)
-  if (leftNano > 0n && !wallet.isDry) {
+  const dueNano = sumOf(claims)
+  // a dry run says what it would pay
+  const shownNano = wallet.isDry ? sumOf(claims.filter((claim) => isByWallet || !dust.includes(claim))) : paidNano
+  const word = wallet.isDry ? 'would pay' : 'collected'
+  terminal.ok(word, `${formatGram(shownNano)} GRAM of ${counted(claims.length, 'voucher')}`)
+  if (dueNano > shownNano) {
     const next = isByWallet
       ? 'not paid yet, or too little for any message; it can be run again: a voucher is paid once'
       : 'too little for a message of its own; --by-wallet has the wallet settle it, for more than 0.001 GRAM a voucher'
-    terminal.warn('left', `${formatGram(leftNano)} GRAM: ${next}`)
+    terminal.warn('left', `${formatGram(dueNano - shownNano)} GRAM: ${next}`)
   }
-  return { vouchers: claims.length, paidNano, leftNano }
+  return { vouchers: claims.length, paidNano, leftNano: dueNano - paidNano }
+}
+
+function sumOf(claims: readonly Claim[]): Nano {
+  return claims.reduce((sum, { dueNano }) => sum + dueNano, 0n)
 }
 
 /** The best of each tab that this home was given as a provider. */

@@ -60,7 +60,7 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
     terminal.ok('done', `first answer and settlement in ${((Date.now() - startedAtMs) / 1000).toFixed(1)} s`)
     if (isJson) printJson(summaryOf(mesh, ready, answer, settlement))
     if (flags['once'] !== true) {
-      showNextSteps(mesh, ready, terminal)
+      showNextSteps(mesh, ready, terminal, flags['home'] !== undefined)
       await Promise.race([stopped(signal), ...stages.flat().map((part) => part.failed())])
     }
   } catch (error) {
@@ -259,7 +259,12 @@ function summaryOf(mesh: Mesh, ready: ReadyMesh, answer: Shown, settlement: Sett
   }
 }
 
-function showNextSteps({ home }: Mesh, { consumer: { gateway } }: ReadyMesh, terminal: Terminal): void {
+function showNextSteps(
+  { home }: Mesh,
+  { consumer: { gateway } }: ReadyMesh,
+  terminal: Terminal,
+  isKept: boolean,
+): void {
   const { apiKey, baseUrl } = gateway
   terminal.line()
   terminal.line('Serving until Ctrl-C. Try:')
@@ -281,7 +286,11 @@ function showNextSteps({ home }: Mesh, { consumer: { gateway } }: ReadyMesh, ter
     `  npm run silkmesh -- chat --home ${join(home, 'consumer')}    # also models, peers, wallet balance, doctor`,
   )
   terminal.line()
-  terminal.line(`Keys and books of this demo stay in ${home}.`)
+  terminal.line(
+    isKept
+      ? `Keys and books of this demo stay in ${home}.`
+      : `Keys and books are in ${home} and go when it ends; --home keeps them.`,
+  )
 }
 
 /**
