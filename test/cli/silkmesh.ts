@@ -12,7 +12,7 @@ const main = fileURLToPath(new URL('../../node/cli/main.ts', import.meta.url))
 
 /** Started at once within one test: the machine has two cores. */
 const atOnceMax = 3
-/** A command that has not ended by then hangs. */
+/** A command that is to end by itself and has not by then hangs. */
 const endMs = 45_000
 
 export interface Ended {
@@ -61,7 +61,10 @@ export async function silkmesh(args: readonly string[], options: RunOptions = {}
   try {
     const started = new Started(args, options)
     if (options.input !== undefined) started.child.stdin?.end(options.input)
-    return await started.ended
+    const timer = setTimeout(() => void started.kill('SIGKILL'), endMs)
+    const ended = await started.ended
+    clearTimeout(timer)
+    return ended
   } finally {
     const next = waiting.shift()
     if (next) next()
@@ -69,7 +72,7 @@ export async function silkmesh(args: readonly string[], options: RunOptions = {}
   }
 }
 
-/** The command while it runs. */
+/** The command while it runs: until it ends, is killed, or the file's tests are over. */
 export class Started {
   readonly child: ChildProcess
   readonly ended: Promise<Ended>
@@ -93,9 +96,7 @@ export class Started {
       for (const look of [...this.#heard]) look()
     })
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text))
-    const timer = setTimeout(() => this.child.kill('SIGKILL'), endMs)
     this.ended = once(this.child, 'close').then(([code]: (number | null)[]) => {
-      clearTimeout(timer)
       running.delete(this.child)
       for (const look of [...this.#heard]) look()
       return { code: code ?? null, stdout: this.#stdout, stderr: this.#stderr }
