@@ -54,10 +54,9 @@ export class Book {
   /** Reads the log; the book of a new home is empty. */
   async recover(): Promise<void> {
     for (const { peer, voucher, atMs } of await this.#log.read()) {
+      const nowMs = Math.min(atMs, this.#ports.clock.now()) // the clock was ahead: a date to come would never be old
       const channel = this.#channels.get(channelKey(voucher.terms)) ?? openChannel(voucher.terms, peer, 0n)
-      const booked = this.#put(
-        recovered(step(channel, { type: 'voucher', voucher: withoutGrant(voucher), nowMs: atMs })),
-      )
+      const booked = this.#put(recovered(step(channel, { type: 'voucher', voucher: withoutGrant(voucher), nowMs })))
       if (!voucher.grant) continue
       const line = this.#granted(booked, this.#lineOf(booked, voucher.grant.consumer), voucher.grant)
       if (line) this.#putLine(booked, { ...line, owedNano: line.grant?.amountNano ?? 0n })

@@ -45,6 +45,16 @@ describe('a voucher', () => {
     expect(events).toEqual([{ type: 'voucher-booked', peer: payer.peerId, escrow, amountNano: 10n, owedNano: 0n }])
   })
 
+  test('taken while the clock was ahead ages from the next start on', async () => {
+    const store = new MemoryStore()
+    const [ahead, clock] = [new ManualClock(4_000_000_000_000), new ManualClock()]
+    const first = new Book(payout, { clock: ahead, store, observe: () => undefined })
+    await first.accept(voucherOf(10n), account, payer.peerId)
+    const book = new Book(payout, { clock, store, observe: () => undefined })
+    await book.recover()
+    expect(book.channels().map(({ dueSinceMs }) => dueSinceMs)).toEqual([clock.now()])
+  })
+
   test.each([
     ['of another chain', { globalId: -3 }, 'voucher for global id -3, expected -239'],
     ['of another escrow', { escrow: payout }, `voucher for escrow ${payout}, expected ${escrow}`],
