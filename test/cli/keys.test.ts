@@ -264,7 +264,8 @@ describe('a gateway', () => {
     provides.child.kill('SIGSTOP') // so that the next request is under way for as long as it takes to kill its node
     const asking = first.ask(secret, '/chat/completions', question).catch(() => 'cut')
     const heldNano = async () => ((await (await first.ask(secret, '/key')).json()) as { held_nano: string }).held_nano
-    await expect.poll(heldNano, { timeout: 10_000 }).toBe(`${budgetNano - costNano}`)
+    await first.up.event('request-started', 2) // it is not before what it may cost is on disk
+    expect(await heldNano()).toBe(`${budgetNano - costNano}`)
     await first.up.kill('SIGKILL')
     expect(await asking).toBe('cut')
     provides.child.kill('SIGCONT')
