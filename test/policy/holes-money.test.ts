@@ -7,9 +7,11 @@ import { Tabs } from '../../node/consumer/tab.ts'
 import type { InferenceRequest, InferenceResult } from '../../node/inference.ts'
 import type { EscrowState, Generation } from '../../node/ports.ts'
 import { Accounts } from '../../node/provider/accounts.ts'
+import { coveredNano } from '../../node/settlement/channel.ts'
 import { MeshError } from '../../protocol/errors.ts'
 import { decodeConsumerFrame, encodeFrame } from '../../protocol/frames.ts'
-import { type Address, inferProtocol } from '../../protocol/ids.ts'
+import { decodeFromHub, encodeHubFrame } from '../../protocol/hub.ts'
+import { type Address, hubProtocol, inferProtocol } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
 import { costNano, type Price, type Usage } from '../../protocol/money.ts'
 import { signVoucher, type Voucher } from '../../protocol/voucher.ts'
@@ -205,4 +207,37 @@ test('an escrow that cannot be read keeps no other from being settled', async ()
   expect(mesh.chain.settledOf(silent, payout)).toBe(0n)
   expect(mesh.chain.settledOf(other, payout)).toBe(7n)
   expect(provider.events).toContainEqual(expect.objectContaining({ type: 'fault', where: 'collector' }))
+})
+
+test('a voucher of a hub that is settled before its provider has seen it shuts no other consumer out', async () => {
+  const mesh = new MemoryMesh()
+  const [hubEscrow, hubPayout] = [addressOfNumber(0x42), addressOfNumber(0x41)]
+  mesh.escrow(9, { address: hubEscrow })
+  const hub = await mesh.start({ number: 9, roles: { hub: { escrow: hubEscrow, payout: hubPayout } } })
+  const provider = await mesh.start({ number: 2, roles: { provider: { payout } }, engine: countingEngine() })
+  const consumer = await mesh.start({
+    number: 1,
+    roles: { consumer: { escrow: mesh.escrow(1) } },
+    config: { consumer: { hub: hub.identity.peerId } },
+  })
+  await mesh.clock.finish(ask(consumer))
+  const other = identityOf(7)
+  const escrow = mesh.escrow(7, { address: addressOfNumber(0x57) })
+  const stream = await mesh.networkOf(other).open(hub.identity.peerId, hubProtocol)
+  const terms = { globalId: -239, escrow, epoch: 0, payee: hubPayout, amountNano: 2_000n }
+  const voucher = signVoucher(terms, other.sign)
+  await stream.send(encodeHubFrame({ type: 'hello', escrow, best: undefined }))
+  await stream.send(encodeHubFrame({ type: 'want', payee: payout, creditNano: 1_000n, voucher, held: undefined }))
+  for await (const bytes of stream.frames) {
+    const frame = decodeFromHub(bytes)
+    if (frame.type !== 'granted') continue
+    await mesh.chain.postSettle(hubEscrow, [frame.voucher])
+    break
+  }
+  await mesh.clock.advance(60_000)
+  const { costNano: nano } = await mesh.clock.finish(ask(consumer))
+  expect(nano).toBeGreaterThan(0n)
+  const [channel] = provider.node.channels()
+  expect(channel?.escrow).toBe(hubEscrow)
+  expect(channel && coveredNano(channel)).toBe(2n * nano + 1_000n)
 })
