@@ -22,7 +22,12 @@ export const failures = {
   'bad-request': { wire: 2, http: 400, remedy: 'never', advice: 'correct the request' },
   'unknown-model': { wire: 3, http: 404, remedy: 'elsewhere', advice: 'GET /v1/models lists what the mesh serves now' },
   'context-exceeded': { wire: 4, http: 400, remedy: 'never', advice: 'shorten the prompt or lower max_tokens' },
-  unsupported: { wire: 5, http: 400, remedy: 'elsewhere', advice: 'leave the parameter out' },
+  unsupported: {
+    wire: 5,
+    http: 400,
+    remedy: 'elsewhere',
+    advice: 'leave the parameter out, or give it a supported value',
+  },
   busy: { wire: 6, http: 503, remedy: 'elsewhere', advice: 'every slot and the queue are full; try again shortly' },
   draining: { wire: 7, http: 503, remedy: 'elsewhere', advice: 'the provider takes nothing new now' },
   'price-changed': { wire: 8, http: 409, remedy: 'elsewhere', advice: 'ask for the current advert and decide again' },
@@ -51,7 +56,7 @@ export const failures = {
     remedy: 'never',
     advice: 'use the address the gateway printed, and a key that may do this',
   },
-  'not-found': { wire: 24, http: 404, remedy: 'never', advice: 'see the README for the endpoints' },
+  'not-found': { wire: 24, http: 404, remedy: 'never', advice: 'check the name or id' },
   'too-large': { wire: 25, http: 413, remedy: 'never', advice: 'send a smaller body' },
   'rate-limited': { wire: 26, http: 429, remedy: 'later', advice: 'slow down' },
 } as const satisfies Record<string, Failure>
