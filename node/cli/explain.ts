@@ -13,7 +13,10 @@ import { printJson } from './terminal.ts'
 export async function run(flags: Record<string, unknown>, [id = 'last']: readonly string[]): Promise<void> {
   const { home, isJson, terminal } = invocationOf(flags)
   const gateway = runningNode(home)?.gateway
-  if (!gateway) throw new MeshError('unreachable', `no gateway runs for home ${home}; start one with \`silkmesh up\``)
+  if (!gateway) {
+    const next = 'is --home right? `silkmesh up` starts one, which knows the requests that it served'
+    throw new MeshError('unreachable', `no gateway runs for home ${home}`, { next })
+  }
   const request = await requestView(gateway, id, untilStopped(false)).catch((error: unknown) => {
     const { code, message } = asMeshError(error, 'internal')
     throw code === 'not-found' ? new MeshError('bad-request', message, { cause: error }) : error // the gateway is right

@@ -84,6 +84,7 @@ const answerMs = 3_000
 /** What is spent is in the store, which a running node holds: that one is asked, by its gateway. */
 async function look({ folder, home, invocation }: Parts): Promise<readonly KeyView[]> {
   const keys = folder.list()
+  if (keys.length === 0) return []
   const gateway = runningNode(invocation.home)?.gateway
   if (gateway) {
     try {

@@ -47,7 +47,8 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
   } else if (flags['csv'] !== '-') {
     if (identities.length === 0) terminal.ok('ledger', 'nothing was earned or spent yet')
     for (const each of identities) show(invocation, each)
-    if (flags['csv'] === undefined) for (const line of lines.slice(-linesShown)) terminal.line(lineText(line))
+    if (csvPath !== undefined) terminal.ok('csv', `${counted(lines.length, 'line')} in ${csvPath}`)
+    else for (const line of lines.slice(-linesShown)) terminal.line(lineText(line))
     if (unseen > 0) {
       terminal.warn(
         'not compared',

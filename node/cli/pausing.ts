@@ -4,6 +4,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MeshError } from '../../protocol/errors.ts'
 import type { Serving } from '../node.ts'
+import { reasonOf } from './private-files.ts'
 
 /** A look is one read of a small file. */
 const lookMs = 250
@@ -18,8 +19,9 @@ export function orderPause(home: string, isPaused: boolean): void {
       renameSync(scratch, path)
     } else rmSync(path, { force: true })
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new MeshError('bad-request', `${path} cannot be written (${reason}); is --home right?`, { cause: error })
+    throw new MeshError('bad-request', `${path} cannot be written (${reasonOf(error)}); is --home right?`, {
+      cause: error,
+    })
   }
 }
 

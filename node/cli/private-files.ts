@@ -109,6 +109,8 @@ export function syncFolder(path: string): void {
   }
 }
 
+/** In words: `ENOENT: no such file or directory, open 'x'` → `no such file or directory`. */
 export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  const message = error instanceof Error ? error.message : String(error)
+  return /^E[A-Z]+: ([^,]+)/.exec(message)?.[1] ?? message
 }

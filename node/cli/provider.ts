@@ -1,5 +1,6 @@
 // `silkmesh provider`: pause the provider that runs for a home, let it go on, ask how it is.
 
+import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { counted } from '../../protocol/counted.ts'
 import { MeshError } from '../../protocol/errors.ts'
@@ -14,6 +15,7 @@ const pollMs = 100
 
 export async function run(verb: string, flags: Record<string, unknown>): Promise<void> {
   const { home, isJson, terminal } = invocationOf(flags)
+  if (!existsSync(home)) throw new MeshError('bad-request', `there is no home at ${home}; is --home right?`)
   const roles = liveNode(home)?.roles
   const isOther = roles !== undefined && !roles.includes('provider')
   if (isOther && verb !== 'status') {

@@ -3,6 +3,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { orderPause } from '../../node/cli/pausing.ts'
 import { forgetRunning, noteRunning } from '../../node/cli/running.ts'
 import { countingEngine } from '../policy/memory-mesh.ts'
 import { startTestUpstream, type TestUpstream } from '../ports/engine.upstream.ts'
@@ -66,7 +67,9 @@ describe('silkmesh provider', () => {
 
   it('says where nothing can be written, and what it expects', async () => {
     const ended = await silkmesh(['provider', 'pause', '--home', join(freshHome(), 'nobody')])
-    expectRefusal(ended, 2, 'provider.json cannot be written', 'is --home right?')
+    expectRefusal(ended, 2, 'there is no home at ', 'is --home right?')
+    const file = join(freshHome({ file: '' }), 'file')
+    expect(() => orderPause(file, true)).toThrow('provider.json cannot be written (not a directory); is --home right?')
     expectRefusal(await silkmesh(['provider', 'halt']), 2, "unknown command 'halt'", '`silkmesh provider --help`')
   })
 
