@@ -149,19 +149,23 @@ globalThis.charts = (() => {
     return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds)}` : `${minutes}:${two(seconds)}`
   }
 
-  function duration(ms) {
-    if (ms < 1) return `${+ms.toPrecision(2)} ms`
-    if (ms < second) return `${+ms.toPrecision(3)} ms`
-    if (ms < 2 * minute) return `${+(ms / second).toPrecision(3)} s`
-    if (ms < 2 * hour) return `${+(ms / minute).toPrecision(3)} min`
-    return `${+(ms / hour).toPrecision(3)} h`
+  /** Plot hands an index to what formats its ticks: these two take a value alone. */
+  const duration = (ms) => durationTo(ms, 3)
+  const number = (value) => numberTo(value, 3)
+
+  function durationTo(ms, digits) {
+    if (ms < 1) return `${+ms.toPrecision(digits - 1)} ms`
+    if (ms < second) return `${+ms.toPrecision(digits)} ms`
+    if (ms < 2 * minute) return `${+(ms / second).toPrecision(digits)} s`
+    if (ms < 2 * hour) return `${+(ms / minute).toPrecision(digits)} min`
+    return `${+(ms / hour).toPrecision(digits)} h`
   }
 
-  const number = (value) => {
+  function numberTo(value, digits) {
     const size = Math.abs(value)
-    if (size >= 1e6) return d3.format('.3s')(value).replace('G', ' bn').replace('M', ' M')
+    if (size >= 1e6) return d3.format(`.${digits}s`)(value).replace('G', ' bn').replace('M', ' M')
     if (size >= 1000) return d3.format(',.0f')(value).replaceAll(',', '\u2009')
-    return size !== 0 && size < 1e-4 ? value.toExponential(1) : String(+value.toPrecision(3))
+    return size !== 0 && size < 1e-4 ? value.toExponential(digits - 2) : String(+value.toPrecision(digits))
   }
 
   /** Of a logarithmic axis of milliseconds: whole decades, with more between where the span is short. */
@@ -189,7 +193,9 @@ globalThis.charts = (() => {
     bandMarks,
     at,
     duration,
+    durationTo,
     number,
+    numberTo,
     grid,
     tipOptions,
     isNarrow,

@@ -1,7 +1,7 @@
 // The plots of a sweep: one a metric, against the first parameter, coloured by the others. Runs in a browser, inlined.
 
 ;(() => {
-  const { d3, Plot, data, colours, draw, plot, legend, duration, number, grid, tipOptions, isNarrow } =
+  const { d3, Plot, data, colours, draw, plot, legend, durationTo, number, numberTo, grid, tipOptions, isNarrow } =
     globalThis.charts
   const { parameters, points, metrics } = data
   const isScale = points.every(([value]) => typeof value === 'number')
@@ -18,14 +18,25 @@
 
   const formats = {
     share: (value) => `${+(value * 100).toFixed(3)} %`,
-    ms: duration,
-    'nano/Mtoken': (value) => number(value / 1e9),
+    ms: durationTo,
+    'nano/Mtoken': (value, digits) => numberTo(value / 1e9, digits),
   }
   const units = { share: '', ms: '', 'nano/Mtoken': 'GRAM a million tokens', count: '', ratio: '' }
 
+  /** What is the same everywhere stands in the middle; elsewhere no two ticks read alike. */
+  function axisOf(rows, format) {
+    const [low, high] = d3.extent(rows.flatMap((row) => [row.low, row.high, ...row.values]))
+    const isFlat = high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high))
+    const margin = 0.1 * Math.abs(low) || 1
+    const domain = isFlat ? [low - margin, high + margin] : d3.nice(low, high, 4)
+    const ticks = isFlat ? [low] : d3.ticks(...domain, 4)
+    const digits = [3, 4, 5].find((few) => new Set(ticks.map((tick) => format(tick, few))).size === ticks.length) ?? 6
+    return { domain, ticks, tickFormat: (tick) => format(tick, digits), label: null }
+  }
+
   for (const { name, unit, points: of } of metrics) {
     draw(name, (width) => {
-      const format = formats[unit] ?? number
+      const format = formats[unit] ?? numberTo
       const rows = of.flatMap((figures, index) => {
         if (!figures) return []
         const [mean, low, high, ...values] = figures
@@ -41,6 +52,7 @@
         ? { type: isLog ? 'log' : 'linear', ticks: xs.length <= 8 ? xs : 6, tickFormat: number, inset: 18 }
         : { type: 'point', domain: xs, padding: 0.5 }
       const label = parameters[0] ?? ''
+      const y = axisOf(rows, format)
       // keys that lie on each other are moved apart a little
       const shift = (index) => (keys.length > 1 && keys.length < 8 ? (index - (keys.length - 1) / 2) * 5 : 0)
       const marks = keys.flatMap((key, index) => {
@@ -66,9 +78,9 @@
         marginBottom: 38,
         marginLeft: 62,
         x: { ...x, label, labelAnchor: 'center', labelArrow: 'none' },
-        y: { nice: true, ticks: 4, tickFormat: format, label: null },
+        y,
         marks: [
-          Plot.gridY({ ...grid, ticks: 4 }),
+          Plot.gridY(y.ticks, grid),
           Plot.text([units[unit] ?? unit], { frameAnchor: 'top-left', dx: -58, dy: -19, fill: 'var(--soft)' }),
           ...marks,
           Plot.tip(
@@ -77,7 +89,7 @@
               x: 'x',
               y: 'mean',
               title: (row) =>
-                `${label} ${row.x}${row.key === '' ? '' : `, ${row.key}`}\n${format(row.mean)}\n95 %: ${format(row.low)} to ${format(row.high)}\n${row.values.length} seeds`,
+                `${label} ${row.x}${row.key === '' ? '' : `, ${row.key}`}\n${format(row.mean, 4)}\n95 %: ${format(row.low, 4)} to ${format(row.high, 4)}\n${row.values.length} seeds`,
               ...tipOptions,
             }),
           ),

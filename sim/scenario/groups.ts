@@ -1,9 +1,10 @@
 // Groups of peers, read from their part of a scenario and checked against the rest of it.
 
 import { existsSync, readdirSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { Overrides } from '../../node/config.ts'
 import { loadProfile } from '../model/engine/profile.ts'
+import { readTrace } from '../trace.ts'
 import { nearest, type Path, type Report, shown } from './problem.ts'
 import type { RawChurn, RawEngine, RawGroup, RawPrice, RawScenario, RawSizes, RawWorkload } from './raw.ts'
 import type {
@@ -280,10 +281,13 @@ function arrivalsOf(raw: RawWorkload, path: Path, { file, raw: scenario, report 
   if (raw.every !== undefined) return { process: 'paced', everyMs: above0('every', durationMsOf(raw.every)) }
   if (raw.trace !== undefined) {
     const trace = isBuiltInTrace(raw.trace) ? raw.trace : resolve(dirname(file), raw.trace)
-    if (!isBuiltInTrace(raw.trace) && !existsSync(trace)) {
-      const known = Object.keys(traces)
-      const expected = `${known.join(', ')}, or a CSV beside the scenario`
-      report({ path: [...path, 'trace'], what: `is ${shown(raw.trace)}`, expected, hint: nearest(raw.trace, known) })
+    if (!isBuiltInTrace(raw.trace)) {
+      const hint = traceProblem(trace)
+      const expected = `${Object.keys(traces).join(', ')}, or a CSV beside the scenario`
+      if (hint !== undefined) {
+        report({ path: [...path, 'trace'], what: `is ${shown(raw.trace)}`, expected, hint })
+        return { process: 'explicit', atMs: [] }
+      }
     }
     return { process: 'trace', trace, scale: raw.scale }
   }
@@ -295,6 +299,19 @@ function arrivalsOf(raw: RawWorkload, path: Path, { file, raw: scenario, report 
     report({ path: [...path, 'at', at], what: `is ${shown(raw.at?.[at])}`, expected })
   }
   return { process: 'explicit', atMs }
+}
+
+/** Why a file is no trace. */
+function traceProblem(path: string): string | undefined {
+  const known = nearest(basename(path), Object.keys(traces))
+  if (!existsSync(path)) return known ?? `${path} is not there`
+  try {
+    readTrace(path)
+    return undefined
+  } catch (error) {
+    if (error instanceof RangeError) return error.message
+    throw error
+  }
 }
 
 function sizesOf(raw: RawSizes, path: Path, report: Report): Sizes {

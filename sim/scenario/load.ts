@@ -54,6 +54,11 @@ export function loadScenario(file: string, { seed }: { readonly seed?: string | 
     throw scenarioError(file, [problem], () => at(broken.pos[0]))
   }
   const source: unknown = withBrackets(document.toJS({ maxAliasCount: 100 }))
+  if (source === null) {
+    throw scenarioError(file, [{ path: [], what: 'is empty', expected: 'a scenario; sim/scenarios/ holds some' }], () =>
+      at(0),
+    )
+  }
   const locate = (problem: Problem): Position | undefined => {
     const offset = offsetOf(document, problem)
     return offset === undefined ? undefined : at(offset)

@@ -124,6 +124,21 @@ describe('what a scenario may not mean is a warning with its place:', () => {
     expect(doubts(traced)[0]).toMatch(/^6:50: population\[1\]\.workload\.trace is "long\.csv", up to 400 tokens/)
   })
 
+  test('a trace that is none is blamed on the line that names it', () => {
+    const csv = join(folder, 'wrong.csv')
+    writeFileSync(csv, 'TIMESTAMP,ContextTokens,GeneratedTokens\n2026-01-01 00:00:00,many,200\n')
+    const traced = (name: string) =>
+      complaints(`${head}population:\n${provider}  - {role: consumer, count: 3, workload: {trace: ${name}}}\n`)
+    expect(traced('wrong.csv')).toEqual([
+      expect.stringMatching(
+        /^6:50: .*trace is "wrong\.csv", .*wrong\.csv:2: ContextTokens is "many", expected a whole/,
+      ),
+    ])
+    expect(traced('absent.csv')).toEqual([
+      expect.stringMatching(/^6:50: .*trace is "absent\.csv", expected .*absent\.csv is not there$/),
+    ])
+  })
+
   test('prompts none of which fits are an error', () => {
     expect(complaints(asking('prompt: 600, completion: 8'))).toEqual([
       expect.stringMatching(/^6:62: population\[1\]\.workload\.prompt is 600, expected prompts of at most 511 tokens/),
@@ -411,6 +426,10 @@ describe('a mistake is told with line, column, value, expectation and hint:', ()
 
   test('text that is no YAML', () => {
     expect(complaints('schema: a\n  b: [\n')[0]).toMatch(/^\d+:\d+: the file is no YAML here \(.+\), expected YAML$/)
+  })
+
+  test('a file with nothing in it', () => {
+    expect(complaints('# soon\n')).toEqual([expect.stringMatching(/^1:1: the file is empty, expected a scenario; /)])
   })
 
   test('a file that is not there', () => {
