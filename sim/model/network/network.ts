@@ -8,20 +8,21 @@ import type { Scheduler } from '../../kernel.ts'
 import type { Life } from '../../life.ts'
 import type { AdversaryKind, NetworkPlan, Place } from '../../plan.ts'
 import type { SeededRandom } from '../../random.ts'
+import { Bootstrap } from './bootstrap.ts'
 import { Connection, type Side } from './connection.ts'
 import { Kademlia } from './dht/kademlia.ts'
 import { type DhtBehaviour, type DhtSettings, dhtDefaults } from './dht/settings.ts'
 import { Dialler } from './dialler.ts'
 import { type Dialled, Endpoint, type Fabric, recordOf, Waiter } from './endpoint.ts'
 import { figuresOf } from './figures.ts'
-import { PlainWire } from './gossip/plain-wire.ts'
-import { type GossipSettings, type GossipWire, gossipDefaults } from './gossip/settings.ts'
+import { lineWire } from './gossip/line-wire.ts'
+import { type GossipSettings, gossipDefaults } from './gossip/settings.ts'
 import { GossipSwarm } from './gossip/swarm.ts'
 import { type Ground, Tally } from './ground.ts'
-import { Line } from './line.ts'
 import { Machine } from './machine.ts'
 import { type Degrade, type Partition, Paths } from './paths.ts'
-import { controlBytes, frameOverheadBytes, jittered, type NetworkSettings, networkDefaults } from './settings.ts'
+import { Reach } from './reach.ts'
+import { controlBytes, frameOverheadBytes, type NetworkSettings, networkDefaults } from './settings.ts'
 
 export interface ModelNetworkOptions {
   readonly scheduler: Scheduler
@@ -55,6 +56,7 @@ export class ModelNetwork implements Fabric {
   readonly #plan: NetworkPlan
   readonly #random: SeededRandom
   readonly #dialler: Dialler
+  readonly #bootstrap: Bootstrap
   readonly #machines: Machine[] = []
   readonly #endpoints: (Endpoint | undefined)[] = []
   /** The first that anybody can dial: where the others begin. */
@@ -69,8 +71,6 @@ export class ModelNetwork implements Fabric {
   /** Those a machine's last life held when the power went: the other sides may still hold them. */
   readonly #orphans = new Map<Machine, Connection[]>()
   readonly #stalled = new Set<Connection>()
-  readonly #classes = new Map<string, boolean>()
-  #classesVersion = -1
 
   constructor({ costs, dht, gossip, plan, random, scheduler, settings }: ModelNetworkOptions) {
     const chance = random.fork('packets')
@@ -90,10 +90,16 @@ export class ModelNetwork implements Fabric {
       random,
       settings: this.dhtSettings,
     })
+    const reach = new Reach(this.ground.paths, this.#machines)
     const validationMs = costs?.gossipDeliveryMs ?? gossipDefaults.validationMs
     this.gossip = new GossipSwarm({
       scheduler,
-      wire: this.#gossipWire(),
+      wire: lineWire({
+        ground: this.ground,
+        machines: this.#machines,
+        canReach: (from, to) => reach.canReach(from, to),
+        inside: (site, act) => this.#endpoints[site]?.act(act),
+      }),
       random: random.fork('gossip'),
       settings: { ...gossipDefaults, validationMs, ...gossip },
     })
@@ -103,6 +109,14 @@ export class ModelNetwork implements Fabric {
       relayOf: (machine) => this.relayOf(machine),
       endpointOf: (machine) => this.#endpoints[machine.spot.index],
       connect: (from, to, relay) => this.#connect(from, to, relay),
+    })
+    this.#bootstrap = new Bootstrap({
+      ground: this.ground,
+      first: this.#first,
+      machineOf: (peer) => this.#byPeer.get(peer),
+      dial: (from, to, done) => this.dial(from, to, done),
+      relayOf: (machine) => this.relayOf(machine),
+      hasRelays: plan.relay,
     })
   }
 
@@ -120,7 +134,7 @@ export class ModelNetwork implements Fabric {
     this.dht.join(index, { isServer: machine.dhtServer, behaviour: behaviourOf(peer) })
     this.gossip.join(index)
     this.dht.whenRouted(index, () => this.dht.refresh(index))
-    this.#bootstrap(endpoint, peer.bootstrap)
+    this.#bootstrap.begin(endpoint, peer.bootstrap)
     return endpoint
   }
 
@@ -257,66 +271,6 @@ export class ModelNetwork implements Fabric {
         if (!connection.isCut) connection.drop(side)
       })
     }
-  }
-
-  #bootstrap(endpoint: Endpoint, given: readonly PeerId[] | undefined): void {
-    const kept = new Set<Machine>()
-    const look = (): void => {
-      if (endpoint.isOver) return
-      const first = given ? given.map((peer) => this.#byPeer.get(peer)) : this.#first
-      for (const machine of first) {
-        if (!machine || machine === endpoint.machine || kept.has(machine)) continue
-        kept.add(machine)
-        endpoint.note(machine.spot.index)
-        this.#keepConnected(endpoint, machine, this.ground.settings.bootstrapRetryMs)
-      }
-      // the very first have nobody to dial yet
-      if (kept.size === 0) this.#later(this.ground.settings.bootstrapRetryMs, endpoint, look)
-    }
-    this.#later(0, endpoint, look)
-    if (endpoint.machine.spot.place.nat !== 'open') this.#later(0, endpoint, () => this.#reserve(endpoint))
-  }
-
-  /** Who cannot be dialled holds a connection to a relay, and looks for another when that one goes. */
-  #reserve(endpoint: Endpoint): void {
-    if (endpoint.isOver) return
-    const relay = this.relayOf(endpoint.machine)
-    const again = (): void =>
-      this.#later(this.ground.settings.bootstrapRetryMs, endpoint, () => this.#reserve(endpoint))
-    if (!relay) {
-      if (this.#plan.relay) again()
-      return
-    }
-    this.#connected(endpoint, relay, (connection) => {
-      if (connection) connection.watch(connection.sideOf(endpoint), new Waiter(again))
-      else again()
-    })
-  }
-
-  #connected(endpoint: Endpoint, machine: Machine, done: (connection: Connection | undefined) => void): void {
-    const open = endpoint.connectionTo(machine)
-    if (open) done(open)
-    else {
-      this.dial(endpoint, machine, ({ connection }) => {
-        if (!endpoint.isOver) done(connection)
-      })
-    }
-  }
-
-  #keepConnected(endpoint: Endpoint, machine: Machine, retryMs: number): void {
-    if (endpoint.isOver) return
-    const { bootstrapRetryMs, bootstrapRetryMsMax } = this.ground.settings
-    const again = (ms: number): void => this.#later(ms, endpoint, () => this.#keepConnected(endpoint, machine, ms))
-    this.#connected(endpoint, machine, (connection) => {
-      if (!connection) again(Math.min(bootstrapRetryMsMax, 2 * retryMs))
-      else connection.watch(connection.sideOf(endpoint), new Waiter(() => again(bootstrapRetryMs)))
-    })
-  }
-
-  #later(ms: number, endpoint: Endpoint, act: () => void): void {
-    const { scheduler } = this.ground
-    const waitMs = ms === 0 ? 0 : jittered(ms, endpoint.random())
-    scheduler.at(scheduler.now() + waitMs, () => endpoint.act(act))
   }
 
   // connections
@@ -457,89 +411,10 @@ export class ModelNetwork implements Fabric {
       })
     }
   }
-
-  #gossipWire(): GossipWire {
-    const { draw, paths, scheduler, tally } = this.ground
-    // what gossip's connections have seen of TCP: their windows only, as order among messages does not matter
-    const lines = new Map<number, Line>()
-    const small = new Line()
-    const lineOf = (from: number, to: number): Line => {
-      const key = from * lineStride + to
-      const line = lines.get(key) ?? new Line()
-      lines.set(key, line)
-      return line
-    }
-    return {
-      carry: (from, to, bytes) => {
-        const a = this.#machines[from]
-        const b = this.#machines[to]
-        if (!a || !b || b.state !== 'up' || paths.isCut(a.spot, b.spot)) return Number.POSITIVE_INFINITY
-        tally.messages += 1
-        tally.bytes += bytes
-        const nowMs = scheduler.now()
-        const latencyMs = paths.drawMs(a.spot, b.spot, draw())
-        const loss = paths.lossOf(a.spot, b.spot)
-        const sending = { nowMs, bytes, latencyMs, loss, windowMax: Number.POSITIVE_INFINITY, draw }
-        small.lastArrivalMs = 0
-        const line = bytes > smallBytes ? lineOf(from, to) : small
-        const atMs = line.send(sending, a.access.up)
-        const { down } = b.access
-        return down.pass(nowMs, Math.max(nowMs, atMs - bytes / down.bytesPerMs), bytes)
-      },
-      oneWayMs: (from, to) => {
-        const a = this.#machines[from]
-        const b = this.#machines[to]
-        return a && b ? paths.oneWayMs(a.spot, b.spot) : 0
-      },
-      canReach: (from, to) => this.#canReach(from, to),
-      inside: (site, act) => this.#endpoints[site]?.act(act),
-      rehearsal: (sites, nowMs) => {
-        const spots = sites.flatMap((site) => this.#machines[site]?.spot ?? [])
-        return new PlainWire({
-          sites: spots.map(({ place }) => place),
-          nowMs,
-          oneWayMs: (from, to) => {
-            const a = spots[from]
-            const b = spots[to]
-            return a && b ? paths.oneWayMs(a, b) : 0
-          },
-        })
-      },
-    }
-  }
-
-  /** Over whatever peers are left: partitions cut classes of machines from each other, and ways lead round. */
-  #canReach(from: number, to: number): boolean {
-    const { paths } = this.ground
-    const a = this.#machines[from]
-    const b = this.#machines[to]
-    if (!a || !b) return false
-    if (paths.isWhole) return true
-    if (this.#classesVersion !== paths.version) {
-      this.#classes.clear()
-      this.#classesVersion = paths.version
-    }
-    const key = `${paths.classOf(a.spot)} ${paths.classOf(b.spot)}`
-    const known = this.#classes.get(key)
-    if (known !== undefined) return known
-    const members = new Map(this.#machines.map((machine) => [paths.classOf(machine.spot), machine.spot]))
-    const reached = new Set([paths.classOf(a.spot)])
-    for (const name of reached) {
-      const spot = members.get(name)
-      for (const [other, there] of members) if (spot && !paths.isCut(spot, there)) reached.add(other)
-    }
-    const isReached = reached.has(paths.classOf(b.spot))
-    this.#classes.set(key, isReached)
-    return isReached
-  }
 }
 
 /** kad-dht waits so long for an answer. */
 const answerMs = 10_000
-
-/** Fits TCP's first window: no need to remember it. */
-const smallBytes = 14_000
-const lineStride = 2 ** 24
 
 /** 2^24 key pairs are some minutes of one machine. */
 const groundBits = 24
