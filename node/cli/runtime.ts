@@ -4,7 +4,7 @@ import { MeshError } from '../../protocol/errors.ts'
 import { parsePeerId } from '../../protocol/ids.ts'
 import { parseOwnAddress, parsePeerAddress } from '../adapters/libp2p/addresses.ts'
 import { identityFrom } from '../adapters/libp2p/identity.ts'
-import { type Libp2pNetwork, startLibp2p } from '../adapters/libp2p/network.ts'
+import { type Libp2pEvent, type Libp2pNetwork, startLibp2p } from '../adapters/libp2p/network.ts'
 import { type Libp2pSettings, libp2pDefaults } from '../adapters/libp2p/options.ts'
 import { systemClock, systemRandom } from '../adapters/system.ts'
 import { fanOut, humanLog, jsonLog, prometheus } from '../adapters/telemetry.ts'
@@ -81,7 +81,7 @@ export async function startRuntime({
     const starting = startEngine?.(AbortSignal.any([signal, failed.signal]))
     closing.push(() => starting?.then((started) => started.stop()).catch(() => undefined))
     const [wanted, engine] = await Promise.all([roles({ home, identity, chain }), starting])
-    const network = await startNetwork(config, home.identitySeed)
+    const network = await startNetwork(config, home.identitySeed, observe)
     closing.push(() => network.stop())
     terminal.ok('identity', identity.peerId)
     if (!home.isSealed) observe({ type: 'keys-not-sealed', path })
@@ -125,10 +125,16 @@ export async function startRuntime({
   }
 }
 
-export function startNetwork(config: Config, seed: Uint8Array): Promise<Libp2pNetwork> {
+/** Who joins by an address that does not answer would otherwise look like one whom nobody wants. */
+export function startNetwork(config: Config, seed: Uint8Array, observe?: Observe): Promise<Libp2pNetwork> {
   const { dhtServer, ...network } = config.network
+  const onEvent = (event: Libp2pEvent): void => {
+    if (event.type !== 'bootstrap-failed') return
+    const message = `${event.message}; tried again in ${Math.ceil(event.retryInMs / 1_000)} s`
+    observe?.({ type: 'fault', where: 'bootstrap', code: 'unreachable', message })
+  }
   const streams = streamsOf(config)
-  return startLibp2p({ ...network, ...streams, seed, dhtMode: dhtServer ? 'server' : 'client' })
+  return startLibp2p({ ...network, ...streams, seed, dhtMode: dhtServer ? 'server' : 'client', onEvent })
 }
 
 /** One payer may open a few more streams than its requests that are admitted: who asks for too much is told so. */

@@ -56,6 +56,13 @@ describe('silkmesh provider', () => {
     expect(await second.kill('SIGTERM')).toMatchObject({ code: 0, stderr: '' })
   })
 
+  it('says that nobody answers where it was told to join', async () => {
+    const nobody = '/ip4/127.0.0.1/tcp/1/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
+    const node = joining(freshHome(), '--bootstrap', nobody)
+    expect(await node.event('fault')).toMatchObject({ where: 'bootstrap', code: 'unreachable' })
+    await node.kill('SIGTERM')
+  })
+
   it('is refused where another kind of node runs, and nothing is noted', async () => {
     const home = freshHome()
     noteRunning(home, { addresses: [], roles: ['consumer'] })
