@@ -494,7 +494,10 @@ export class Answer {
     const { model } = this.#request
     const served = new Set(this.#parts.directory.adverts().flatMap(({ offers }) => offers.map(({ name }) => name)))
     if (served.size === 0)
-      return new MeshError('no-provider', `no provider of "${model}" was found: this peer knows none at all; does its bootstrap peer answer?`)
+      return new MeshError(
+        'no-provider',
+        `no provider of "${model}" was found: this peer knows none at all; does its bootstrap peer answer?`,
+      )
     const names = [...served].sort().slice(0, 10).join(', ')
     return new MeshError('unknown-model', `no provider serves "${model}" now; the mesh serves ${names}`)
   }
