@@ -86,6 +86,9 @@ export async function startRuntime({
     terminal.ok('identity', identity.peerId)
     if (!home.isSealed) observe({ type: 'keys-not-sealed', path })
     for (const address of network.addresses()) terminal.ok('listening', address)
+    if (config.network.bootstrap.length === 0 && !config.network.mdns) {
+      terminal.line('No peer to start from: others find this node by the address above; --bootstrap joins a mesh.')
+    }
     const ports = {
       clock: systemClock,
       random: systemRandom,

@@ -1,20 +1,22 @@
 // `silkmesh up`: a consumer with its gateway, paying from this home's escrow.
 
-import { MeshError } from '../../protocol/errors.ts'
-import type { Address } from '../../protocol/ids.ts'
+import { asMeshError, MeshError } from '../../protocol/errors.ts'
+import { type Address, parsePeerId } from '../../protocol/ids.ts'
+import { formatPercent } from '../../protocol/money.ts'
 import { systemClock } from '../adapters/system.ts'
 import { loopbackHosts } from '../gateway/access.ts'
 import { Budgets } from '../gateway/budgets.ts'
 import { requestLog } from '../gateway/explain.ts'
 import { createGateway } from '../gateway/http.ts'
 import { assertAllowed, serveGateway } from '../gateway/listen.ts'
+import { askHub } from '../hub/search.ts'
 import { stopped, untilStopped } from './exit.ts'
-import { invocationOf } from './flags.ts'
+import { type Invocation, invocationOf } from './flags.ts'
 import { KeyFolder } from './key-files.ts'
 import { openEscrow } from './open-escrow.ts'
 import { assertFree, isTaken } from './ports.ts'
 import { forgetRunning, liveNode, noteRunning } from './running.ts'
-import { startRuntime } from './runtime.ts'
+import { type Runtime, startRuntime } from './runtime.ts'
 import { printJson } from './terminal.ts'
 import { amountOf } from './words.ts'
 
@@ -71,15 +73,39 @@ export async function run(flags: Record<string, unknown>): Promise<void> {
       const { peerId } = runtime.identity
       printJson({ type: 'ready', role: 'consumer', peerId, escrow, gateway, addresses: runtime.network.addresses() })
     }
+    if (config.consumer.hub !== '') void showHub(invocation, runtime)
     terminal.line('Serving. Ctrl-C lets answers finish, pays what is owed and ends.')
     await stopped(runtime.until)
-    terminal.line('Ending: answers finish, debts are paid…')
+    terminal.line('Ending: answers finish, debts are paid… (Ctrl-C again ends at once)')
     forgetRunning(path)
     await served.stop(config.provider.drainMs)
   } finally {
     await runtime.stop()
   }
 }
+
+/** Says once whether the hub that was named is one, as far as can be seen now: payments find out by themselves. */
+async function showHub({ config, terminal }: Invocation, { network, until }: Runtime): Promise<void> {
+  const ports = { clock: systemClock, network }
+  for (let left = hubAttempts; ; left -= 1) {
+    try {
+      const { feePpm } = await askHub(parsePeerId(config.consumer.hub), config, ports, until)
+      return terminal.ok('hub', `${config.consumer.hub} takes ${formatPercent(feePpm)} of what it grants`)
+    } catch (error) {
+      if (until.aborted) return
+      if (left > 1) await systemClock.sleep(hubRetryMs, until).catch(() => undefined)
+      else
+        return terminal.warn(
+          'hub',
+          `${asMeshError(error).message}; providers are paid directly while it cannot be used`,
+        )
+    }
+  }
+}
+
+/** A node that has just begun may not find it yet. */
+const hubAttempts = 4
+const hubRetryMs = 2_000
 
 /** The port is taken by this home's own gateway: another port would not help. */
 async function assertNone(home: string, host: string, port: number): Promise<void> {

@@ -1,4 +1,4 @@
-// Which hubs there are and what each asks, for a person who chooses one: found in the DHT, then asked one by one.
+// Which hubs there are and what each asks, for the person who names one: found in the DHT, then asked one by one.
 
 import { MeshError } from '../../protocol/errors.ts'
 import { decodeFromHub, encodeHubFrame, type HubTerms } from '../../protocol/hub.ts'
@@ -17,28 +17,32 @@ export interface HubOffer extends Pick<HubTerms, 'escrow' | 'feePpm' | 'incremen
   readonly globalId: number
 }
 
-/** Looks once, and tells of each hub that answered in time. What it says it asks is its word: payment holds it to that. */
+/** What it asks is its word: payment holds it to that. Throws `MeshError` where it is away, no hub, or out of service. */
+export async function askHub(
+  peer: PeerId,
+  config: Config,
+  { clock, network }: Pick<Ports, 'clock' | 'network'>,
+  signal: AbortSignal,
+): Promise<HubOffer> {
+  const terms = (stop: AbortSignal): Promise<HubTerms> => dialogue(network, peer, hubProtocol, stop, termsOn)
+  const what = `asking hub ${peer} for its terms`
+  const { escrow, feePpm, incrementNanoMax, tab } = await within(clock, config.consumer.hubMs, what, terms, signal)
+  return { peer, escrow, feePpm, incrementNanoMax, globalId: tab.globalId }
+}
+
+/** Looks once, and tells of each hub that answered in time. */
 export async function findHubs(
   config: Config,
-  { clock, identity, network }: Pick<Ports, 'clock' | 'identity' | 'network'>,
+  ports: Pick<Ports, 'clock' | 'identity' | 'network'>,
   signal: AbortSignal,
   heard: (offer: HubOffer) => void,
 ): Promise<void> {
+  const { clock, identity, network } = ports
   const asking = new Map<PeerId, Promise<void>>()
-  const ask = async (peer: PeerId): Promise<void> => {
-    const terms = (stop: AbortSignal): Promise<HubTerms> => dialogue(network, peer, hubProtocol, stop, termsOn)
-    const { escrow, feePpm, incrementNanoMax, tab } = await within(
-      clock,
-      config.consumer.hubMs,
-      `asking hub ${peer} for its terms`,
-      terms,
-      signal,
-    )
-    heard({ peer, escrow, feePpm, incrementNanoMax, globalId: tab.globalId })
-  }
   const look = async (stop: AbortSignal): Promise<void> => {
     for await (const peer of network.findProviders(hubKey, stop)) {
-      if (peer !== identity.peerId && !asking.has(peer)) asking.set(peer, ask(peer).catch(ignored))
+      if (peer === identity.peerId || asking.has(peer)) continue
+      asking.set(peer, askHub(peer, config, ports, signal).then(heard).catch(ignored))
       if (asking.size >= lookupMax) break
     }
   }
