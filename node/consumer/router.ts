@@ -45,8 +45,6 @@ export class Router implements Inference {
   readonly #firstTokens = new FirstTokens()
   #ownEscrow: { readonly escrow: OwnEscrow; readonly atMs: number } | undefined
   #reading: Promise<OwnEscrow> | undefined
-  /** The chain did not answer when last asked. */
-  #isSilent = false
   #active = 0
   readonly #stopped = new AbortController()
   #isDraining = false
@@ -175,8 +173,8 @@ export class Router implements Inference {
   }
 
   /**
-   * At most `escrowCheckMs` old, so that a new epoch is noticed; older while the chain does not answer, for which one request
-   * waits a while and the next ones not at all.
+   * As last read, and read anew behind the caller's back once that is `escrowCheckMs` ago: a provider refuses who pays in an
+   * epoch that is over, and then it is asked for as fresh. That waits a while for a chain that does not answer.
    */
   async #readEscrow(isFresh: boolean): Promise<OwnEscrow> {
     const { clock } = this.#ports
@@ -188,13 +186,12 @@ export class Router implements Inference {
     const reading = this.#reading
     if (!known) return reading
     reading.catch(() => undefined) // it may fail when nobody waits any more
-    if (this.#isSilent && !isFresh) return known.escrow
+    if (!isFresh) return known.escrow
     try {
       return await within(clock, patienceMs, 'reading the own escrow', () => reading)
     } catch (error) {
       const { code } = asMeshError(error, 'internal')
       if (code !== 'chain-unavailable' && code !== 'timeout') throw error
-      this.#isSilent = true
       return known.escrow
     }
   }
@@ -202,7 +199,6 @@ export class Router implements Inference {
   async #readNow(): Promise<OwnEscrow> {
     const { chain, clock } = this.#ports
     const { isEscrow, globalId, epoch } = await chain.escrow(this.#escrow)
-    this.#isSilent = false
     if (!isEscrow) throw new MeshError('escrow-unusable', `no escrow runs at ${this.#escrow} on this chain`)
     const escrow = { address: this.#escrow, globalId, epoch }
     this.#ownEscrow = { escrow, atMs: clock.now() }

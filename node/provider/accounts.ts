@@ -22,7 +22,15 @@ export interface AccountLimits {
   readonly silentNanoMax: Nano
 }
 
+export interface KnownAccount {
+  readonly account: Account
+  /** As the chain shows it now, or the reason why it cannot pay. */
+  readonly now: Promise<Account>
+}
+
 const accountsMax = 10_000
+/** Of `escrowCheckMs`: a view in use is renewed before it is too old, so that a running stream does not wait for the chain. */
+const renewedAt = 0.8
 /** Whoever is known does not wait longer for the chain: a stream that pauses is given up by its caller. */
 const patienceMs = 2_000
 /** An address costs nothing: of those that are not known to be escrows so many are read at a time, and so many wait. */
@@ -62,22 +70,44 @@ export class Accounts {
   /** The same for a payment of what was served already: it is welcome while the escrow is closing, too. */
   async payable(address: Address, payer: PeerId | undefined, isFresh = false): Promise<Account> {
     const cached = this.#entries.get(address)
-    const ageMs = cached ? this.#ports.clock.now() - cached.atMs : 0
     const account =
-      cached && !isFresh && ageMs <= this.#limits.escrowCheckMs
-        ? cached.account
-        : cached && !isFresh && ageMs <= this.#trustMs(cached)
-          ? await this.#renewed(address, cached)
-          : await (cached?.account.escrow.isEscrow ? this.#read(address) : this.#readStranger(address))
-    const { escrow } = account
-    if (!escrow.isEscrow) throw new MeshError('escrow-unusable', `no escrow of known code runs at ${address}`)
-    if (payer !== undefined && peerIdOf(escrow.signer) !== payer) {
-      throw new MeshError(
-        'escrow-unusable',
-        `escrow ${address} pays vouchers of ${peerIdOf(escrow.signer)}, not of ${payer}`,
-      )
-    }
+      cached && !isFresh
+        ? await this.#recent(address, cached)
+        : await (cached?.account.escrow.isEscrow ? this.#read(address) : this.#readStranger(address))
+    const reason = foreign(account, payer)
+    if (reason) throw new MeshError('escrow-unusable', reason)
     return account
+  }
+
+  /**
+   * For a request that can be agreed on while the chain is asked: the last view, up to `escrowTrustMs` old, and `now`, the one
+   * that `of` gives. Throws as `of` does where there is no such view; nothing may be computed before `now`.
+   */
+  async known(address: Address, payer: PeerId | undefined): Promise<KnownAccount> {
+    const cached = this.#entries.get(address)
+    const now = this.of(address, payer)
+    now.catch(() => undefined) // the request may be refused before it asks
+    const isGood =
+      cached !== undefined &&
+      this.#ageMs(cached) <= this.#trustMs(cached) &&
+      foreign(cached.account, payer) === undefined &&
+      unusable(cached.account, this.#limits.unlockDelayMsMin) === undefined
+    return { account: isGood ? cached.account : await now, now }
+  }
+
+  async #recent(address: Address, cached: Entry): Promise<Account> {
+    const { escrowCheckMs } = this.#limits
+    const ageMs = this.#ageMs(cached)
+    if (ageMs <= escrowCheckMs) {
+      if (ageMs > renewedAt * escrowCheckMs && !this.#reading.has(address)) this.#read(address).catch(() => undefined)
+      return cached.account
+    }
+    if (ageMs <= this.#trustMs(cached)) return await this.#renewed(address, cached)
+    return await (cached.account.escrow.isEscrow ? this.#read(address) : this.#readStranger(address))
+  }
+
+  #ageMs({ atMs }: Entry): number {
+    return this.#ports.clock.now() - atMs
   }
 
   /** Half the unlock delay at most: what is vouched for meanwhile can still be settled when the chain is back. */
@@ -146,6 +176,13 @@ export class Accounts {
     const account = { escrow, settledNano, coverNano: settledNano + payableNano }
     return keep(this.#entries, address, { account, atMs: clock.now() }, accountsMax).account
   }
+}
+
+function foreign({ escrow }: Account, payer: PeerId | undefined): string | undefined {
+  if (!escrow.isEscrow) return `no escrow of known code runs at ${escrow.address}`
+  const signer = peerIdOf(escrow.signer)
+  if (payer === undefined || signer === payer) return undefined
+  return `escrow ${escrow.address} pays vouchers of ${signer}, not of ${payer}`
 }
 
 function unusable({ escrow }: Account, unlockDelayMsMin: number): string | undefined {

@@ -44,7 +44,9 @@ export interface Running {
 }
 
 interface Admitted {
+  /** As it was known; `now` is what the chain shows, and what anything is computed for. */
   readonly account: Account
+  readonly now: Promise<Account>
   readonly prompt: Prompt
   readonly lease: Lease
 }
@@ -135,8 +137,8 @@ export class Conversation {
       )
     }
     this.#windowNano = windowNano(price, config.provider.creditTokens)
-    const account = await unlessCancelled(accounts.of(address, this.#signer), this.#stop.signal)
-    const { escrow, coverNano } = account
+    const { account, now } = await unlessCancelled(accounts.known(address, this.#signer), this.#stop.signal)
+    const { escrow } = account
     if (best && best.terms.epoch === escrow.epoch) await book.accept(best, account, this.#payer, true)
     this.#listener.bookTo(account)
 
@@ -155,11 +157,13 @@ export class Conversation {
     const prompt = await engine.prepare({ model: modelKey, ...taskOf(this.#open), resumeTokenIds }, this.#stop.signal)
     this.#meter = startMeter(price, prompt.promptTokens, prompt.cachedTokens)
     const neededNano = book.claimNano(account, this.#payer) + meteredNano(this.#meter) + this.#windowNano
-    if (coverNano < neededNano) {
-      if (account.isBounded) throw silent(account, neededNano)
+    // it may have been topped up since it was known
+    const covering = account.coverNano < neededNano ? await unlessCancelled(now, this.#stop.signal) : account
+    if (covering.coverNano < neededNano) {
+      if (covering.isBounded) throw silent(covering, neededNano)
       throw new MeshError(
         'escrow-unusable',
-        `escrow ${escrow.address} can pay this provider ${formatGram(coverNano)} GRAM in all; the request needs cover for ${formatGram(neededNano)}`,
+        `escrow ${escrow.address} can pay this provider ${formatGram(covering.coverNano)} GRAM in all; the request needs cover for ${formatGram(neededNano)}`,
       )
     }
     const lease = await within(
@@ -173,13 +177,13 @@ export class Conversation {
         }),
       this.#stop.signal,
     )
-    return { account, prompt, lease }
+    return { account, now, prompt, lease }
   }
 
-  async #serve({ account, lease, prompt }: Admitted, listening: Promise<void>): Promise<void> {
+  async #serve({ account: known, lease, now, prompt }: Admitted, listening: Promise<void>): Promise<void> {
     const { admission, book, config, payout, ports } = this.#parts
     const { promptTokens, cachedTokens } = prompt
-    const before = book.channel(account, this.#payer)
+    const before = book.channel(known, this.#payer)
     const unpaidBeforeNano = unpaidNano(before) > 0n ? unpaidNano(before) : 0n
     await this.#send({
       type: 'accept',
@@ -187,7 +191,7 @@ export class Conversation {
       promptTokens,
       cachedTokens,
       creditTokens: config.provider.creditTokens,
-      tab: tabOf(account.escrow, payout, before),
+      tab: tabOf(known.escrow, payout, before),
     })
     ports.observe({
       type: 'request-admitted',
@@ -197,6 +201,11 @@ export class Conversation {
       promptTokens,
       active: admission.active,
     })
+    // the chain was asked while the two agreed, and the first voucher is on its way
+    const account = await unlessCancelled(now, this.#stop.signal)
+    assertSameEpoch(known, account)
+    if (!this.#open.isHub) assertOwnPayout(account, book.settling(account), payout)
+    this.#listener.bookTo(account)
     const promptNano = meteredNano(this.#meter)
     // Tokens of this payer's other streams may be in flight: with such the window is allowed, never more. Without, what was
     // unpaid before: the consumer may not know of it yet.
@@ -406,6 +415,15 @@ function assertOwnPayout({ settledNano }: Account, channel: Channel, payout: Add
   throw new MeshError(
     'internal',
     `${payout} was paid ${formatGram(settledNano)} GRAM, ${formatGram(coveredNano(channel))} of it known here: give each provider a payout account of its own`,
+  )
+}
+
+/** What was agreed on in one epoch of an escrow is not paid in the next. */
+function assertSameEpoch({ escrow: known }: Account, { escrow }: Account): void {
+  if (known.globalId === escrow.globalId && known.epoch === escrow.epoch) return
+  throw new MeshError(
+    'escrow-unusable',
+    `escrow ${escrow.address} is in epoch ${escrow.epoch}, the request was agreed on in epoch ${known.epoch}`,
   )
 }
 

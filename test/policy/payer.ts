@@ -21,6 +21,11 @@ export interface Heard {
   readonly frame: ProviderFrame
 }
 
+/** Of the payer of this number; opened with its first request where a test has not done it before. */
+export function payerEscrow(number: number): Address {
+  return `0:${number.toString(16).padStart(64, '0')}` as Address
+}
+
 export class Payer {
   readonly heard: Heard[] = []
   /** All that was ever promised to this provider. */
@@ -51,7 +56,8 @@ export class Payer {
     task: Partial<Open> = {},
     isPaying = true,
   ): Promise<Payer> {
-    const escrow = mesh.escrow(number, { address: `0:${number.toString(16).padStart(64, '0')}` as Address })
+    const escrow = payerEscrow(number)
+    if (!mesh.chain.escrows.has(escrow)) mesh.escrow(number, { address: escrow })
     const stream = await mesh.networkOf(identityOf(number)).open(provider, inferProtocol)
     const payer = new Payer(mesh, number, escrow, stream, isPaying)
     const dear = 10n ** 12n
