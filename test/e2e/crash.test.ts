@@ -92,7 +92,9 @@ it('a provider killed mid-answer: the text goes on elsewhere without a gap, and 
   // far longer than the credit window: however slow this machine, the answer is not over when the kill comes
   const endless = [0, 1, 2].map((tokenId) => ({ tokenId, bias: -100 }))
   const sampling = { temperature: 0, tokensMax: 200, logitBias: endless }
-  const request = { model: 'silkmesh-tiny', messages: [question], sampling }
+  // on a busy machine the dearer one may look so much quicker that it is taken first
+  const preferences = { order: [cheap.peerId, other.peerId] }
+  const request = { model: 'silkmesh-tiny', messages: [question], sampling, preferences }
   const whole = await collect(consumer.node.inference, request)
   expect(whole.result.provider).toBe(cheap.peerId)
 

@@ -21,7 +21,7 @@ const never = new AbortController().signal
 const messages = [{ role: 'user', content: 'What is gossipsub?' }] as const
 const creditTokens = 32
 /** What the consumer waits for below, instead of ten seconds: more than a busy machine lets a provider pause. */
-const betweenDeltasMs = 3_000
+const betweenDeltasMs = 5_000
 
 const place = { region: 'here', nat: 'open', upBitsPerSecond: 1e9, downBitsPerSecond: 1e9 } as const
 const rest = { name: 'rest', group: 'rest', place }

@@ -156,7 +156,7 @@ describe('a mistake in the command is one line and exit code 2:', () => {
       'validate kademlia takes no --lambda, expected --k, --n',
     ],
     ['a command that is none', ['dance'], "unknown command 'dance'"],
-    ['a folder without a run', ['replay', join(tmpdir(), 'nowhere')], 'expected a folder that `sim run` wrote'],
+    ['a folder without a run', ['replay', join(tmpdir(), 'nowhere')], 'expected the folder of a run'],
   ])('%s', async (_what, words, message) => {
     const { code, stderr, stdout } = await sim(...words)
     expect(code).toBe(2)
