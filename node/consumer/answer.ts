@@ -6,31 +6,23 @@ import type { EndReason } from '../../protocol/frames.ts'
 import type { PeerId } from '../../protocol/ids.ts'
 import { costNano, formatGram, type Nano } from '../../protocol/money.ts'
 import type { Task } from '../../protocol/task.ts'
-import type { ConsideredProvider } from '../events.ts'
 import type { InferenceEvent, InferenceRequest, InferenceResult } from '../inference.ts'
-import type { Random } from '../ports.ts'
 import { cancelled } from '../waits.ts'
+import { Choosing, type ChoosingParts, charactersOf } from './choosing.ts'
 import { promptTokensBound } from './delivery.ts'
-import type { Candidate, Directory } from './directory.ts'
+import type { Candidate } from './directory.ts'
 import { type FirstTokens, race } from './hedge.ts'
-import type { Chosen, History } from './history.ts'
+import type { Chosen } from './history.ts'
 import { HubFailure } from './hub.ts'
 import { Leg, type LegParts } from './leg.ts'
-import { eligible, type Wishes, wishesOf } from './preferences.ts'
+import { type Wishes, wishesOf } from './preferences.ts'
 import { Progress } from './progress.ts'
-import { type Choice, type Considered, compareOthers, type SelectionPolicy, select } from './selection.ts'
 import type { SessionRequest } from './session.ts'
 
-export interface AnswerParts extends LegParts {
-  readonly directory: Directory
-  /** Draws of the routing, and nothing else. */
-  readonly routing: Random
-  readonly history: History
+export interface AnswerParts extends LegParts, Pick<ChoosingParts, 'directory' | 'history' | 'routing'> {
   readonly firstTokens: FirstTokens
 }
 
-/** What an advert says was so this long before it came: requests under way to its provider then are not in it. */
-const advertAgeMs = 1_000
 /** The answer's end waits this long for the account of a provider that lost the race: a round trip across the world. */
 const loserMs = 500
 
@@ -44,16 +36,13 @@ export class Answer {
   readonly #wishes: Wishes
   readonly #requestId: string
   readonly #startedAtMs: number
-  readonly #tried = new Set<PeerId>()
   readonly #progress: Progress
+  readonly #choosing: Choosing
   readonly #legs: Leg[] = []
   /** The leg that leads now. */
   #course: { leg: Leg } | undefined
-  #attempts = 0
-  /** Of these, to have a second at once. */
+  /** Of the attempts, to have a second at once. */
   #hedges = 0
-  /** Of the attempts, at providers that could not even be connected to. */
-  #unreached = 0
   /** What a provider said no other could help with; believed when a second one says the same. */
   #refusedCode: ErrorCode | undefined
   #peer: PeerId | undefined
@@ -76,6 +65,13 @@ export class Answer {
     this.#wishes = wishesOf(request.preferences ?? {}, parts.config.consumer)
     this.#requestId = Buffer.from(parts.ports.random.bytes(16)).toString('hex')
     this.#startedAtMs = parts.ports.clock.now()
+    this.#choosing = new Choosing({
+      ...parts,
+      request,
+      requestId: this.#requestId,
+      wishes: this.#wishes,
+      progress: this.#progress,
+    })
   }
 
   async *run(): AsyncGenerator<InferenceEvent, InferenceResult, undefined> {
@@ -139,78 +135,11 @@ export class Answer {
   }
 
   async #choose(): Promise<Chosen> {
-    const { directory } = this.#parts
-    const { model } = this.#request
     if (this.#leftMs() <= 0) this.#expire() // the machine's clock was set ahead: what sleeps has not heard of it
     if (this.#signal.aborted) throw cancelled(this.#signal)
-    if (this.#attempts > 0 && !this.#wishes.allowFallbacks) throw this.#failure ?? this.#noProvider()
-    await directory.discover(model, this.#signal)
-    const found = directory.candidates(model)
-    if (found.length === 0) throw this.#failure ?? this.#noProvider()
-    const allowed = eligible(found, this.#request, this.#wishes, this.#progress.modelKey)
-    if ('refusal' in allowed) throw this.#failure ?? allowed.refusal
-    const policy = this.#policy()
-    const choice = select(allowed.candidates, policy, this.#parts.routing)
-    if (!choice) throw this.#failure ?? this.#noProvider()
-    return this.#chosen(choice, compareOthers(choice, allowed.candidates, policy), found.length)
-  }
-
-  /** Its advert was out of date, or a lie. Throws `busy` where another has a slot now: nothing is owed here yet. */
-  #queued(leg: Leg, etaMs = Number.POSITIVE_INFINITY): void {
-    const { directory, config, routing } = this.#parts
-    const canMove = this.#attempts - this.#unreached < config.consumer.attemptsMax - 1 // who moves must not run out
-    if (!leg.candidate.expected.isFree || !canMove || this.#progress.isBegun || !this.#wishes.allowFallbacks) return
-    const allowed = eligible(directory.candidates(this.#request.model), this.#request, this.#wishes, undefined)
-    const other = 'refusal' in allowed ? undefined : select(allowed.candidates, this.#policy(), routing)
-    if (!other?.isReady || other.expected.firstTokenMs >= etaMs) return
-    void leg.leave()
-    throw new MeshError('busy', `${leg.peer} advertised a free slot and has none; another has`)
-  }
-
-  #policy(): SelectionPolicy {
-    const { config, history, openRequests, ports } = this.#parts
-    const { cooldownMs, patienceMs, peerRequestsMax } = config.consumer
-    const connections = ports.network.connections()
-    const wishes = this.#wishes
-    return {
-      routing: wishes.routing,
-      nowMs: ports.clock.now(),
-      cooldownMs,
-      patienceMs,
-      peerRequestsMax,
-      openRequests,
-      unseenRequests: ({ advert: { peer }, heardAtMs = 0 }) =>
-        Math.min(openRequests.get(peer) ?? 0, history.chosenSince(peer, heardAtMs - advertAgeMs)),
-      tried: this.#tried,
-      order: wishes.order,
-      connected: this.#unreached > 0 ? new Set(connections.map(({ peer }) => peer)) : undefined,
-      rttMs: new Map(connections.flatMap(({ peer, rttMs }) => (rttMs === undefined ? [] : [[peer, rttMs]]))),
-      promptTokens: history.promptTokens(charactersOf(this.#request)) + this.#progress.tokenIds.length,
-      completionTokens: this.#request.sampling.tokensMax,
-      measured: (candidate) => history.of(candidate),
-      held: history.heldOf(this.#request.affinity),
-    }
-  }
-
-  #chosen({ candidate, expected, reason }: Choice, considered: readonly Considered[], candidates: number): Chosen {
-    const { history, openRequests, ports } = this.#parts
-    const { peer } = candidate.advert
-    history.chose(peer)
-    this.#attempts += 1
-    this.#peer = peer
-    this.#tried.add(peer)
-    openRequests.set(peer, (openRequests.get(peer) ?? 0) + 1) // now: others choose before this one has begun
-    ports.observe({
-      type: 'provider-chosen',
-      request: this.#requestId,
-      peer,
-      model: candidate.offer.modelKey,
-      attempt: this.#attempts,
-      candidates,
-      reason,
-      considered: considered.map(asTold),
-    })
-    return { ...candidate, expected }
+    const chosen = await this.#choosing.next(this.#failure, this.#signal)
+    this.#peer = chosen.advert.peer
+    return chosen
   }
 
   #leg(candidate: Chosen): Leg {
@@ -245,7 +174,7 @@ export class Answer {
     const patienceMs = this.#patienceMs()
     let step = patienceMs === undefined ? await course.leg.next() : yield* this.#race(course, patienceMs)
     while (!step.done) {
-      if (step.value.type === 'queued') this.#queued(course.leg, step.value.etaMs)
+      if (step.value.type === 'queued') this.#choosing.assertBest(course.leg, step.value.etaMs)
       const event = this.#taken(course.leg, step.value)
       if (event) yield event
       step = await course.leg.next()
@@ -325,7 +254,7 @@ export class Answer {
           return step
         }
         const { event: came, racer } = next.value
-        if (came.type === 'queued' && this.#hedges === 0) this.#queued(racer, came.etaMs)
+        if (came.type === 'queued' && this.#hedges === 0) this.#choosing.assertBest(racer, came.etaMs)
         const event = this.#taken(racer, came)
         if (event) yield event
       }
@@ -375,7 +304,6 @@ export class Answer {
 
   /** Throws where no other provider could help; an end where nothing is left to ask for. */
   #afterFailure(leg: Leg, failure: MeshError): EndReason | undefined {
-    const { attemptsMax, unreachedMax } = this.#parts.config.consumer
     const { tokenIds, tokens } = this.#progress
     this.#report(leg, failure)
     if (this.#signal.aborted) throw cancelled(this.#signal)
@@ -383,8 +311,7 @@ export class Answer {
     if (whole) return whole
     this.#cut = leg.endedAs === 'length' ? { leg, tokens } : this.#cut
     if (this.#cut?.tokens !== tokens) this.#cut = undefined // others went on since
-    const unreached = Math.min(this.#unreached, unreachedMax) // asking them cost nothing but time
-    if (this.#attempts - unreached >= attemptsMax) {
+    if (this.#choosing.isExhausted) {
       if (this.#cut) return 'length'
       throw failure
     }
@@ -406,10 +333,10 @@ export class Answer {
     this.#failure = failure
     this.#failed = leg
     void leg.leave() // where it was this side that ended it
-    if (leg.isUnreached) this.#unreached += 1
+    if (leg.isUnreached) this.#choosing.noteUnreached()
     const isOfHub = failure instanceof HubFailure
     this.#isDirect ||= isOfHub
-    if (isOfHub) this.#tried.delete(leg.peer) // it may be asked again, and is paid directly
+    if (isOfHub) this.#choosing.allowAgain(leg.peer) // it may be asked again, and is paid directly
     ports.observe({
       type: 'attempt-failed',
       request: this.#requestId,
@@ -458,7 +385,7 @@ export class Answer {
   }
 
   get #failovers(): number {
-    return Math.max(0, this.#attempts - 1 - this.#hedges)
+    return Math.max(0, this.#choosing.attempts - 1 - this.#hedges)
   }
 
   #elapsedMs(): number {
@@ -489,18 +416,6 @@ export class Answer {
       `the prompt may cost ${formatGram(promptNano)} GRAM, and of the ${formatGram(this.#budgetNano)} that this request may cost ${formatGram(spentNano)} are spent`,
     )
   }
-
-  #noProvider(): MeshError {
-    const { model } = this.#request
-    const served = new Set(this.#parts.directory.adverts().flatMap(({ offers }) => offers.map(({ name }) => name)))
-    if (served.size === 0)
-      return new MeshError(
-        'no-provider',
-        `no provider of "${model}" was found: this peer knows none at all; does its bootstrap peer answer?`,
-      )
-    const names = [...served].sort().slice(0, 10).join(', ')
-    return new MeshError('unknown-model', `no provider serves "${model}" now; the mesh serves ${names}`)
-  }
 }
 
 interface Ended {
@@ -511,40 +426,6 @@ interface Ended {
 
 /** What a provider says, or is blamed for, that has seen a newer state of the own escrow. */
 const doubts: ReadonlySet<ErrorCode> = new Set(['escrow-unusable', 'voucher-invalid', 'overcharged'])
-
-/** Of the prompt, before anybody has tokenised it. */
-function charactersOf({ inputs = [], messages, text = '' }: InferenceRequest): number {
-  return [...messages.map(({ content }) => content), text, ...inputs].reduce((sum, { length }) => sum + length, 0)
-}
-
-function asTold({ candidate: { advert, offer }, expected, score, standing }: Considered): ConsideredProvider {
-  const {
-    cachedTokens,
-    costNano: nano,
-    decodeTokensPerSecond,
-    firstTokenMs,
-    networkMs,
-    prefillMs,
-    success,
-    waitMs,
-  } = expected
-  return {
-    peer: advert.peer,
-    standing,
-    costNano: nano,
-    completionNano: offer.price.completionNano,
-    networkMs: Math.round(networkMs),
-    waitMs: Math.round(waitMs),
-    prefillMs: Math.round(prefillMs),
-    firstTokenMs: Math.round(firstTokenMs),
-    decodeTokensPerSecond: Math.round(decodeTokensPerSecond),
-    slotsFree: offer.slotsFree,
-    queued: offer.queued,
-    cachedTokens,
-    success: Number(success.toFixed(3)),
-    score: Math.round(score),
-  }
-}
 
 /** No fault of the provider: it is full, leaving, or does not like the request. */
 function isOrdinary({ code, remedy }: MeshError): boolean {
