@@ -6,14 +6,12 @@ import type { Address } from '../../protocol/ids.ts'
 import type { Nano } from '../../protocol/money.ts'
 import type { NodeEvent } from '../events.ts'
 import type { Chain, Ports } from '../ports.ts'
-import { RecordLog } from '../records.ts'
 import { every } from '../waits.ts'
 import { compareAtStart, compareChain, compareHeld, type Held, settledByChain } from './audit.ts'
 import { standingsIn } from './books.ts'
 import {
   type Account,
   accountKey,
-  decodeEntry,
   type Entry,
   encodeEntry,
   isFees,
@@ -22,10 +20,9 @@ import {
   type What,
   type Why,
 } from './entries.ts'
+import { Lines, ledgerLog } from './lines.ts'
 import type { Live } from './statement.ts'
 import { afterEntry, type Balance, brokenSum, describeMismatch, emptyBalance, type Mismatch } from './sums.ts'
-
-export const ledgerLog = 'ledger'
 
 type JournalPorts = Pick<Ports, 'clock' | 'store' | 'observe'>
 
@@ -51,13 +48,9 @@ interface Open {
 
 export class Journal {
   readonly #ports: JournalPorts
-  readonly #linesMax: number
   readonly #confirmMs: number
-  readonly #log: RecordLog<Entry>
+  readonly #lines: Lines
   readonly #accounts = new Map<string, Open>()
-  /** The newest entries; older ones are in `#carried`. */
-  readonly #lines: Entry[] = []
-  readonly #carried = new Map<string, Balance>()
   readonly #views = new Map<Role, () => Iterable<Held>>()
   /** Of settles that were confirmed here, by escrow and payee. */
   readonly #confirmed = new Map<string, Extract<NodeEvent, { type: 'settle-confirmed' }>>()
@@ -65,26 +58,21 @@ export class Journal {
   /** Accounts whose escrow the chain did not show when last asked: perhaps an endpoint that is behind, or another chain's. */
   readonly #unseen = new Set<string>()
   #stopped: (() => void) | undefined
-  /** Entries that could not be written: they come first when the disk works again. */
-  #unwritten: Entry[] = []
-  #writing: Promise<void> = Promise.resolve()
 
   constructor(ports: JournalPorts, limits: { readonly linesMax: number; readonly confirmMs: number }) {
     this.#ports = ports
-    this.#linesMax = limits.linesMax
     this.#confirmMs = limits.confirmMs
-    this.#log = new RecordLog(ledgerLog, ports.store, { encode: encodeEntry, decode: decodeEntry }, () => this.#live())
+    this.#lines = new Lines(ports, limits.linesMax)
   }
 
   /** Reads the log and compares it with the books' own; before they are used. */
   async recover(): Promise<void> {
-    const entries = await this.#log.read()
+    const entries = await this.#lines.read()
     for (const entry of entries) {
       const broken = brokenSum(this.#of(entry.account).balance, entry)
       if (broken) this.#mismatches.push(broken)
       const open = this.#of(entry.account)
       open.balance = afterEntry(open.balance, entry)
-      this.#keep(entry)
     }
     const standings = await standingsIn(this.#ports.store)
     const balances = new Map([...this.#accounts].map(([key, { balance }]) => [key, balance]))
@@ -102,7 +90,7 @@ export class Journal {
       const why = isNew ? 'before this ledger' : cause
       if (!isQuiet) this.#write(open, { type: 'adjusted', why }, nano)
     }
-    await this.#writing
+    await this.#lines.durable()
     for (const mismatch of this.#mismatches) this.#tell(mismatch)
   }
 
@@ -143,7 +131,7 @@ export class Journal {
 
   /** What was folded away, and the entries since. */
   entries(): readonly Entry[] {
-    return [...this.#live()]
+    return [...this.#lines.all()]
   }
 
   /** Each account with what is not in its entries yet. */
@@ -181,7 +169,7 @@ export class Journal {
 
   /** Resolves when every entry so far is on disk, or could not be written. */
   durable(): Promise<void> {
-    return this.#writing
+    return this.#lines.durable()
   }
 
   /** In the instant of the call: ledger and the books in memory. */
@@ -453,47 +441,7 @@ export class Journal {
       isAtRest: !isBusy && !isUnsure && raising === 0 && running === 0,
     }
     open.balance = afterEntry(balance, entry)
-    const entries = [...this.#unwritten, entry]
-    this.#unwritten = []
-    const written = entries.map((each) => this.#append(each))
-    const last = written.at(-1) ?? Promise.resolve()
-    const before = this.#writing
-    this.#writing = Promise.allSettled([before, ...written]).then(() => undefined)
-    return last
-  }
-
-  async #append(entry: Entry): Promise<void> {
-    try {
-      await this.#log.append(entry, () => this.#keep(entry))
-    } catch (error) {
-      this.#unwritten.push(entry)
-      const { code, message } = asMeshError(error)
-      this.#ports.observe({ type: 'fault', where: 'writing the ledger', code, message })
-      throw error
-    }
-  }
-
-  /** It is on disk. */
-  #keep(entry: Entry): void {
-    if (entry.type === 'carried') {
-      this.#carried.set(accountKey(entry.account), afterEntry(emptyBalance(entry.account), entry))
-      return
-    }
-    this.#lines.push(entry)
-    if (this.#lines.length > 2 * this.#linesMax) this.#fold()
-  }
-
-  /** The oldest lines into balances that are carried forward. */
-  #fold(): void {
-    for (const entry of this.#lines.splice(0, this.#lines.length - this.#linesMax)) {
-      const key = accountKey(entry.account)
-      this.#carried.delete(key)
-      this.#carried.set(key, afterEntry(this.#carriedOf(entry.account), entry))
-    }
-  }
-
-  #carriedOf(account: Account): Balance {
-    return this.#carried.get(accountKey(account)) ?? emptyBalance(account)
+    return this.#lines.append(entry)
   }
 
   #of(account: Account): Open {
@@ -519,15 +467,6 @@ export class Journal {
     const { account, left, leftNano, right, rightNano } = mismatch
     const message = describeMismatch(mismatch)
     this.#ports.observe({ type: 'ledger-mismatch', escrow: account.escrow, left, leftNano, right, rightNano, message })
-  }
-
-  *#live(): Iterable<Entry> {
-    const atMs = this.#ports.clock.now()
-    for (const { account, countedNano, coveredNano, isBusy, isClosed, settledNano } of this.#carried.values()) {
-      const sums = { countedNano, coveredNano, settledNano }
-      yield { type: 'carried', isBusy, isClosed, account, atMs, nano: countedNano, sums, isAtRest: !isBusy }
-    }
-    yield* this.#lines
   }
 }
 

@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from 'vitest'
 import { decodeEntry, type Entry, encodeEntry } from '../../node/ledger/entries.ts'
-import { Journal, ledgerLog } from '../../node/ledger/journal.ts'
+import { Journal } from '../../node/ledger/journal.ts'
+import { ledgerLog } from '../../node/ledger/lines.ts'
 import { csvColumns, csvOf, type Identity, identitiesOf, linesOf } from '../../node/ledger/statement.ts'
 import { decodeRecord, encodeRecord } from '../../node/records.ts'
 import { ManualClock } from '../manual-clock.ts'
