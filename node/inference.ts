@@ -69,6 +69,8 @@ export interface InferenceResult {
   readonly usage: Usage
   readonly costNano: Nano
   readonly failovers: number
+  /** It ended with `length` because more would not have been within the request's budget. */
+  readonly isCutByBudget?: true
 }
 
 /** A model as the mesh serves it now. */

@@ -39,6 +39,8 @@ export class Answer {
   readonly #progress: Progress
   readonly #choosing: Choosing
   readonly #legs: Leg[] = []
+  /** Those where the budget does not pay for all that was asked for. */
+  readonly #short = new WeakSet<Chosen>()
   /** The leg that leads now. */
   #course: { leg: Leg } | undefined
   /** Of the attempts, to have a second at once. */
@@ -159,10 +161,12 @@ export class Answer {
   /** What is left of the request. */
   #sessionRequest(candidate: Chosen): SessionRequest {
     const task = this.#progress.rest()
+    const tokensBudget = this.#tokensBudget(candidate, task)
+    if (tokensBudget < wantedTokens(task, candidate)) this.#short.add(candidate)
     return {
       ...task,
       requestId: this.#requestId,
-      tokensBudget: this.#tokensBudget(candidate, task),
+      tokensBudget,
       deadlineMs: Math.max(1, this.#leftMs()),
       resumeText: this.#progress.text,
       resumeTokenIds: [...this.#progress.tokenIds],
@@ -282,10 +286,7 @@ export class Answer {
   }
 
   #fits(candidate: Chosen): boolean {
-    const { inputs, sampling } = this.#request
-    const { contextTokens } = candidate.offer
-    const wantedTokens = inputs ? 0 : Math.min(sampling.tokensMax ?? contextTokens, contextTokens)
-    return this.#tokensBudget(candidate, this.#request) >= wantedTokens
+    return this.#tokensBudget(candidate, this.#request) >= wantedTokens(this.#request, candidate)
   }
 
   /** Or given up: their providers have what was signed, and the rest is a debt. */
@@ -361,7 +362,14 @@ export class Answer {
       usage: this.#progress.usage,
       costNano: this.#costNano,
       failovers: this.#failovers,
+      ...(this.#isCutByBudget(leg, finish) && { isCutByBudget: true }),
     }
+  }
+
+  #isCutByBudget({ candidate }: Leg, finish: EndReason): boolean {
+    const { completionTokens, promptTokens } = this.#progress.usage
+    const isFull = promptTokens + completionTokens >= candidate.offer.contextTokens
+    return finish === 'length' && !isFull && this.#short.has(candidate)
   }
 
   #finished(outcome: EndReason | 'failed'): void {
@@ -422,6 +430,11 @@ interface Ended {
   /** Which ended it. */
   readonly leg: Leg
   readonly finish: EndReason
+}
+
+/** At most, of an answer. */
+function wantedTokens({ inputs, sampling }: Task, { offer: { contextTokens } }: Candidate): number {
+  return inputs ? 0 : Math.min(sampling.tokensMax ?? contextTokens, contextTokens)
 }
 
 /** What a provider says, or is blamed for, that has seen a newer state of the own escrow. */

@@ -105,6 +105,7 @@ export function accountOf(results: readonly InferenceResult[]): object {
     provider: first?.provider,
     cost_nano: costNanoOf(results).toString(),
     failovers: failoversOf(results),
+    ...(results.some(({ isCutByBudget }) => isCutByBudget) && { cut_by: 'budget' }),
     tier: trustTier,
     request_id: first?.requestId,
     ...(results.length > 1 && { request_ids: results.map(({ requestId }) => requestId) }),

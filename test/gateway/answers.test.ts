@@ -289,6 +289,14 @@ describe('a text completion', () => {
     expect(response.headers.get('x-silkmesh-request-id')).toBe(requestId)
   })
 
+  it('says where the budget cut it', async () => {
+    const response = await complete(choice(0, ' upon', { finish: 'length', isCutByBudget: true }))
+    expect(await response.json()).toMatchObject({
+      choices: [{ finish_reason: 'length' }],
+      silkmesh: { cut_by: 'budget' },
+    })
+  })
+
   it('streams', async () => {
     const chunks = await dataOf(
       await complete(saying(' upon', '', ' a'), { stream: true, stream_options: { include_usage: true } }),

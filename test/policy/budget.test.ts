@@ -117,6 +117,7 @@ test('a request never costs more than its budget, and ends with length when that
         return
       }
       expect(result).toMatchObject({ finish: 'length', costNano: coveredNano })
+      expect(result?.isCutByBudget).toBe(tokens < ask.tokensMax || undefined)
       if (tokens === ask.tokensMax) {
         seen.whole += 1
         return

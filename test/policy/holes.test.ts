@@ -361,8 +361,10 @@ test('a budget bounds the answer at the provider, too', async () => {
   const mesh = new MemoryMesh()
   await mesh.start({ number: 2, roles: { provider: { payout } }, engine: countingEngine() })
   const consumer = await mesh.start({ number: 1, roles: { consumer: { escrow: mesh.escrow(1) } }, config: once })
-  const { costNano, finish, usage } = await mesh.clock.finish(ask(consumer, { costNanoMax: 10_000n }))
+  const answer = await mesh.clock.finish(ask(consumer, { costNanoMax: 10_000n }))
+  const { costNano, finish, usage } = answer
   expect(finish).toBe('length')
+  expect(answer.isCutByBudget).toBe(true)
   expect(usage.completionTokens).toBeGreaterThan(0)
   expect(costNano).toBeLessThanOrEqual(10_000n)
 })
