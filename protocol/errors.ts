@@ -28,7 +28,7 @@ export const failures = {
     remedy: 'elsewhere',
     advice: 'leave the parameter out, or give it a supported value',
   },
-  busy: { wire: 6, http: 503, remedy: 'elsewhere', advice: 'every slot and the queue are full; try again shortly' },
+  busy: { wire: 6, http: 503, remedy: 'elsewhere', advice: 'try again shortly, or elsewhere' },
   draining: { wire: 7, http: 503, remedy: 'elsewhere', advice: 'the provider takes nothing new now' },
   'price-changed': { wire: 8, http: 409, remedy: 'elsewhere', advice: 'ask for the current advert and decide again' },
   'escrow-unusable': {

@@ -68,7 +68,7 @@ const verbs: Readonly<Record<string, Verb>> = {
       const today = await todayOf(home, invocation)
       return {
         walletNano,
-        escrow: { isDeployed: isEscrow, freeNano, unlockAtMs, epoch },
+        escrow: { address: escrow, isDeployed: isEscrow, freeNano, unlockAtMs, epoch },
         earlierEscrows: earlier,
         ...today,
       }
