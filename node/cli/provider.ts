@@ -45,7 +45,8 @@ export async function run(verb: string, flags: Record<string, unknown>): Promise
 }
 
 function detailOf({ active, changesAtMs, state }: NotedServing): string {
-  const until = changesAtMs === undefined ? '' : `until ${new Date(changesAtMs).toString().slice(0, 21)} of this machine's clock`
+  const until =
+    changesAtMs === undefined ? '' : `until ${new Date(changesAtMs).toString().slice(0, 21)} of this machine's clock`
   switch (state) {
     case 'open':
       return until
