@@ -15,6 +15,8 @@ export interface InferenceRequest extends Task {
   readonly affinity?: string | undefined
   /** A second provider is asked when the first has not begun to answer by then; see `Hedge`. */
   readonly hedge?: Hedge | undefined
+  /** Told once, as the request begins: its id in events and at providers, also of one that is then refused. */
+  readonly begun?: ((requestId: string) => void) | undefined
   /** Told once, when the request is over however it ended: what was really paid for it. */
   readonly spent?: ((costNano: Nano) => void) | undefined
 }

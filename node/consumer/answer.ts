@@ -79,6 +79,7 @@ export class Answer {
   async *run(): AsyncGenerator<InferenceEvent, InferenceResult, undefined> {
     const { observe } = this.#parts.ports
     observe({ type: 'request-started', request: this.#requestId, model: this.#request.model })
+    this.#request.begun?.(this.#requestId)
     let outcome: EndReason | 'failed' = 'cancelled' // what it is when the caller leaves
     this.#watchDeadline()
     try {

@@ -66,7 +66,7 @@ export interface Gateway {
   drain(graceMs: number): Promise<void>
 }
 
-export type Env = { Bindings: Partial<HttpBindings>; Variables: { bearer: Bearer } }
+export type Env = { Bindings: Partial<HttpBindings>; Variables: { bearer: Bearer; requestId?: string } }
 
 /** A minute at the default pace: see `StreamPace`. */
 const stallsMax = 4
@@ -177,7 +177,9 @@ export function createGateway(options: GatewayOptions): Gateway {
       const asked = endpoint.read(await readJson(c.req.raw, bodyBytesMax), { hedge: c.req.header('x-silkmesh-hedge') })
       // The key's models and budgets, and the call's max_cost, bound all that is asked of the mesh.
       const mesh = keyed(keyedParts, c.get('bearer'), { choices: asked.requests.length, ended: call.ended })
-      runs = new Runs(mesh, asked.requests, call.signal)
+      const [lead, ...others] = asked.requests
+      const begun = (requestId: string) => c.set('requestId', requestId)
+      runs = new Runs(mesh, lead ? [{ ...lead, begun }, ...others] : [], call.signal)
       const first = await runs.next()
       if (first.type !== 'event' || (first.event.type !== 'accepted' && first.event.type !== 'queued')) {
         throw new TypeError('an inference must begin with accepted or queued')
@@ -247,7 +249,8 @@ export function createGateway(options: GatewayOptions): Gateway {
         'content-type': 'application/json',
         'cache-control': 'no-store',
         'x-content-type-options': 'nosniff',
-        'x-request-id': headers['x-request-id'] ?? randomUUID().replaceAll('-', ''),
+        // By which `silkmesh explain` finds what reached the mesh, also where it still waits or was refused there.
+        'x-request-id': headers['x-request-id'] ?? c.get('requestId') ?? randomUUID().replaceAll('-', ''),
         ...(calls.stopping && { connection: 'close' }),
         ...corsHeaders(c),
         ...headers,

@@ -236,7 +236,8 @@ describe('a chat', () => {
   })
 
   it('tells a reader that waits where it stands', async () => {
-    const waiting: Script = async function* () {
+    const waiting: Script = async function* ({ begun }) {
+      begun?.('ab'.repeat(16))
       yield queued(3, 1_200.4)
       yield queued(1)
       yield accepted
@@ -245,6 +246,7 @@ describe('a chat', () => {
     }
     const response = await chat(gatewayOf(waiting), { stream: true })
     expect(response.headers.get('x-silkmesh-provider')).toBeNull() // another may take it over
+    expect(response.headers.get('x-request-id')).toBe('ab'.repeat(16))
     const text = await response.text()
     expect(text.startsWith(': queued position=3 eta_ms=1200\n\n: queued position=1\n\ndata: ')).toBe(true)
     expect(text).toContain('at last')

@@ -251,6 +251,15 @@ describe('POST /v1/chat/completions', () => {
     expect(unknown.headers.get('retry-after')).toBeNull()
   })
 
+  it('names the request that was refused in the mesh, for who asks why', async () => {
+    // biome-ignore lint/correctness/useYield: it fails before it yields
+    const gateway = gatewayOf(async function* ({ begun }) {
+      begun?.('ab'.repeat(16))
+      throw new MeshError('busy', 'full')
+    })
+    expect((await chat(gateway, {})).headers.get('x-request-id')).toBe('ab'.repeat(16))
+  })
+
   it('ends a stream that failed midway with one error and no [DONE]', async () => {
     const gateway = gatewayOf(async function* () {
       yield accepted

@@ -40,6 +40,8 @@ interface Outcome {
   readonly failure: MeshError | undefined
   /** Each time the request said what it had cost. */
   readonly told: readonly Nano[]
+  /** Its id, as it was told when it began. */
+  readonly begun: readonly string[]
   readonly tokens: number
   readonly accepts: number
   /** What all providers hold vouchers for. */
@@ -65,13 +67,15 @@ async function asked({ budgetNano, dieAfter, letters, tokensMax, price, ...rest 
   }
   const { node } = await mesh.start({ number: 1, roles: { consumer: { escrow: mesh.escrow(1) } } })
   const told: Nano[] = []
+  const begun: string[] = []
   let deltas = 0
   let alive = providers.length
   let [tokens, accepts] = [0, 0]
   const answer = async (): Promise<InferenceResult | MeshError> => {
     const messages = [{ role: 'user', content: 'x'.repeat(letters) }] as const
-    const request = { model: 'm', messages, sampling: { tokensMax }, costNanoMax: budgetNano }
-    const events = node.inference?.infer({ ...request, spent: (nano) => told.push(nano) }, new AbortController().signal)
+    const tellings = { begun: (id: string) => begun.push(id), spent: (nano: Nano) => told.push(nano) }
+    const request = { model: 'm', messages, sampling: { tokensMax }, costNanoMax: budgetNano, ...tellings }
+    const events = node.inference?.infer(request, new AbortController().signal)
     try {
       for (;;) {
         const next = (await events?.next()) ?? expect.unreachable()
@@ -96,6 +100,7 @@ async function asked({ budgetNano, dieAfter, letters, tokensMax, price, ...rest 
     result: end instanceof MeshError ? undefined : end,
     failure: end instanceof MeshError ? end : undefined,
     told,
+    begun,
     tokens,
     accepts,
     coveredNano: channels.reduce((sum, channel) => sum + coveredNano(channel), 0n),
@@ -106,7 +111,8 @@ test('a request never costs more than its budget, and ends with length when that
   const seen = { short: 0, whole: 0, refused: 0 }
   await fc.assert(
     fc.asyncProperty(ask(fc.constant(1)), async (ask) => {
-      const { coveredNano, failure, result, told, tokens } = await asked(ask)
+      const { begun, coveredNano, failure, result, told, tokens } = await asked(ask)
+      expect(begun).toEqual([result?.requestId ?? expect.stringMatching(/^[0-9a-f]{32}$/)])
       expect(told.length).toBe(1)
       expect(coveredNano).toBeLessThanOrEqual(ask.budgetNano)
       expect(told[0]).toBe(coveredNano)
