@@ -117,12 +117,18 @@ export function readGram(param: string, value: unknown): Nano | undefined {
   if (value === undefined || value === null) return undefined
   if (typeof value === 'string' || typeof value === 'number') {
     try {
-      return parseGram(String(value))
+      return parseGram(typeof value === 'number' ? decimalOf(value) : value)
     } catch {
       // Not a decimal: refused below, by its name.
     }
   }
   throw wrong(param, value, 'GRAM as a decimal such as "0.25"')
+}
+
+/** JavaScript writes what is below a millionth as 1e-7. */
+function decimalOf(value: number): string {
+  const decimal = value.toFixed(9)
+  return Number(decimal) === value ? decimal : String(value)
 }
 
 /** Deeper than any schema in use; what writes JSON back is recursive. */

@@ -104,6 +104,7 @@ describe('a request of /v1/chat/completions', () => {
   it('takes max_cost as a decimal text or a JSON number', () => {
     expect(parse({ max_cost: '0.25' }).request.costNanoMax).toBe(250_000_000n)
     expect(parse({ max_cost: 0.1 }).request.costNanoMax).toBe(100_000_000n)
+    expect(parse({ max_cost: 0.000_000_5 }).request.costNanoMax).toBe(500n)
   })
 
   it('takes developer for system, and an answer of ours sent back', () => {
@@ -261,7 +262,7 @@ describe('a request of /v1/chat/completions', () => {
     ['response_format', 'json'],
     ['max_cost', 'much'],
     ['max_cost', -1],
-    ['max_cost', 1e-7],
+    ['max_cost', 1e-10],
     ['max_cost', {}],
     ['provider', 'cheap'],
     ['temprature', 1],
