@@ -35,7 +35,7 @@ export const failures = {
     wire: 9,
     http: 402,
     remedy: 'never',
-    advice: 'see `silkmesh wallet`; deposit or open an escrow',
+    advice: 'see `silkmesh wallet`: deposit, or cancel the unlock of an escrow that is closing',
   },
   'credit-exhausted': { wire: 10, http: 402, remedy: 'elsewhere', advice: 'pay what was delivered, then go on' },
   'voucher-invalid': { wire: 11, http: 402, remedy: 'never', advice: 'sign for this chain, escrow, epoch and payee' },

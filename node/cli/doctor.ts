@@ -250,7 +250,14 @@ async function checkEscrow({ config, home: path, passphrase }: Invocation): Prom
   const home = await existingHome(path, passphrase)
   const chain = openChain(config)
   const address = (await walletOf(home, chain)).escrowAddress(escrowTermsOf(identityFrom(home.identitySeed), config))
-  const { isEscrow, freeNano } = await chain.escrow(address)
+  const { isEscrow, freeNano, unlockAtMs } = await chain.escrow(address)
+  if (unlockAtMs !== 0) {
+    return {
+      state: 'bad',
+      detail: `${address} is closing since \`silkmesh wallet unlock\`: providers refuse what it would pay`,
+      next: 'silkmesh wallet cancel-unlock keeps it open',
+    }
+  }
   return isEscrow && freeNano > 0n
     ? { state: 'ok', detail: `${address} holds ${formatGram(freeNano)} GRAM` }
     : {

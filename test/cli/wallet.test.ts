@@ -69,6 +69,19 @@ describe('silkmesh wallet', () => {
     expectRefusal(await owner.run('unlock'), 2, 'it is under way, until')
     const date = new Date(Number(unlock['unlockAtMs'])).toISOString()
     expectRefusal(await owner.run('finalize'), 2, `too early, possible from ${date}`)
+    const doctor = [
+      'doctor',
+      '--home',
+      owner.home,
+      '--endpoint',
+      localnet.endpoint,
+      '--engine-url',
+      'http://127.0.0.1:1',
+      '--json',
+    ]
+    expect(lastJson(await silkmesh(doctor))['checks']).toContainEqual(
+      expect.objectContaining({ what: 'escrow', state: 'bad', next: expect.stringContaining('cancel-unlock') }),
+    )
 
     await account(await owner.order('cancel-unlock'))
     expectRefusal(await owner.run('cancel-unlock'), 2, 'no unlock is under way')
