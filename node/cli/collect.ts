@@ -79,15 +79,20 @@ function sumOf(claims: readonly Claim[]): Nano {
   return claims.reduce((sum, { dueNano }) => sum + dueNano, 0n)
 }
 
-/** The best of each tab that this home was given as a provider. */
+/** Of a provider and of a hub. */
+const logs = ['book', 'hub-book'] as const
+
+/** The best of each tab that this home was given. */
 async function vouchersOf(home: Home): Promise<readonly Voucher[]> {
   const store = openHomeStore(home)
   try {
     const best = new Map<string, Voucher>()
-    for (const { voucher } of await new VoucherLog('book', store, () => []).read()) {
-      const { epoch, escrow, globalId, payee } = voucher.terms
-      const tab = `${globalId}/${escrow}/${epoch}/${payee}`
-      best.set(tab, betterVoucher(best.get(tab), voucher) ?? voucher)
+    for (const log of logs) {
+      for (const { voucher } of await new VoucherLog(log, store, () => []).read()) {
+        const { epoch, escrow, globalId, payee } = voucher.terms
+        const tab = `${globalId}/${escrow}/${epoch}/${payee}`
+        best.set(tab, betterVoucher(best.get(tab), voucher) ?? voucher)
+      }
     }
     return [...best.values()]
   } finally {

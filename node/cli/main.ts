@@ -276,7 +276,7 @@ walletCommand('deposit <gram>', 'from the wallet into the escrow, opening it whe
   '--dry-run',
   'check and show the message, and send nothing',
 )
-walletCommand('collect', 'settle now whatever this home was promised as a provider, however little')
+walletCommand('collect', 'settle now whatever this home was promised as a provider or a hub, however little')
   .option('--by-wallet', 'also what is too little for a message of its own: the wallet pays for it')
   .option('--dry-run', 'check and show the messages, and send nothing')
 orderCommand('reserve <payee> <gram> <hours>', 'set aside for one provider')

@@ -1,4 +1,4 @@
-// A provider's home takes everything it was promised: by messages of their own, and dust by its wallet.
+// The home of a provider or a hub takes everything it was promised: by messages of their own, and dust by its wallet.
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { identityFrom } from '../../node/adapters/libp2p/identity.ts'
@@ -23,10 +23,10 @@ async function run(home: string, ...words: readonly string[]): Promise<Record<st
   return lastJson(ended)
 }
 
-/** Puts vouchers into the provider's book, each of a consumer with an escrow of its own. */
-async function promise(provider: string, payee: Address, amounts: readonly Nano[]): Promise<void> {
-  const store = openHomeStore(await openHome(provider))
-  const log = new VoucherLog('book', store, () => [])
+/** Puts vouchers into the home's book, each of a consumer with an escrow of its own. */
+async function promise(home: string, payee: Address, amounts: readonly Nano[], name = 'book'): Promise<void> {
+  const store = openHomeStore(await openHome(home))
+  const log = new VoucherLog(name, store, () => [])
   for (const amountNano of amounts) {
     const consumer = identityFrom(freshBytes())
     const wallet = await local.wallet(2n * gram)
@@ -54,4 +54,11 @@ it('collects what is worth a message for nothing, the rest by the wallet, and no
   expect(await local.balanceNano(payout)).toBeGreaterThan(large - 1_000_000n) // less the fees of the network
   expect(await run(provider, 'collect', '--by-wallet')).toMatchObject({ paidNano: String(dust), leftNano: '0' })
   expect(await run(provider, 'collect')).toMatchObject({ vouchers: 0, paidNano: '0', leftNano: '0' })
+})
+
+it('collects what consumers promised a hub', async () => {
+  const hub = freshHome()
+  const owed = 50_000_000n
+  await promise(hub, parseAddress(String((await run(hub, 'address'))['wallet'])), [owed], 'hub-book')
+  expect(await run(hub, 'collect')).toMatchObject({ vouchers: 1, paidNano: String(owed), leftNano: '0' })
 })
