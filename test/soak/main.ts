@@ -216,8 +216,9 @@ class Soak {
     const deadlineMs = Date.now() + 120_000
     for (;;) {
       const open: string[] = []
-      for (const [payee, signedNano] of this.#signedNano) {
+      for (const payee of this.#signedNano.keys()) {
         const settledNano = await settledOnChain(endpoint, escrow, payee)
+        const signedNano = this.#signedNano.get(payee) ?? 0n // after that: a debt may have been paid meanwhile
         if (settledNano > signedNano)
           this.#problems.push(`${settledNano} nano settled for ${payee}, ${signedNano} were signed`)
         if (settledNano < signedNano) open.push(`${payee} is settled for ${settledNano} of ${signedNano} nano`)
