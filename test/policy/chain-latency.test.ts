@@ -2,8 +2,7 @@
 
 import { expect, test } from 'vitest'
 import type { NodeEvent } from '../../node/events.ts'
-import type { InferenceResult } from '../../node/inference.ts'
-import { countingEngine, MemoryMesh, type Peer } from './memory-mesh.ts'
+import { ask, countingEngine, MemoryMesh, type Peer } from './memory-mesh.ts'
 import { Payer, payerEscrow } from './payer.ts'
 import { addressOfNumber } from './peers.ts'
 
@@ -12,7 +11,6 @@ const readMs = 100
 /** Of five tokens. */
 const promptNano = 100n
 const payout = addressOfNumber(0x22)
-const messages = [{ role: 'user' as const, content: 'hello' }]
 
 interface Stage {
   readonly mesh: MemoryMesh
@@ -42,16 +40,6 @@ async function open({ mesh, provider }: Stage, before?: Payer): Promise<Payer> {
   payer.isPaying = true
   await payer.pay(promptNano)
   return payer
-}
-
-async function ask(peer: Peer): Promise<InferenceResult> {
-  const request = { model: 'm', messages, sampling: {} }
-  const answer = peer.node.inference?.infer(request, new AbortController().signal)
-  for (;;) {
-    const next = await answer?.next()
-    if (!next) throw new TypeError('no consumer')
-    if (next.done) return next.value
-  }
 }
 
 test('a payer that a provider knows is accepted at once, and its prompt begun when the chain has answered', async () => {

@@ -10,7 +10,7 @@ import { coveredNano } from '../../node/settlement/channel.ts'
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { inferProtocol } from '../../protocol/ids.ts'
 import { MemoryStore } from '../memory-store.ts'
-import { countingEngine, MemoryMesh, type Peer } from './memory-mesh.ts'
+import { ask, countingEngine, MemoryMesh, type Peer } from './memory-mesh.ts'
 import { addressOfNumber, escrowOf, identityOf, peerOf } from './peers.ts'
 
 const failure = new MeshError('store-failed', 'EIO: fsync')
@@ -30,16 +30,10 @@ function startProvider(mesh: MemoryMesh, store: MemoryStore): Promise<Peer> {
   })
 }
 
-async function ask({ node }: Peer, mesh: MemoryMesh): Promise<string> {
-  const messages = [{ role: 'user' as const, content: 'hello' }]
-  const answer = async (): Promise<string> => {
-    const events = node.inference?.infer({ model: 'm', messages, sampling: {} }, new AbortController().signal)
-    for (;;) {
-      const next = await events?.next()
-      if (!next || next.done) return next?.value.finish ?? 'not a consumer'
-    }
-  }
-  const outcome = await mesh.clock.finish(answer().catch((error: unknown) => asMeshError(error).code))
+/** How it ended. */
+async function asked(peer: Peer, mesh: MemoryMesh): Promise<string> {
+  const answer = ask(peer).then(({ finish }) => finish)
+  const outcome = await mesh.clock.finish(answer.catch((error: unknown) => asMeshError(error).code))
   await mesh.clock.advance(1_000)
   return outcome
 }
@@ -50,36 +44,36 @@ const faultsOf = ({ events }: Peer): readonly string[] =>
 test('a provider whose disk fails serves nobody until it is started again, and has lost no voucher it took', async () => {
   const mesh = new MemoryMesh()
   const { consumer, provider } = await pairOn(mesh)
-  expect(await ask(consumer, mesh)).toBe('length')
+  expect(await asked(consumer, mesh)).toBe('length')
   const before = coveredNano(provider.node.channels()[0] ?? expect.fail())
   provider.store.fail(failure)
-  expect(await ask(consumer, mesh)).not.toBe('length')
+  expect(await asked(consumer, mesh)).not.toBe('length')
   expect(faultsOf(provider)).toEqual(['EIO: fsync'])
   expect(provider.node.failed.reason).toBe(failure)
 
   provider.store.fail(undefined) // what works again is not believed
   const held = (await provider.store.read('book')).length
-  expect(await ask(consumer, mesh)).toBe('no-provider')
+  expect(await asked(consumer, mesh)).toBe('no-provider')
   expect(await provider.store.read('book')).toHaveLength(held)
 
   mesh.kill(peerOf(2))
   const again = await startProvider(mesh, provider.store.crash())
   expect(coveredNano(again.node.channels()[0] ?? expect.fail())).toBe(before)
   await mesh.clock.advance(60_000)
-  expect(await ask(consumer, mesh)).toBe('length')
+  expect(await asked(consumer, mesh)).toBe('length')
   expect(again.node.failed.aborted).toBe(false)
 })
 
 test('a consumer whose disk fails signs nothing more and takes no request', async () => {
   const mesh = new MemoryMesh()
   const { consumer, provider } = await pairOn(mesh)
-  expect(await ask(consumer, mesh)).toBe('length')
+  expect(await asked(consumer, mesh)).toBe('length')
   const before = coveredNano(provider.node.channels()[0] ?? expect.fail())
   consumer.store.fail(failure)
-  expect(await ask(consumer, mesh)).toBe('store-failed')
+  expect(await asked(consumer, mesh)).toBe('store-failed')
   expect(faultsOf(consumer)).toHaveLength(1)
   consumer.store.fail(undefined)
-  expect(await ask(consumer, mesh)).toBe('draining')
+  expect(await asked(consumer, mesh)).toBe('draining')
   expect(coveredNano(provider.node.channels()[0] ?? expect.fail())).toBe(before)
 })
 
@@ -165,12 +159,12 @@ test('books put back from an old copy owe nobody for what a payer has paid since
   const mesh = new MemoryMesh()
   const { consumer, provider } = await pairOn(mesh)
   const old = new Map([['book', await provider.store.read('book')]])
-  for (let turn = 0; turn < 2; turn += 1) expect(await ask(consumer, mesh)).toBe('length')
+  for (let turn = 0; turn < 2; turn += 1) expect(await asked(consumer, mesh)).toBe('length')
   const paidNano = coveredNano(provider.node.channels()[0] ?? expect.fail())
   mesh.kill(peerOf(2))
   const again = await startProvider(mesh, new MemoryStore(old))
   await mesh.clock.advance(60_000)
-  expect(await ask(consumer, mesh)).toBe('length')
+  expect(await asked(consumer, mesh)).toBe('length')
   expect(again.node.channels()).toMatchObject([{ owedNano: (paidNano * 3n) / 2n }])
   expect(coveredNano(again.node.channels()[0] ?? expect.fail())).toBe((paidNano * 3n) / 2n)
 })

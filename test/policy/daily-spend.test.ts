@@ -12,7 +12,7 @@ import type { Nano } from '../../protocol/money.ts'
 import { paidNano } from '../../protocol/voucher.ts'
 import { ManualClock, quiet } from '../manual-clock.ts'
 import { MemoryStore } from '../memory-store.ts'
-import { countingEngine, MemoryMesh, type Peer } from './memory-mesh.ts'
+import { ask, countingEngine, MemoryMesh, type Peer } from './memory-mesh.ts'
 import { addressOfNumber, identityOf, peerOf } from './peers.ts'
 
 const dayMs = 86_400_000
@@ -175,17 +175,11 @@ describe('the cap on a day', () => {
 /** 100 tokens of 160 nano, and a prompt of 5 of 20 nano. */
 const answerNano = 16_100n
 
-async function asked({ node }: Peer, tokensMax = 100): Promise<Nano | MeshError> {
-  const messages = [{ role: 'user' as const, content: 'hello' }]
-  const answer = node.inference?.infer({ model: 'm', messages, sampling: { tokensMax } }, new AbortController().signal)
-  try {
-    for (;;) {
-      const next = (await answer?.next()) ?? expect.unreachable()
-      if (next.done) return next.value.costNano
-    }
-  } catch (error) {
-    return error instanceof MeshError ? error : expect.unreachable(String(error))
-  }
+function asked(peer: Peer, tokensMax = 100): Promise<Nano | MeshError> {
+  return ask(peer, { sampling: { tokensMax } }).then(
+    ({ costNano }) => costNano,
+    (error: unknown) => (error instanceof MeshError ? error : expect.unreachable(String(error))),
+  )
 }
 
 describe('a consumer with a cap', () => {

@@ -4,7 +4,6 @@ import { expect, test } from 'vitest'
 import { configOf } from '../../node/config.ts'
 import { Debts } from '../../node/consumer/debts.ts'
 import { Tabs } from '../../node/consumer/tab.ts'
-import type { InferenceRequest, InferenceResult } from '../../node/inference.ts'
 import type { EscrowState, Generation } from '../../node/ports.ts'
 import { Accounts } from '../../node/provider/accounts.ts'
 import { coveredNano } from '../../node/settlement/channel.ts'
@@ -17,26 +16,10 @@ import { costNano, type Price, type Usage } from '../../protocol/money.ts'
 import { signVoucher, type Voucher } from '../../protocol/voucher.ts'
 import { quiet } from '../manual-clock.ts'
 import { MemoryStore } from '../memory-store.ts'
-import { countingEngine, MemoryChain, MemoryMesh, type Peer } from './memory-mesh.ts'
+import { ask, countingEngine, MemoryChain, MemoryMesh } from './memory-mesh.ts'
 import { Payer } from './payer.ts'
 import { addressOfNumber, identityOf } from './peers.ts'
 import { Scripted, story, storyEngine } from './scripted.ts'
-
-/** The text that came, and the answer. */
-async function ask(
-  { node }: Peer,
-  request: Partial<InferenceRequest> = {},
-  heard: (text: string) => void = () => undefined,
-): Promise<InferenceResult> {
-  const messages = [{ role: 'user', content: 'hello' }] as const
-  const events = node.inference?.infer({ model: 'm', messages, sampling: {}, ...request }, new AbortController().signal)
-  if (!events) throw new TypeError('not a consumer')
-  for (;;) {
-    const next = await events.next()
-    if (next.done) return next.value
-    if (next.value.type === 'delta') heard(next.value.text)
-  }
-}
 
 const payout = addressOfNumber(0x22)
 const price: Price = { promptNano: 20_000_000n, completionNano: 160_000_000n, cachedNano: 2_000_000n }
@@ -84,8 +67,8 @@ test('text beyond the largest delta a token is refused', async () => {
   const roles = { consumer: { escrow: mesh.escrow(1) } }
   const consumer = await mesh.start({ number: 1, roles, config: { consumer: { attemptsMax: 1 } } })
   let bytes = 0
-  const answer = ask(consumer, {}, (text) => {
-    bytes += text.length
+  const answer = ask(consumer, {}, (event) => {
+    if (event.type === 'delta') bytes += event.text.length
   })
   await expect(mesh.clock.finish(answer)).rejects.toMatchObject({ code: 'protocol-violation' })
   expect(bytes).toBe(3 * free.length + story(3).length)

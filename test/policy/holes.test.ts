@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import type { Overrides } from '../../node/config.ts'
 import type { NodeEvent } from '../../node/events.ts'
-import type { InferenceRequest, InferenceResult } from '../../node/inference.ts'
+import type { InferenceRequest } from '../../node/inference.ts'
 import type { Generation, Stream } from '../../node/ports.ts'
 import { coveredNano } from '../../node/settlement/channel.ts'
 import { encodeAdvert, type Offer } from '../../protocol/advert.ts'
@@ -26,22 +26,12 @@ import {
 } from '../../protocol/settlement.ts'
 import { featuresByDefault } from '../../protocol/task.ts'
 import { signVoucher } from '../../protocol/voucher.ts'
-import { countingEngine, MemoryChain, MemoryMesh, type Peer } from './memory-mesh.ts'
+import { ask, countingEngine, MemoryChain, MemoryMesh, type Peer } from './memory-mesh.ts'
 import { addressOfNumber, escrowOf, identityOf } from './peers.ts'
 
 const payout = addressOfNumber(0x22)
 const price: Price = { promptNano: 20_000_000n, completionNano: 160_000_000n, cachedNano: 2_000_000n }
 const once: Overrides = { consumer: { attemptsMax: 1 } }
-
-async function ask({ node }: Peer, request: Partial<InferenceRequest> = {}): Promise<InferenceResult> {
-  const messages = [{ role: 'user', content: 'hello' }] as const
-  const events = node.inference?.infer({ model: 'm', messages, sampling: {}, ...request }, new AbortController().signal)
-  if (!events) throw new TypeError('not a consumer')
-  for (;;) {
-    const next = await events.next()
-    if (next.done) return next.value
-  }
-}
 
 function prompt(letters: number): Pick<InferenceRequest, 'messages'> {
   return { messages: [{ role: 'user', content: 'x'.repeat(letters) }] }

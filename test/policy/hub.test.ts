@@ -8,7 +8,7 @@ import { coveredNano, unpaidNano } from '../../node/settlement/channel.ts'
 import { feeNano } from '../../protocol/hub.ts'
 import type { Address } from '../../protocol/ids.ts'
 import type { MemoryStore } from '../memory-store.ts'
-import { countingEngine, MemoryMesh, type Peer } from './memory-mesh.ts'
+import { ask, countingEngine, MemoryMesh, type Peer } from './memory-mesh.ts'
 import { addressOfNumber, peerOf } from './peers.ts'
 
 const payouts = [addressOfNumber(0x31), addressOfNumber(0x32)] as const
@@ -60,16 +60,11 @@ async function stage(options: StageOptions = {}): Promise<Stage> {
   return { mesh, hub, providers: served, consumers: paying }
 }
 
-async function ask(peer: Peer | undefined, provider?: Peer, tokensMax = 100): Promise<InferenceResult> {
+/** Of this provider, where one is named. */
+function buy(peer: Peer | undefined, provider?: Peer, tokensMax = 100): Promise<InferenceResult> {
+  if (!peer) throw new TypeError('no consumer')
   const preferences = provider ? { order: [provider.identity.peerId] } : {}
-  const messages = [{ role: 'user' as const, content: 'hello' }]
-  const request = { model: 'm', messages, sampling: { tokensMax }, preferences }
-  const answer = peer?.node.inference?.infer(request, new AbortController().signal)
-  for (;;) {
-    const next = await answer?.next()
-    if (!next) throw new TypeError('no consumer')
-    if (next.done) return next.value
-  }
+  return ask(peer, { sampling: { tokensMax }, preferences })
 }
 
 function eventsOf<T extends NodeEvent['type']>(peer: Peer | undefined, type: T): readonly (NodeEvent & { type: T })[] {
@@ -89,7 +84,7 @@ function coveredAt(peer: Peer | undefined, escrow: Address): bigint {
 describe('through a hub', () => {
   test('the provider is promised what it delivered by the hub, and the hub as much and its fee by the consumer', async () => {
     const { consumers, hub, mesh, providers } = await stage()
-    const { costNano, usage } = await mesh.clock.finish(ask(consumers[0]))
+    const { costNano, usage } = await mesh.clock.finish(buy(consumers[0]))
     await mesh.clock.advance(1)
     expect(usage.completionTokens).toBe(100)
     expect(coveredAt(providers[0], hubEscrow)).toBe(costNano)
@@ -103,7 +98,7 @@ describe('through a hub', () => {
   test('what is owed at once and more than it is trusted with is paid in several increments', async () => {
     const incrementNano = 1_000n // a frame of sixteen tokens costs 2 560
     const { consumers, hub, mesh, providers } = await stage({ consumerConfig: { hubIncrementNanoMax: incrementNano } })
-    const { costNano } = await mesh.clock.finish(ask(consumers[0]))
+    const { costNano } = await mesh.clock.finish(buy(consumers[0]))
     await mesh.clock.advance(1)
     expect(coveredAt(providers[0], hubEscrow)).toBe(costNano)
     const increments = eventsOf(hub, 'hub-granted').map((event) => event.incrementNano)
@@ -128,7 +123,7 @@ describe('many consumers and many providers', () => {
     const { consumers, hub, mesh, providers } = all
     let spentNano = 0n
     for (const consumer of consumers) {
-      for (const provider of providers) spentNano += (await mesh.clock.finish(ask(consumer, provider))).costNano
+      for (const provider of providers) spentNano += (await mesh.clock.finish(buy(consumer, provider))).costNano
     }
     await rest(all)
     await settle(all)
@@ -146,7 +141,7 @@ describe('many consumers and many providers', () => {
   test('at once share the provider, each with a window of its own', async () => {
     const all = await stage({ consumers: 3 })
     const { consumers, mesh, providers } = all
-    const results = await mesh.clock.finish(Promise.all([...consumers, ...consumers].map((consumer) => ask(consumer))))
+    const results = await mesh.clock.finish(Promise.all([...consumers, ...consumers].map((consumer) => buy(consumer))))
     await rest(all)
     const spentNano = results.reduce((sum, { costNano }) => sum + costNano, 0n)
     expect(coveredAt(providers[0], hubEscrow)).toBe(spentNano)
@@ -157,7 +152,7 @@ describe('many consumers and many providers', () => {
 describe('providers are paid directly', () => {
   const expectDirect = async (all: Stage, code?: string): Promise<void> => {
     const { consumers, mesh, providers } = all
-    const { costNano } = await mesh.clock.finish(ask(consumers[0]))
+    const { costNano } = await mesh.clock.finish(buy(consumers[0]))
     await rest(all)
     expect(coveredAt(providers[0], addressOfNumber(0x51))).toBe(costNano)
     expect(coveredAt(providers[0], hubEscrow)).toBe(0n)
@@ -193,7 +188,7 @@ describe('a hub that vanishes in the middle of an answer', () => {
   test('costs the consumer one increment at most, the provider one window, and the answer goes on paid directly', async () => {
     const all = await stage({ tokenMs: 1 })
     const { consumers, hub, mesh, providers } = all
-    const asking = ask(consumers[0])
+    const asking = buy(consumers[0])
     await mesh.clock.advance(0)
     let steps = 0
     while (eventsOf(hub, 'hub-granted').length < 2 && steps < 10_000) {
@@ -221,11 +216,11 @@ describe('a hub that comes back', () => {
   test('from a crash goes on where it was', async () => {
     const all = await stage()
     const { consumers, hub, mesh, providers } = all
-    const first = await mesh.clock.finish(ask(consumers[0]))
+    const first = await mesh.clock.finish(buy(consumers[0]))
     await rest(all)
     mesh.kill(hub.identity.peerId)
     const again = await startHub(mesh, {}, hub.store.crash())
-    const second = await mesh.clock.finish(ask(consumers[0]))
+    const second = await mesh.clock.finish(buy(consumers[0]))
     await rest(all)
     expect(coveredAt(providers[0], hubEscrow)).toBe(first.costNano + second.costNano)
     expect(coveredAt(again, addressOfNumber(0x51))).toBe(first.costNano + second.costNano + feesOf(hub) + feesOf(again))
@@ -235,11 +230,11 @@ describe('a hub that comes back', () => {
     const all = await stage({ consumers: 2 })
     const { consumers, hub, mesh, providers } = all
     let spentNano = 0n
-    for (const consumer of consumers) spentNano += (await mesh.clock.finish(ask(consumer))).costNano
+    for (const consumer of consumers) spentNano += (await mesh.clock.finish(buy(consumer))).costNano
     await rest(all)
     mesh.kill(hub.identity.peerId)
     const again = await startHub(mesh)
-    for (const consumer of consumers) spentNano += (await mesh.clock.finish(ask(consumer))).costNano
+    for (const consumer of consumers) spentNano += (await mesh.clock.finish(buy(consumer))).costNano
     await rest(all)
     expect(consumers.flatMap((consumer) => eventsOf(consumer, 'attempt-failed'))).toEqual([])
     expect(coveredAt(providers[0], hubEscrow)).toBe(spentNano)
@@ -255,12 +250,12 @@ describe('a consumer that comes back', () => {
   test('without its records is told by hub and provider what it has signed and was granted', async () => {
     const all = await stage()
     const { consumers, hub, mesh, providers } = all
-    const first = await mesh.clock.finish(ask(consumers[0]))
+    const first = await mesh.clock.finish(buy(consumers[0]))
     await rest(all)
     mesh.kill(peerOf(1))
     const roles = { consumer: { escrow: addressOfNumber(0x51) } }
     const again = await mesh.start({ number: 1, roles, config: { consumer: { hub: peerOf(hubNumber) } } })
-    const second = await mesh.clock.finish(ask(again))
+    const second = await mesh.clock.finish(buy(again))
     await rest(all)
     expect(eventsOf(again, 'hub-left')).toEqual([])
     expect(eventsOf(again, 'attempt-failed')).toEqual([])

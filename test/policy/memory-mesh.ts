@@ -2,6 +2,7 @@
 
 import { configOf, type Overrides } from '../../node/config.ts'
 import type { NodeEvent } from '../../node/events.ts'
+import type { InferenceEvent, InferenceRequest, InferenceResult } from '../../node/inference.ts'
 import { type MeshNode, type Roles, startNode } from '../../node/node.ts'
 import type {
   Chain,
@@ -304,5 +305,21 @@ export class MemoryMesh {
       fork: () => random,
     }
     return random
+  }
+}
+
+/** One request of a consumer, read to its end. `heard` is told of each event on the way. */
+export async function ask(
+  { node }: Peer,
+  request: Partial<InferenceRequest> = {},
+  heard: (event: InferenceEvent) => void = () => undefined,
+): Promise<InferenceResult> {
+  const messages = [{ role: 'user', content: 'hello' }] as const
+  const events = node.inference?.infer({ model: 'm', messages, sampling: {}, ...request }, new AbortController().signal)
+  if (!events) throw new TypeError('not a consumer')
+  for (;;) {
+    const next = await events.next()
+    if (next.done) return next.value
+    heard(next.value)
   }
 }

@@ -6,11 +6,10 @@ import type { Overrides } from '../../node/config.ts'
 import type { EscrowState } from '../../node/ports.ts'
 import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import type { Address } from '../../protocol/ids.ts'
-import { countingEngine, MemoryChain, MemoryMesh, type Peer } from './memory-mesh.ts'
+import { ask, countingEngine, MemoryChain, MemoryMesh, type Peer } from './memory-mesh.ts'
 import { addressOfNumber } from './peers.ts'
 
 const minute = 60_000
-const messages = [{ role: 'user', content: 'hello' }] as const
 
 /** An endpoint of the mesh's chain that can be made to say nothing for as long as the production adapter tries. */
 class Endpoint extends MemoryChain {
@@ -60,15 +59,10 @@ async function bench(
   return { mesh, endpoint, consumer, provider }
 }
 
-async function ask({ mesh, consumer }: Bench, from: Peer = consumer): Promise<string> {
-  const answer = async (): Promise<string> => {
-    const events = from.node.inference?.infer({ model: 'm', messages, sampling: {} }, new AbortController().signal)
-    for (;;) {
-      const next = await events?.next()
-      if (!next || next.done) return next?.value.finish ?? 'not a consumer'
-    }
-  }
-  return mesh.clock.finish(answer().catch((error: unknown) => asMeshError(error).code))
+/** How it ended. */
+function endOf({ mesh, consumer }: Bench, from: Peer = consumer): Promise<string> {
+  const answer = ask(from).then(({ finish }) => finish)
+  return mesh.clock.finish(answer.catch((error: unknown) => asMeshError(error).code))
 }
 
 async function silence({ endpoint, mesh }: Bench, ms: number): Promise<void> {
@@ -80,21 +74,21 @@ describe('a provider whose chain is silent', () => {
   // found by the simulator: chain-outage, seed 0
   test('serves a payer that it knows', async () => {
     const parts = await bench()
-    expect(await ask(parts)).toBe('length')
+    expect(await endOf(parts)).toBe('length')
     await silence(parts, minute)
-    expect(await ask(parts)).toBe('length')
+    expect(await endOf(parts)).toBe('length')
   })
 
   test('makes one request wait for the chain, and no longer than two seconds', async () => {
     const parts = await bench()
     const { clock } = parts.mesh
-    await ask(parts)
+    await endOf(parts)
     await silence(parts, minute)
     const firstMs = clock.now()
-    await ask(parts)
+    await endOf(parts)
     expect(clock.now() - firstMs).toBe(2_000)
     const secondMs = clock.now()
-    await ask(parts)
+    await endOf(parts)
     expect(clock.now() - secondMs).toBe(0)
   })
 
@@ -102,31 +96,31 @@ describe('a provider whose chain is silent', () => {
     const parts = await bench()
     const stranger = await parts.mesh.start({ number: 3, roles: { consumer: { escrow: parts.mesh.escrow(3) } } })
     await silence(parts, minute)
-    expect(await ask(parts, stranger)).toBe('chain-unavailable')
+    expect(await endOf(parts, stranger)).toBe('chain-unavailable')
   })
 
   test('refuses everybody after ten minutes', async () => {
     const parts = await bench()
-    await ask(parts)
+    await endOf(parts)
     await silence(parts, 10 * minute + 1)
-    expect(await ask(parts)).toBe('chain-unavailable')
+    expect(await endOf(parts)).toBe('chain-unavailable')
   })
 
   test('trusts no view for longer than half the time in which an escrow can be emptied', async () => {
     const parts = await bench({ provider: { unlockDelayMsMin: 0 } }, { unlockDelayMs: 4 * minute })
-    await ask(parts)
+    await endOf(parts)
     await silence(parts, minute)
-    expect(await ask(parts)).toBe('length')
+    expect(await endOf(parts)).toBe('length')
     await silence(parts, minute + 1)
-    expect(await ask(parts)).toBe('chain-unavailable')
+    expect(await endOf(parts)).toBe('chain-unavailable')
   })
 
   test('serves no more than twice its settlement threshold, and says what it lacks', async () => {
     const thresholdNano = 30_000n // an answer of 100 tokens is 16 100 nano, its window 10 240
     const parts = await bench({ settlement: { thresholdNano } })
-    await ask(parts)
+    await endOf(parts)
     await silence(parts, minute)
-    const answers = [await ask(parts), await ask(parts), await ask(parts)]
+    const answers = [await endOf(parts), await endOf(parts), await endOf(parts)]
     expect(answers).toEqual(['length', 'length', 'chain-unavailable'])
     const owedNano = parts.provider.node.channels()[0]?.owedNano ?? 0n
     expect(owedNano).toBeGreaterThan(thresholdNano)
@@ -136,15 +130,15 @@ describe('a provider whose chain is silent', () => {
   test('looks again once the chain answers', async () => {
     const parts = await bench()
     const { endpoint, mesh } = parts
-    await ask(parts)
+    await endOf(parts)
     await silence(parts, minute)
-    await ask(parts)
+    await endOf(parts)
     endpoint.isSilent = false
     await mesh.clock.advance(minute)
     mesh.escrow(1, { unlockAtMs: mesh.clock.now() + minute })
-    await ask(parts) // renews the view behind its back
+    await endOf(parts) // renews the view behind its back
     await mesh.clock.advance(minute)
-    expect(await ask(parts)).toBe('escrow-unusable')
+    expect(await endOf(parts)).toBe('escrow-unusable')
   })
 })
 
@@ -152,12 +146,12 @@ describe('a consumer whose chain is silent', () => {
   test('asks on, and does not wait', async () => {
     const parts = await bench({}, {}, 'consumer')
     const { clock } = parts.mesh
-    await ask(parts)
+    await endOf(parts)
     await silence(parts, 2 * minute)
     const waitedMs: number[] = []
     for (let count = 0; count < 2; count += 1) {
       const startMs = clock.now()
-      expect(await ask(parts)).toBe('length')
+      expect(await endOf(parts)).toBe('length')
       waitedMs.push(clock.now() - startMs)
     }
     expect(waitedMs).toEqual([0, 0])
@@ -166,13 +160,13 @@ describe('a consumer whose chain is silent', () => {
   test('reads its escrow anew once the chain answers', async () => {
     const parts = await bench({}, {}, 'consumer')
     const { endpoint, mesh } = parts
-    await ask(parts)
+    await endOf(parts)
     await silence(parts, 2 * minute)
-    await ask(parts)
+    await endOf(parts)
     await mesh.clock.advance(minute)
     endpoint.isSilent = false
     const { asked } = endpoint
-    await ask(parts)
+    await endOf(parts)
     expect(endpoint.asked).toBeGreaterThan(asked)
   })
 })
