@@ -338,7 +338,9 @@ export class Answer {
     if (leg.isUnreached) this.#choosing.noteUnreached()
     const isOfHub = failure instanceof HubFailure
     this.#isDirect ||= isOfHub
-    if (isOfHub) this.#choosing.allowAgain(leg.peer) // it may be asked again, and is paid directly
+    // it may be asked again, and is then paid directly, or has been paid what it was owed before
+    const isOwed = failure.code === 'credit-exhausted' && leg.costNano === 0n
+    if (isOfHub || isOwed) this.#choosing.allowAgain(leg.peer)
     ports.observe({
       type: 'attempt-failed',
       request: this.#requestId,

@@ -224,3 +224,36 @@ test('a voucher of a hub that is settled before its provider has seen it shuts n
   expect(channel?.escrow).toBe(hubEscrow)
   expect(channel && coveredNano(channel)).toBe(2n * nano + 1_000n)
 })
+
+test('a lone provider that is owed a whole window is paid it, and then serves the same request', async () => {
+  const mesh = new MemoryMesh()
+  const provider = new Scripted(mesh, 2, async (talk) => {
+    const { owedNano, payee, talks } = provider
+    if (talks.length === 1) {
+      await talk.accepted()
+      await talk.deltas(10)
+      provider.owedNano += costOf({ completionTokens: 54 }) // sent, and lost with the stream
+      talk.stream.reset(new MeshError('internal', 'the connection broke'))
+    } else if (talks.length === 2) {
+      await talk.send({ type: 'tab', tab: { globalId: -239, epoch: 0, payee, owedNano, best: undefined } })
+      await talk.send({
+        type: 'fail',
+        code: 'credit-exhausted',
+        message: 'a window is unpaid',
+        retryAfterMs: undefined,
+      })
+      await talk.stream.close()
+    } else {
+      await talk.accepted()
+      await talk.deltas(20)
+      await talk.end('stop')
+    }
+  })
+  const escrow = mesh.escrow(1)
+  const consumer = await mesh.start({ number: 1, roles: { consumer: { escrow } } })
+  await expect(mesh.clock.finish(ask(consumer))).rejects.toBeInstanceOf(MeshError)
+  const { failovers, finish } = await mesh.clock.finish(ask(consumer))
+  expect([finish, failovers, provider.talks.length]).toEqual(['stop', 1, 3])
+  await mesh.clock.advance(1_000)
+  expect(provider.paidNano).toBe(provider.owedNano)
+})
