@@ -102,7 +102,8 @@ const nextSteps: { readonly [Code in ErrorCode]?: string | undefined } = {
   'unknown-model': '`silkmesh models` lists what the mesh serves now',
   'no-provider': '`silkmesh models` lists what the mesh serves now; is --bootstrap the address of a peer that is up?',
   'escrow-unusable':
-    '`silkmesh wallet balance` shows what there is; `deposit <gram>` fills an escrow, `cancel-unlock` keeps one open that is closing',
+    '`silkmesh wallet balance` shows what there is, `silkmesh wallet deposit <gram>` fills the escrow, ' +
+    '`silkmesh wallet cancel-unlock` keeps one open that is closing',
   'engine-failed': '`silkmesh doctor` checks the engine; --model and --engine-url choose another',
   'chain-unavailable':
     'is --endpoint right (it ends in /api/v2/jsonRPC), and that chain up? `silkmesh chain` runs a local one',
