@@ -59,8 +59,11 @@ export class Collector {
   readonly #watched = new Map<string, { readonly settler: PeerId; readonly amountNano: Nano }>()
   /** When each channel's escrow was last read, Unix milliseconds. */
   readonly #readAtMs = new Map<string, number>()
-  /** Channels that could not be settled from here when last tried: looked at like those that are not due. */
-  readonly #failed = new Set<string>()
+  /**
+   * Channels that could not be settled from here when last tried, with what was covered then: looked at like those that are not due
+   * until a settlement's worth is added.
+   */
+  readonly #failed = new Map<string, Nano>()
   /** Channels whose escrow could not be read when last tried. */
   readonly #unread = new Set<string>()
   readonly #drains: DrainMeter
@@ -106,7 +109,7 @@ export class Collector {
     for (const channel of this.#inOrder(unsettled)) {
       if (signal.aborted) return
       const nowMs = this.#ports.clock.now()
-      const isWorthTrying = isUrgent || !this.#failed.has(channelKey(channel))
+      const isWorthTrying = isUrgent || !this.#hasFailed(channel)
       const isWorthReading =
         (isWorthTrying && isDue(channel, policy, nowMs, isUrgent)) || this.#isTimeToWatch(channel, nowMs)
       if (!isWorthReading) {
@@ -151,11 +154,16 @@ export class Collector {
     const { escrow } = channel
     this.#reasons.note(channelKey(channel), escrow, unsettledNano(channel), decision)
     if (decision.reason === 'escrow empty' && isDue(channel, policy, nowMs, isUrgent)) {
-      this.#failed.add(channelKey(channel))
+      this.#failed.set(channelKey(channel), coveredNano(channel))
       const message = `escrow ${escrow} would pay ${formatGram(payableNano)} GRAM now, at least ${formatGram(policy.settleNanoMin)} settle`
       this.#ports.observe({ type: 'settle-failed', escrow, code: 'escrow-unusable', message })
     }
     return decision.isDue
+  }
+
+  #hasFailed(channel: Channel): boolean {
+    const beforeNano = this.#failed.get(channelKey(channel))
+    return beforeNano !== undefined && coveredNano(channel) < beforeNano + this.#config.settlement.thresholdNano
   }
 
   /** Whether its owner closes the escrow shows only on chain. */
@@ -172,7 +180,7 @@ export class Collector {
     const nowMs = clock.now()
     this.#readAtMs.set(key, nowMs)
     if (state.isEscrow && state.globalId !== globalId) {
-      this.#failed.add(key) // of another chain, which this home once served
+      this.#failed.set(key, coveredNano(channel)) // of another chain, which this home once served
       return undefined
     }
     if (state.isEscrow && state.epoch > epoch) {
@@ -343,7 +351,7 @@ export class Collector {
       await this.#parts.settler.submit(best, this.#ports.identity.peerId)
       this.#failed.delete(channelKey(channel))
     } catch (error) {
-      this.#failed.add(channelKey(channel))
+      this.#failed.set(channelKey(channel), coveredNano(channel))
       const { code, message } = asMeshError(error, 'internal')
       this.#ports.observe({ type: 'settle-failed', escrow, code, message })
     }

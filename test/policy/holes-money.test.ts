@@ -257,3 +257,25 @@ test('a lone provider that is owed a whole window is paid it, and then serves th
   await mesh.clock.advance(1_000)
   expect(provider.paidNano).toBe(provider.owedNano)
 })
+
+test('a channel that could not be settled is tried again as soon as a settlement’s worth is added', async () => {
+  const mesh = new MemoryMesh()
+  mesh.chain.leastNano = 100n
+  const config = { settlement: { intervalMs: 1_000, thresholdNano: 10_000n, watchMs: 3_600_000 } }
+  const provider = await mesh.start({ number: 3, roles: { provider: { payout } }, engine: countingEngine(), config })
+  const escrow = mesh.escrow(1)
+  const full = mesh.chain.escrows.get(escrow)
+  if (!full) throw new TypeError('no escrow')
+  const consumer = await mesh.start({ number: 1, roles: { consumer: { escrow } } })
+  const failures = () => provider.events.filter(({ type }) => type === 'settle-failed').length
+  const first = await mesh.clock.finish(ask(consumer))
+  mesh.chain.escrows.set(escrow, { ...full, freeNano: 50n })
+  await mesh.clock.advance(30_000)
+  expect([failures(), mesh.chain.settledOf(escrow, payout)]).toEqual([1, 0n])
+  mesh.chain.escrows.set(escrow, full)
+  await mesh.clock.advance(30_000)
+  expect(mesh.chain.settledOf(escrow, payout)).toBe(0n) // nothing says that it was filled
+  const second = await mesh.clock.finish(ask(consumer))
+  await mesh.clock.advance(30_000)
+  expect(mesh.chain.settledOf(escrow, payout)).toBe(first.costNano + second.costNano)
+})
