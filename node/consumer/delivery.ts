@@ -85,7 +85,7 @@ export class Delivery {
   }
 
   /** Counts nothing yet: what the delta costs is to be agreed with the tab first. */
-  judge(delta: DeltaFrame): { readonly costNano: Nano; readonly usage: Usage } {
+  judge(delta: DeltaFrame): Judged {
     const { index, tokens } = delta
     const { completionTokens } = this.#usage
     if (this.#order.inputs) throw this.#violation('sent text for texts to embed')
@@ -99,20 +99,21 @@ export class Delivery {
     }
     // text may lag behind its tokens, and be of more of them than a server counts; what is free would never end
     const saidBytesMax = Math.min(answerBytesMax, limits.deltaBytesMax * (1 + completionTokens + tokens))
-    if (this.#saidBytes + bytesOf(delta) > saidBytesMax) {
+    const saidBytes = this.#saidBytes + bytesOf(delta)
+    if (saidBytes > saidBytesMax) {
       throw this.#violation(`said over ${saidBytesMax} bytes in ${completionTokens + tokens} tokens`)
     }
     const wrong = delta.tokenIds.length === tokens ? this.#recount?.check(delta) : undefined
     if (wrong) throw new MeshError('overcharged', `${this.#peer} charges for ${wrong}`)
     const usage = { ...this.#usage, completionTokens: completionTokens + tokens }
     const price = this.#accept?.price
-    return { usage, costNano: price ? costNano(usage, price) - this.costNano : 0n }
+    return { usage, saidBytes, costNano: price ? costNano(usage, price) - this.costNano : 0n }
   }
 
-  count(usage: Usage, delta: DeltaFrame): void {
+  count({ saidBytes, usage }: Judged, { tokenIds }: DeltaFrame): void {
     this.#usage = usage
-    this.#idsTold += delta.tokenIds.length
-    this.#saidBytes += bytesOf(delta)
+    this.#idsTold += tokenIds.length
+    this.#saidBytes = saidBytes
   }
 
   embedded({ index, vector }: ProviderFrame & { readonly type: 'embedding' }): void {
@@ -196,6 +197,13 @@ export class Delivery {
 }
 
 type DeltaFrame = ProviderFrame & { readonly type: 'delta' }
+
+/** What a delta costs, and what was delivered with it. */
+interface Judged {
+  readonly costNano: Nano
+  readonly usage: Usage
+  readonly saidBytes: number
+}
 
 /** One answer is held whole: sixteen bytes for each of four million tokens. */
 const answerBytesMax = 67_108_864

@@ -348,9 +348,9 @@ export class Session {
   }
 
   #received(delta: ProviderFrame & { readonly type: 'delta' }): void {
-    const { costNano, usage } = this.#delivery.judge(delta)
-    this.#tab?.received(costNano)
-    this.#delivery.count(usage, delta)
+    const judged = this.#delivery.judge(delta)
+    this.#tab?.received(judged.costNano)
+    this.#delivery.count(judged, delta)
   }
 
   /** A provider takes only so many streams of one peer at once, and resets the next without a word. */
