@@ -70,10 +70,8 @@ export class Accounts {
   /** The same for a payment of what was served already: it is welcome while the escrow is closing, too. */
   async payable(address: Address, payer: PeerId | undefined, isFresh = false): Promise<Account> {
     const cached = this.#entries.get(address)
-    const account =
-      cached && !isFresh
-        ? await this.#recent(address, cached)
-        : await (cached?.account.escrow.isEscrow ? this.#read(address) : this.#readStranger(address))
+    const recent = cached && !isFresh ? await this.#recent(address, cached) : undefined
+    const account = recent ?? (await this.#asked(address, cached))
     const reason = foreign(account, payer)
     if (reason) throw new MeshError('escrow-unusable', reason)
     return account
@@ -95,15 +93,19 @@ export class Accounts {
     return { account: isGood ? cached.account : await now, now }
   }
 
-  async #recent(address: Address, cached: Entry): Promise<Account> {
+  /** Undefined where what is known is too old. */
+  async #recent(address: Address, cached: Entry): Promise<Account | undefined> {
     const { escrowCheckMs } = this.#limits
     const ageMs = this.#ageMs(cached)
     if (ageMs <= escrowCheckMs) {
       if (ageMs > renewedAt * escrowCheckMs && !this.#reading.has(address)) this.#read(address).catch(() => undefined)
       return cached.account
     }
-    if (ageMs <= this.#trustMs(cached)) return await this.#renewed(address, cached)
-    return await (cached.account.escrow.isEscrow ? this.#read(address) : this.#readStranger(address))
+    return ageMs <= this.#trustMs(cached) ? await this.#renewed(address, cached) : undefined
+  }
+
+  #asked(address: Address, cached: Entry | undefined): Promise<Account> {
+    return cached?.account.escrow.isEscrow ? this.#read(address) : this.#readStranger(address)
   }
 
   #ageMs({ atMs }: Entry): number {
