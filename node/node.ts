@@ -67,6 +67,11 @@ export interface Roles {
   readonly settler?: boolean | SettlerAccount | undefined
 }
 
+/** By name, such as consumer or provider. */
+export function rolesOf(roles: Roles): readonly string[] {
+  return Object.entries(roles).flatMap(([role, on]) => (on ? [role] : []))
+}
+
 /** What a provider does with requests, for whoever runs it. */
 export interface Serving {
   readonly state: OpeningState
@@ -176,7 +181,7 @@ export async function startNode(config: Config, given: Ports, roles: Roles): Pro
   observe({
     type: 'node-started',
     peer: identity.peerId,
-    roles: Object.entries(roles).flatMap(([role, on]) => (on ? [role] : [])),
+    roles: rolesOf(roles),
   })
 
   const settleNow = async (signal: AbortSignal): Promise<void> => {

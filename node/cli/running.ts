@@ -3,7 +3,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config, ResolvedConfig } from '../config.ts'
-import type { Roles, Serving } from '../node.ts'
+import type { Serving } from '../node.ts'
 import type { GatewayAddress } from './gateway-client.ts'
 
 export interface RunningNode {
@@ -38,10 +38,6 @@ export function noteRunning(home: string, node: RunningNode): void {
 export function forgetRunning(home: string): void {
   noted = undefined
   rmSync(pathIn(home), { force: true })
-}
-
-export function rolesOf(roles: Roles): readonly string[] {
-  return Object.entries(roles).flatMap(([name, role]) => (role === undefined ? [] : [name]))
 }
 
 /** Of what `doctor` looks at; an API key is not told. */
