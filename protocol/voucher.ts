@@ -101,6 +101,11 @@ export function verifyVoucher(voucher: Voucher, publicKey: Uint8Array): boolean 
   return verifySignature(voucherDigest(voucher.terms), voucher.signature, publicKey)
 }
 
+/** One for each tab, whatever was promised on it. */
+export function tabKey({ epoch, escrow, globalId, payee }: Omit<VoucherTerms, 'amountNano'>): string {
+  return `${globalId}/${escrow}/${epoch}/${payee}`
+}
+
 export function isSameTab(a: VoucherTerms, b: VoucherTerms): boolean {
   return a.globalId === b.globalId && a.escrow === b.escrow && a.epoch === b.epoch && a.payee === b.payee
 }

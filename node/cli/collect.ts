@@ -3,7 +3,7 @@
 
 import { counted } from '../../protocol/counted.ts'
 import { formatGram, type Nano } from '../../protocol/money.ts'
-import { betterVoucher, type Voucher } from '../../protocol/voucher.ts'
+import { betterVoucher, tabKey, type Voucher } from '../../protocol/voucher.ts'
 import { systemClock } from '../adapters/system.ts'
 import type { TonChain } from '../adapters/ton/chain.ts'
 import type { Wallet } from '../adapters/wallet.ts'
@@ -89,8 +89,7 @@ async function vouchersOf(home: Home): Promise<readonly Voucher[]> {
     const best = new Map<string, Voucher>()
     for (const log of logs) {
       for (const { voucher } of await new VoucherLog(log, store, () => []).read()) {
-        const { epoch, escrow, globalId, payee } = voucher.terms
-        const tab = `${globalId}/${escrow}/${epoch}/${payee}`
+        const tab = tabKey(voucher.terms)
         best.set(tab, betterVoucher(best.get(tab), voucher) ?? voucher)
       }
     }

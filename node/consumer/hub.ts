@@ -10,6 +10,7 @@ import {
   isSameTab,
   paidNano,
   signVoucher,
+  tabKey,
   type Voucher,
   type VoucherTerms,
   verifyVoucher,
@@ -205,7 +206,7 @@ export class Hub {
     if (terms.escrow !== escrow || terms.epoch !== epoch || terms.globalId !== tab.globalId) {
       throw failed('escrow-unusable', `it now pays out of ${escrow} in epoch ${epoch}`)
     }
-    const held = betterVoucher(best, this.#granted.get(grantKey(terms)))
+    const held = betterVoucher(best, this.#granted.get(tabKey(terms)))
     const { hubIncrementNanoMax: oursNano } = this.#config
     const { incrementNanoMax: theirsNano } = open.terms
     const mostNano = theirsNano < oursNano ? theirsNano : oursNano
@@ -277,7 +278,7 @@ export class Hub {
     // less is charged where it had granted some of it before; a hub that forgot what it had charged is paid all the same
     const nowNano = reply.owedNano >= owedNano ? reply.owedNano : chargedNano
     this.#account = { ...this.#own, owedNano: nowNano, wants: undefined }
-    const key = grantKey(granted.terms)
+    const key = tabKey(granted.terms)
     this.#granted.set(key, betterVoucher(this.#granted.get(key), granted) ?? granted)
     return granted
   }
@@ -352,7 +353,7 @@ export class Hub {
 
   async #heldOf({ epoch, escrow, tab: { globalId } }: HubTerms, payee: Address): Promise<Voucher | undefined> {
     const tabs = await this.#tabsOf(escrow)
-    const granted = this.#granted.get(grantKey({ globalId, escrow, epoch, payee, amountNano: 0n }))
+    const granted = this.#granted.get(tabKey({ globalId, escrow, epoch, payee }))
     return betterVoucher(tabs.bestTo({ globalId, epoch, payee }), granted)
   }
 
@@ -399,10 +400,6 @@ function refusalIgnored(error: unknown): void {
 }
 
 class Refusal extends MeshError {}
-
-function grantKey({ epoch, escrow, globalId, payee }: VoucherTerms): string {
-  return `${globalId}/${escrow}/${epoch}/${payee}`
-}
 
 function paidOf(voucher: Voucher | undefined): Nano {
   return voucher ? paidNano(voucher) : 0n

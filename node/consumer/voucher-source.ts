@@ -2,7 +2,14 @@
 
 import type { Address } from '../../protocol/ids.ts'
 import { largest, type Nano } from '../../protocol/money.ts'
-import { paidNano, signVoucher, type Voucher, type VoucherTerms, verifyVoucher } from '../../protocol/voucher.ts'
+import {
+  paidNano,
+  signVoucher,
+  tabKey,
+  type Voucher,
+  type VoucherTerms,
+  verifyVoucher,
+} from '../../protocol/voucher.ts'
 import type { Ports } from '../ports.ts'
 import type { DailySpend } from './daily-spend.ts'
 
@@ -37,7 +44,7 @@ export function capped(source: VoucherSource, spend: DailySpend): VoucherSource 
   return {
     ...source,
     pay: async (terms, best, baseNano) => {
-      const key = tabOf(terms)
+      const key = tabKey(terms)
       const before = largest(takenNano.get(key) ?? 0n, paidOf(best), baseNano)
       const taking = spend.take(terms.amountNano - before)
       takenNano.set(key, largest(before, terms.amountNano))
@@ -50,10 +57,6 @@ export function capped(source: VoucherSource, spend: DailySpend): VoucherSource 
       return source.pay(terms, best, baseNano)
     },
   }
-}
-
-function tabOf({ epoch, escrow, globalId, payee }: VoucherTerms): string {
-  return `${globalId}/${escrow}/${epoch}/${payee}`
 }
 
 function paidOf(voucher: Voucher | undefined): Nano {

@@ -4,7 +4,7 @@
 import { feeNano, signGrant } from '../../protocol/hub.ts'
 import type { Address, PeerId } from '../../protocol/ids.ts'
 import type { Nano } from '../../protocol/money.ts'
-import { paidNano, signVoucher, type Voucher, type VoucherTerms } from '../../protocol/voucher.ts'
+import { paidNano, signVoucher, tabKey, type Voucher, type VoucherTerms } from '../../protocol/voucher.ts'
 import type { Sheet } from '../ledger/sheet.ts'
 import type { EscrowState, Ports } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
@@ -90,7 +90,7 @@ export class Ledger {
 
   /** The best voucher for a payee with what of it is this consumer's; undefined where nothing was granted. */
   granted(id: PayeeId, consumer: PeerId): Voucher | undefined {
-    return this.#promised.get(payeeKey(id))?.grants.get(consumer)?.voucher
+    return this.#promised.get(tabKey(id))?.grants.get(consumer)?.voucher
   }
 
   /** What these records lack is taken back from who holds it: `voucher` was signed here. */
@@ -138,7 +138,7 @@ export class Ledger {
   /** Counted in the instant of the call, so that two at once cannot promise the same coins; durable when it resolves. */
   async grant(id: PayeeId, payer: Payer, { feeNano: fee, incrementNano }: Increment): Promise<Voucher> {
     const { clock, identity } = this.#ports
-    const totalNano = (this.#promised.get(payeeKey(id))?.totalNano ?? 0n) + incrementNano
+    const totalNano = (this.#promised.get(tabKey(id))?.totalNano ?? 0n) + incrementNano
     const amountNano = this.#grantedNano(id, payer.peer) + incrementNano
     const { epoch, escrow, globalId, payee } = id
     const of = { globalId, escrow, epoch, payee }
@@ -189,7 +189,7 @@ export class Ledger {
   }
 
   #of(id: PayeeId): Promised {
-    const key = payeeKey(id)
+    const key = tabKey(id)
     const promised = this.#promised.get(key) ?? { ...id, totalNano: 0n, grants: new Map<PeerId, Granted>() }
     this.#promised.set(key, promised)
     return promised
@@ -222,8 +222,4 @@ function sharedAccount(id: PayeeId): PayeeId & { readonly peer: undefined } {
 
 function payerKey({ epoch, escrow, peer }: Payer): string {
   return `${peer}/${escrow}/${epoch}`
-}
-
-function payeeKey({ epoch, escrow, globalId, payee }: PayeeId): string {
-  return `${globalId}/${escrow}/${epoch}/${payee}`
 }

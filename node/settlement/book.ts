@@ -5,21 +5,12 @@ import { MeshError } from '../../protocol/errors.ts'
 import { verifyGrant } from '../../protocol/hub.ts'
 import { type Address, type PeerId, peerIdOf } from '../../protocol/ids.ts'
 import { formatGram, type Nano } from '../../protocol/money.ts'
-import { betterVoucher, type Grant, paidNano, type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
+import { betterVoucher, type Grant, paidNano, tabKey, type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
 import type { Line as LedgerLine } from '../ledger/journal.ts'
 import type { Sheet } from '../ledger/sheet.ts'
 import type { EscrowState, Ports } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
-import {
-  type Channel,
-  type ChannelId,
-  channelKey,
-  coveredNano,
-  openChannel,
-  recovered,
-  step,
-  unsettledNano,
-} from './channel.ts'
+import { type Channel, type ChannelId, coveredNano, openChannel, recovered, step, unsettledNano } from './channel.ts'
 
 /** A payer's escrow as last read, and what it has paid here so far. */
 export interface Account {
@@ -55,7 +46,7 @@ export class Book {
   async recover(): Promise<void> {
     for (const { peer, voucher, atMs } of await this.#log.read()) {
       const nowMs = Math.min(atMs, this.#ports.clock.now()) // the clock was ahead: a date to come would never be old
-      const channel = this.#channels.get(channelKey(voucher.terms)) ?? openChannel(voucher.terms, peer, 0n)
+      const channel = this.#channels.get(tabKey(voucher.terms)) ?? openChannel(voucher.terms, peer, 0n)
       const booked = this.#put(recovered(step(channel, { type: 'voucher', voucher: withoutGrant(voucher), nowMs })))
       if (!voucher.grant) continue
       const line = this.#granted(booked, this.#lineOf(booked, voucher.grant.consumer), voucher.grant)
@@ -89,7 +80,7 @@ export class Book {
   /** The channel whose best voucher is settled: the payer's, or the hub's that pays for many. */
   settling({ escrow, settledNano }: Account): Channel {
     const id = this.#idOf(escrow)
-    return this.#channels.get(channelKey(id)) ?? openChannel(id, peerIdOf(escrow.signer), settledNano)
+    return this.#channels.get(tabKey(id)) ?? openChannel(id, peerIdOf(escrow.signer), settledNano)
   }
 
   /** What the escrow must be able to pay here in all, before anything more is delivered to this payer. */
@@ -97,7 +88,7 @@ export class Book {
     const channel = this.settling(account)
     if (channel.payer === payer) return channel.owedNano
     let unpaid = 0n
-    for (const { grant, owedNano } of this.#lines.get(channelKey(channel))?.values() ?? []) {
+    for (const { grant, owedNano } of this.#lines.get(tabKey(channel))?.values() ?? []) {
       const nano = owedNano - (grant?.amountNano ?? 0n)
       if (nano > 0n) unpaid += nano
     }
@@ -134,7 +125,7 @@ export class Book {
       after = this.#put(step(this.settling(account), { type: 'voucher', voucher: own, nowMs }))
     })
     // nothing was delivered since these books were opened: what is paid beyond them was delivered before, and forgotten
-    if (isOpening && !this.#counted.has(channelKey(before))) {
+    if (isOpening && !this.#counted.has(tabKey(before))) {
       after = this.#acknowledge(this.settling(account), terms.amountNano)
     }
     this.#observeBooked(voucher, payer, after.owedNano)
@@ -216,7 +207,7 @@ export class Book {
   #granted(channel: Channel, line: Line, grant: Grant): Line | undefined {
     if (grant.amountNano <= (line.grant?.amountNano ?? 0n)) return line
     let sumNano = channel.baseNano + grant.amountNano - line.baseNano
-    for (const other of this.#lines.get(channelKey(channel))?.values() ?? []) {
+    for (const other of this.#lines.get(tabKey(channel))?.values() ?? []) {
       if (other.consumer !== line.consumer) sumNano += (other.grant?.amountNano ?? 0n) - other.baseNano
     }
     return sumNano <= coveredNano(channel) ? { ...line, grant } : undefined
@@ -235,7 +226,7 @@ export class Book {
   /** Counts what was just handed to the payer, and on whose line of the ledger. */
   delivered(account: Account, payer: PeerId, costNano: Nano, ledgerLine?: LedgerLine): Channel {
     const channel = this.#put(step(this.settling(account), { type: 'delivered', costNano }))
-    this.#counted.add(channelKey(channel))
+    this.#counted.add(tabKey(channel))
     if (ledgerLine) ledgerLine.add(costNano)
     else this.#sheet?.granted(accountOf(channel), costNano)
     if (channel.payer === payer) return channel
@@ -263,7 +254,7 @@ export class Book {
   }
 
   settled(id: ChannelId, settledNano: Nano): void {
-    const channel = this.#channels.get(channelKey(id))
+    const channel = this.#channels.get(tabKey(id))
     if (!channel) return
     this.#put(step(channel, { type: 'settled', settledNano }))
     this.#sheet?.settled(accountOf(channel), settledNano)
@@ -271,7 +262,7 @@ export class Book {
 
   /** The epoch is over: what was not settled in it never will be. The value that is lost. */
   close(id: ChannelId): Nano {
-    const key = channelKey(id)
+    const key = tabKey(id)
     const channel = this.#channels.get(key)
     this.#channels.delete(key)
     this.#counted.delete(key)
@@ -287,7 +278,7 @@ export class Book {
     isEnough: (channel: Channel) => boolean,
     signal: AbortSignal,
   ): Promise<void> {
-    const key = channelKey(this.#idOf(account.escrow))
+    const key = tabKey(this.#idOf(account.escrow))
     while (!isEnough(this.channel(account, payer))) {
       signal.throwIfAborted()
       await new Promise<void>((resolve) => {
@@ -310,7 +301,7 @@ export class Book {
   }
 
   #put(channel: Channel): Channel {
-    const key = channelKey(channel)
+    const key = tabKey(channel)
     if (!this.#channels.has(key)) this.#sheet?.opened(accountOf(channel), channel.baseNano)
     this.#channels.set(key, channel)
     this.#wake(key)
@@ -318,12 +309,12 @@ export class Book {
   }
 
   #lineOf(channel: ChannelId, consumer: PeerId): Line {
-    const known = this.#lines.get(channelKey(channel))?.get(consumer)
+    const known = this.#lines.get(tabKey(channel))?.get(consumer)
     return known ?? { consumer, owedNano: 0n, grant: undefined, baseNano: 0n }
   }
 
   #putLine(channel: ChannelId, line: Line): void {
-    const key = channelKey(channel)
+    const key = tabKey(channel)
     const lines = this.#lines.get(key) ?? new Map<PeerId, Line>()
     this.#lines.set(key, lines)
     lines.set(line.consumer, line)

@@ -51,10 +51,6 @@ export function openChannel({ globalId, escrow, epoch, payee }: ChannelId, payer
   }
 }
 
-export function channelKey({ globalId, escrow, epoch, payee }: ChannelId): string {
-  return `${globalId}/${escrow}/${epoch}/${payee}`
-}
-
 /** Vouchers and settled sums only ever raise a channel, so replays and reordering change nothing. */
 export function step(channel: Channel, event: ChannelEvent): Channel {
   switch (event.type) {

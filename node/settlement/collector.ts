@@ -6,11 +6,12 @@ import { type PeerId, parsePeerId } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
 import { formatGram, formatPercent, type Nano } from '../../protocol/money.ts'
 import type { SettlerAdvert } from '../../protocol/settler-advert.ts'
+import { tabKey } from '../../protocol/voucher.ts'
 import type { Config } from '../config.ts'
 import type { PayeeState, Ports } from '../ports.ts'
 import { every } from '../waits.ts'
 import type { Book } from './book.ts'
-import { type Channel, caseOf, channelKey, coveredNano, isDue, unsettledNano } from './channel.ts'
+import { type Channel, caseOf, coveredNano, isDue, unsettledNano } from './channel.ts'
 import { DrainMeter } from './drain.ts'
 import { askSettler } from './handover.ts'
 import type { Market } from './market.ts'
@@ -116,7 +117,7 @@ export class Collector {
         this.#noteWaiting(channel, policy, nowMs)
         continue
       }
-      const key = channelKey(channel)
+      const key = tabKey(channel)
       let now: Seen | undefined
       try {
         now = await this.#read(channel)
@@ -138,23 +139,23 @@ export class Collector {
 
   /** Those that could not be read come last. */
   #inOrder(channels: readonly Channel[]): readonly Channel[] {
-    const rank = (channel: Channel): number => Number(this.#unread.has(channelKey(channel)))
+    const rank = (channel: Channel): number => Number(this.#unread.has(tabKey(channel)))
     return this.#unread.size === 0 ? channels : channels.toSorted((a, b) => rank(a) - rank(b))
   }
 
   /** Why it is not even read. */
   #noteWaiting(channel: Channel, policy: SettlePolicy, nowMs: number): void {
     const decision = settleOrWait(caseOf(channel, nowMs, false), policy)
-    if (!decision.isDue) this.#reasons.note(channelKey(channel), channel.escrow, unsettledNano(channel), decision)
+    if (!decision.isDue) this.#reasons.note(tabKey(channel), channel.escrow, unsettledNano(channel), decision)
   }
 
   #isDueNow({ channel, drainNano, payee, unlockAtMs }: Seen, policy: SettlePolicy, nowMs: number, isUrgent: boolean) {
     const { payableNano } = payee
     const decision = settleOrWait({ ...caseOf(channel, nowMs, isUrgent), drainNano, payableNano, unlockAtMs }, policy)
     const { escrow } = channel
-    this.#reasons.note(channelKey(channel), escrow, unsettledNano(channel), decision)
+    this.#reasons.note(tabKey(channel), escrow, unsettledNano(channel), decision)
     if (decision.reason === 'escrow empty' && isDue(channel, policy, nowMs, isUrgent)) {
-      this.#failed.set(channelKey(channel), coveredNano(channel))
+      this.#failed.set(tabKey(channel), coveredNano(channel))
       const message = `escrow ${escrow} would pay ${formatGram(payableNano)} GRAM now, at least ${formatGram(policy.settleNanoMin)} settle`
       this.#ports.observe({ type: 'settle-failed', escrow, code: 'escrow-unusable', message })
     }
@@ -162,20 +163,20 @@ export class Collector {
   }
 
   #hasFailed(channel: Channel): boolean {
-    const beforeNano = this.#failed.get(channelKey(channel))
+    const beforeNano = this.#failed.get(tabKey(channel))
     return beforeNano !== undefined && coveredNano(channel) < beforeNano + this.#config.settlement.thresholdNano
   }
 
   /** Whether its owner closes the escrow shows only on chain. */
   #isTimeToWatch(channel: Channel, nowMs: number): boolean {
-    return nowMs - (this.#readAtMs.get(channelKey(channel)) ?? 0) >= this.#config.settlement.watchMs
+    return nowMs - (this.#readAtMs.get(tabKey(channel)) ?? 0) >= this.#config.settlement.watchMs
   }
 
   async #read(channel: Channel): Promise<Seen | undefined> {
     const { chain, clock, observe } = this.#ports
     const { book, purse } = this.#parts
     const { epoch, escrow, globalId, payee, payer } = channel
-    const key = channelKey(channel)
+    const key = tabKey(channel)
     const state = await chain.escrow(escrow)
     const nowMs = clock.now()
     this.#readAtMs.set(key, nowMs)
@@ -194,7 +195,7 @@ export class Collector {
     if (settledNano > channel.settledNano) await this.#notePaid(key, settledNano)
     book.settled(channel, settledNano)
     const drainNano = this.#drains.note(escrow, state.freeNano, settledNano - channel.settledNano, nowMs)
-    const open = book.channels().find((other) => channelKey(other) === key)
+    const open = book.channels().find((other) => tabKey(other) === key)
     return open && { channel: open, drainNano, payee: payeeState, unlockAtMs: state.unlockAtMs }
   }
 
@@ -226,7 +227,7 @@ export class Collector {
     const nowMs = this.#ports.clock.now()
     const theirs: Channel[] = []
     for (const channel of due) {
-      const taken = this.#handedOver.get(channelKey(channel))
+      const taken = this.#handedOver.get(tabKey(channel))
       if (this.#config.settlement.settler === '') await this.#settleHere(channel)
       else if (taken && this.#isOverdue(taken, channel, nowMs)) await this.#settleLate(channel, taken)
       else if ((taken?.amountNano ?? 0n) < coveredNano(channel)) theirs.push(channel)
@@ -287,7 +288,7 @@ export class Collector {
       const tab = advert && (await purse.tabTo(advert))
       for (const channel of batch) {
         // on disk before it can settle anything: a crash forgets no fee that was earned
-        if (advert && tab) await purse.fees.mark(channelKey(channel), peer, advert.feePpm, channel.settledNano)
+        if (advert && tab) await purse.fees.mark(tabKey(channel), peer, advert.feePpm, channel.settledNano)
       }
       const options = { isWatch, ...purse.stated(peer, tab) }
       const reply = await askSettler(this.#ports, this.#config.settlement.handoverMs, peer, vouchers, options, signal)
@@ -303,7 +304,7 @@ export class Collector {
         if (code !== 'escrow-unusable') market.rest(peer) // that is about the voucher, such as one below its least
       }
       for (const channel of batch.slice(accepted)) {
-        const key = channelKey(channel)
+        const key = tabKey(channel)
         if (!this.#watched.has(key)) await purse.fees.drop(key) // what it has of one it watches may earn its fee yet
       }
       return batch.slice(0, accepted).map((channel) => ({ channel, settler: peer }))
@@ -321,10 +322,10 @@ export class Collector {
     const { settler, watchHandoverMs } = this.#config.settlement
     const nowMs = this.#ports.clock.now()
     if (settler === '' || nowMs - this.#watchAtMs < watchHandoverMs) return
-    const isDueNow = new Set(due.map(channelKey))
+    const isDueNow = new Set(due.map(tabKey))
     const unwatched = this.#parts.book
       .channels()
-      .filter((channel) => unsettledNano(channel) > 0n && !isDueNow.has(channelKey(channel)))
+      .filter((channel) => unsettledNano(channel) > 0n && !isDueNow.has(tabKey(channel)))
       .map((channel) => ({ channel, riskNano: coveredNano(channel) - this.#watchedNano(channel) }))
       .filter(({ riskNano }) => riskNano > 0n)
       .sort((a, b) => Number(b.riskNano > a.riskNano) - Number(b.riskNano < a.riskNano))
@@ -334,12 +335,12 @@ export class Collector {
     const chosen = await this.#chosen(batch, true, signal)
     const taken = await this.#handTo(chosen, batch.slice(0, limits.voucherBatchMax), signal, true)
     for (const { channel, settler: peer } of taken) {
-      this.#watched.set(channelKey(channel), { settler: peer, amountNano: coveredNano(channel) })
+      this.#watched.set(tabKey(channel), { settler: peer, amountNano: coveredNano(channel) })
     }
   }
 
   #watchedNano(channel: Channel): Nano {
-    const watched = this.#watched.get(channelKey(channel))?.amountNano ?? 0n
+    const watched = this.#watched.get(tabKey(channel))?.amountNano ?? 0n
     return watched > channel.settledNano ? watched : channel.settledNano
   }
 
@@ -349,9 +350,9 @@ export class Collector {
     if (!best) return
     try {
       await this.#parts.settler.submit(best, this.#ports.identity.peerId)
-      this.#failed.delete(channelKey(channel))
+      this.#failed.delete(tabKey(channel))
     } catch (error) {
-      this.#failed.set(channelKey(channel), coveredNano(channel))
+      this.#failed.set(tabKey(channel), coveredNano(channel))
       const { code, message } = asMeshError(error, 'internal')
       this.#ports.observe({ type: 'settle-failed', escrow, code, message })
     }
@@ -359,7 +360,7 @@ export class Collector {
 
   /** The settler had its time: its record suffers, and it earns nothing by what is posted from here. */
   async #settleLate(channel: Channel, taken: HandOver): Promise<void> {
-    const key = channelKey(channel)
+    const key = tabKey(channel)
     if (!taken.isLate) {
       this.#handedOver.set(key, { ...taken, isLate: true })
       this.#parts.market.judge(taken.settler, false)
@@ -371,7 +372,7 @@ export class Collector {
 
   /** The settler's time runs from the first voucher it took until the chain has paid something, however many follow. */
   #noteHandOver(channel: Channel, settler: PeerId, nowMs: number): void {
-    const key = channelKey(channel)
+    const key = tabKey(channel)
     const before = this.#handedOver.get(key)
     const isSame = before && before.settledNano === channel.settledNano && before.settler === settler
     this.#handedOver.set(key, {

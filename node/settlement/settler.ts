@@ -6,12 +6,11 @@ import { asMeshError, MeshError } from '../../protocol/errors.ts'
 import { type Address, type PeerId, peerIdOf } from '../../protocol/ids.ts'
 import { limits } from '../../protocol/limits.ts'
 import { formatGram, type Nano, nanoMax } from '../../protocol/money.ts'
-import { isSameTab, type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
+import { isSameTab, tabKey, type Voucher, verifyVoucher } from '../../protocol/voucher.ts'
 import type { Config } from '../config.ts'
 import type { EscrowState, PayeeState, Ports } from '../ports.ts'
 import { VoucherLog, type VoucherRecord } from '../records.ts'
 import { every, within } from '../waits.ts'
-import { channelKey } from './channel.ts'
 import { DrainMeter } from './drain.ts'
 import type { Fees } from './fees.ts'
 import { type Held, Holdings } from './holdings.ts'
@@ -302,7 +301,7 @@ export class Settler {
       { ...rest, ageMs, batch, isWanted: !held.isWatch, payableNano, unsettledNano },
       policy,
     )
-    this.#reasons.note(channelKey(terms), terms.escrow, unsettledNano, decision)
+    this.#reasons.note(tabKey(terms), terms.escrow, unsettledNano, decision)
     if (!decision.isDue && !held.isWatch && decision.reason !== 'fee spike') this.#setAside(held)
     return decision.isDue
   }
@@ -356,7 +355,7 @@ export class Settler {
   async #markForFee(held: Held): Promise<void> {
     if (!this.#business || this.#isOwn(held) || this.#config.settlement.settlerFeePpm === 0) return
     const { fees } = this.#business
-    await fees.mark(channelKey(held.voucher.terms), held.from, this.#config.settlement.settlerFeePpm, held.settledNano)
+    await fees.mark(tabKey(held.voucher.terms), held.from, this.#config.settlement.settlerFeePpm, held.settledNano)
   }
 
   /** Only what this settler has posted is marked. */
@@ -364,7 +363,7 @@ export class Settler {
     if (!this.#business) return
     const { fees } = this.#business
     const amountNano = settledNano < voucher.terms.amountNano ? settledNano : voucher.terms.amountNano
-    const feeNano = await fees.charge(channelKey(voucher.terms), amountNano)
+    const feeNano = await fees.charge(tabKey(voucher.terms), amountNano)
     if (feeNano > 0n) {
       this.#ports.observe({ type: 'settle-fee-counted', peer: from, feeNano, unpaidNano: fees.unpaidNano(from) })
     }
@@ -377,9 +376,9 @@ export class Settler {
   /** `settledNano` where the chain has paid it. */
   async #release(held: Held, settledNano?: Nano): Promise<void> {
     if (settledNano !== undefined) await this.#chargeFee(held, settledNano)
-    await this.#business?.fees.drop(channelKey(held.voucher.terms))
+    await this.#business?.fees.drop(tabKey(held.voucher.terms))
     this.#holdings.remove(held)
-    this.#reasons.forget(channelKey(held.voucher.terms))
+    this.#reasons.forget(tabKey(held.voucher.terms))
   }
 
   *#records(): Iterable<VoucherRecord> {
